@@ -1,0 +1,1 @@
+"""Sources of images, captions, labels and splits."""

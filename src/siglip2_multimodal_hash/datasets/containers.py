@@ -1,0 +1,218 @@
+"""Where image files lie: a folder, or an official archive that is read in place."""
+
+import errno
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from siglip2_multimodal_hash.datasets.layout import is_safe_name
+from siglip2_multimodal_hash.errors import DataError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# A guard against an archive whose members unpack to more than memory; COCO's largest is 0.9 MB.
+MAX_FILE_BYTES = 256 * 2**20
+
+_ENCRYPTED = 0x1
+# RuntimeError (NotImplementedError included): encrypted, or an unknown compression.
+_DAMAGED_MEMBER = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class ImageFile(NamedTuple):
+    """One image file as its container lists it; ``crc32`` only where the container knows it."""
+
+    name: str
+    size: int
+    crc32: int | None
+
+
+class Container(Protocol):
+    """The image files of one folder of COCO (``train2014`` or ``val2014``)."""
+
+    def read(self, name: str) -> bytes:
+        """The stored bytes of a file.
+
+        Args:
+            name: A safe name, see :func:`.layout.is_safe_name`.
+
+        Raises:
+            DataError: There is no such file, or it cannot be read whole.
+        """
+
+    def files(self) -> list[ImageFile]:
+        """All image files in ascending name, without opening any; other files are left out.
+
+        Raises:
+            DataError: The container cannot be read, is empty, or holds an unsafe or ambiguous name.
+        """
+
+
+class FolderContainer:
+    """A folder of image files. The folder itself may be a link; no file in it may lead out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes:
+        """See :class:`Container`."""
+        path = self._folder / name
+        try:
+            if path.is_symlink():
+                self._refuse_escape(path)
+            with path.open("rb") as stream:
+                _check_size(str(path), os.fstat(stream.fileno()).st_size)
+                return stream.read()
+        except FileNotFoundError:
+            raise DataError(
+                f"{path}: no such file",
+                "the folder is incomplete: unpack the archive again, or remove the folder and "
+                f"leave {self._folder.name}.zip in its place",
+            ) from None
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be read ({error.strerror})", "check the file and the disk"
+            ) from None
+
+    def files(self) -> list[ImageFile]:
+        """See :class:`Container`."""
+        found: list[ImageFile] = []
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry in entries:
+                    if not _is_image(entry.name):
+                        continue
+                    _check_listed(str(self._folder), entry.name)
+                    if entry.is_symlink():
+                        self._refuse_escape(self._folder / entry.name)
+                    if entry.is_file():
+                        found.append(ImageFile(entry.name, entry.stat().st_size, None))
+        except OSError as error:
+            raise DataError(
+                f"{self._folder}: cannot be listed ({error.strerror})", "check the folder"
+            ) from None
+        if not found:
+            raise DataError(
+                f"{self._folder}: no image in the folder",
+                "unpack the archive there, or remove the folder and put "
+                f"{self._folder.name}.zip in its place",
+            )
+        return sorted(found)
+
+    def _refuse_escape(self, link: Path) -> None:
+        try:
+            target = link.resolve(strict=True)
+        except RuntimeError:  # a loop of links, before Python 3.13
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        if not target.is_relative_to(self._folder.resolve()):
+            raise DataError(
+                f"{link}: a link that leads out of its folder, to {target}",
+                "put the image itself there; link the whole folder if it lies elsewhere",
+            )
+
+
+class ZipContainer:
+    """A zip archive whose members are ``{folder}/{name}``, read at random, nothing unpacked.
+
+    An open archive is never shared between processes (they would move one file position): each
+    process opens its own at first use, after a fork too, and a pickled container is a closed one.
+    """
+
+    def __init__(self, archive: Path, folder: str) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._opened: tuple[int, zipfile.ZipFile] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """The state without the open archive."""
+        return {**self.__dict__, "_opened": None}
+
+    def read(self, name: str) -> bytes:
+        """See :class:`Container`."""
+        member = f"{self._folder}/{name}"
+        where = f"{self._archive}: {member}"
+        archive = self._open()
+        try:
+            info = archive.getinfo(member)
+            _check_size(where, info.file_size)
+            return archive.read(info)
+        except KeyError:
+            raise DataError(
+                f"{self._archive}: no member {member}", "the archive is not the official one"
+            ) from None
+        except _DAMAGED_MEMBER as error:
+            raise DataError(
+                f"{where}: cannot be read ({error})", "the archive is damaged: fetch it again"
+            ) from None
+
+    def files(self) -> list[ImageFile]:
+        """See :class:`Container`."""
+        found: dict[str, ImageFile] = {}
+        for info in self._open().infolist():
+            folder, _, name = info.filename.partition("/")
+            if folder != self._folder or not _is_image(name):
+                continue
+            _check_listed(str(self._archive), name)
+            if name in found or info.flag_bits & _ENCRYPTED:
+                reason = "occurs twice" if name in found else "is encrypted"
+                raise DataError(
+                    f"{self._archive}: member {info.filename} {reason}",
+                    "the archive is not the official one: fetch it again",
+                )
+            found[name] = ImageFile(name, info.file_size, info.CRC)
+        if not found:
+            raise DataError(
+                f"{self._archive}: no image under {self._folder}/ in the archive",
+                f"members must be named {self._folder}/NAME.jpg, as in the official archive",
+            )
+        return sorted(found.values())
+
+    def _open(self) -> zipfile.ZipFile:
+        if self._opened is not None and self._opened[0] == os.getpid():
+            return self._opened[1]
+        try:
+            archive = zipfile.ZipFile(self._archive)
+        except FileNotFoundError:
+            raise DataError(f"{self._archive}: no such file", "put the archive back") from None
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise DataError(
+                f"{self._archive}: not a readable zip archive ({error})",
+                "the download is incomplete or damaged: fetch it again",
+            ) from None
+        self._opened = (os.getpid(), archive)
+        return archive
+
+
+def open_container(path: Path, folder: str) -> Container:
+    """The container at ``path``, a folder or an archive, for the images of ``folder``."""
+    return FolderContainer(path) if path.is_dir() else ZipContainer(path, folder)
+
+
+def _is_image(name: str) -> bool:
+    """By its suffix; hidden files are those that desktops leave behind (``._COCO_….jpg``)."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def _check_listed(container: str, name: str) -> None:
+    if not is_safe_name(name):
+        raise DataError(
+            f"{container}: {name!r} is not a plain file name",
+            "COCO's images lie flat in their folder; fetch the archive again",
+        )
+
+
+def _check_size(where: str, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise DataError(
+            f"{where}: {size} bytes, more than the {MAX_FILE_BYTES} that an image may have",
+            "this is no image of COCO: fetch it again",
+        )

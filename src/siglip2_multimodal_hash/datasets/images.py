@@ -1,0 +1,137 @@
+"""Images of COCO by name, decoded to RGB, from folders or from archives read in place."""
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image, UnidentifiedImageError
+
+from siglip2_multimodal_hash.datasets.containers import Container, open_container
+from siglip2_multimodal_hash.datasets.layout import find_images, split_file_name
+from siglip2_multimodal_hash.errors import DataError
+
+# 268 MB of RGB; COCO's largest image has 640 x 640 pixels. It is Pillow's own limit, as an error
+# instead of a warning.
+MAX_PIXELS = 2**28 // 3
+# MPO opens as JPEG. Others are never tried: some are programs (EPS), some make Pillow raise
+# anything at all when damaged (TIFF).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+
+_EXPECTED_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_REMEDY = "the file is damaged: fetch it again"
+
+
+class ImageSource(Protocol):
+    """Images by the name that the index gives them. Picklable; safe to use after a fork."""
+
+    def open(self, file_name: str) -> Image.Image:
+        """The decoded image, mode RGB, orientation as stored.
+
+        Args:
+            file_name: The name under ``images/``, e.g. ``val2014/COCO_val2014_000000000139.jpg``.
+
+        Raises:
+            DataError: The name is unsafe, or the file is missing, truncated or no image.
+        """
+
+    def read(self, file_name: str) -> bytes:
+        """The bytes of the file as stored.
+
+        Raises:
+            DataError: The name is unsafe, or the file is missing or cannot be read.
+        """
+
+
+class CocoImages:
+    """The :class:`ImageSource` over a container (folder or archive) for each folder of COCO."""
+
+    def __init__(self, containers: Mapping[str, Container]) -> None:
+        self._containers = dict(containers)
+
+    def open(self, file_name: str) -> Image.Image:
+        """See :class:`ImageSource`."""
+        return decode_rgb(self.read(file_name), file_name)
+
+    def read(self, file_name: str) -> bytes:
+        """See :class:`ImageSource`."""
+        folder, name = split_file_name(file_name)
+        return self._containers[folder].read(name)
+
+
+def open_image_source(root: Path) -> CocoImages:
+    """The images under ``root``, wherever :mod:`.layout` allows them.
+
+    Raises:
+        DataError: A folder of images is missing.
+    """
+    return CocoImages(
+        {folder: open_container(path, folder) for folder, path in find_images(root).items()}
+    )
+
+
+def decode_rgb(data: bytes, name: str) -> Image.Image:
+    """Decode the bytes of an image file to RGB, 8 bits a channel.
+
+    The orientation tag is not applied: COCO's boxes refer to the pixels as stored. Transparent
+    pixels show white; 16-bit grey is scaled to 8 bits (Pillow's own conversion clips it); of a
+    file with several frames the first counts.
+
+    Args:
+        data: The whole file.
+        name: What to call it in messages.
+
+    Raises:
+        DataError: The bytes are truncated, damaged, too large, or no image of :data:`FORMATS`.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{name}: {image.width} x {image.height} pixels, more than the {MAX_PIXELS} "
+                    "that an image may have",
+                    "this is no image of COCO: fetch it again",
+                )
+            image.load()
+            if image.format in {"JPEG", "MPO"} and not _has_end(data):
+                raise DataError(f"{name}: truncated: the end-of-image marker is missing", _REMEDY)
+            return _to_rgb(image)
+    except _EXPECTED_DAMAGE as error:
+        raise DataError(f"{name}: not a readable image ({_reason(error)})", _REMEDY) from None
+
+
+def _has_end(jpeg: bytes) -> bool:
+    """Whether an end-of-image marker follows the last start of scan.
+
+    The decoder stops at the last row, so it does not notice a tail that is cut within its last
+    block or was filled with zeros by a broken download.
+    """
+    return jpeg.find(b"\xff\xd9", jpeg.rfind(b"\xff\xda")) >= 0
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("RGB")
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque.convert("RGB")
+    # CMYK included: Pillow reads CMYK and YCCK JPEGs by Adobe's inverted convention.
+    return image.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no known image format"
+    return str(error) or type(error).__name__

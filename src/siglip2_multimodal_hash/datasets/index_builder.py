@@ -1,0 +1,158 @@
+"""Join annotations, split and file sizes into the index."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from siglip2_multimodal_hash.datasets.annotations import Annotations, read_annotations
+from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, make_index
+from siglip2_multimodal_hash.datasets.karpathy import SPLITS, SplitImage, read_karpathy_split
+from siglip2_multimodal_hash.datasets.layout import find_layout
+from siglip2_multimodal_hash.datasets.manifest import read_manifest
+from siglip2_multimodal_hash.datasets.verification import check_images_present, verify_source
+from siglip2_multimodal_hash.errors import DataError
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class IndexCounts:
+    """What went into an index and what was left out.
+
+    Attributes:
+        images: Images in the index, by Karpathy split.
+        unlabelled: Images without any label that the split holds, by Karpathy split; they are in
+            ``images`` only where they were kept.
+        unlabelled_kept: Whether they were.
+        outside_split: Images of the annotations that the split does not name; left out.
+    """
+
+    images: dict[str, int]
+    unlabelled: dict[str, int]
+    unlabelled_kept: bool
+    outside_split: int
+
+    def lines(self) -> list[str]:
+        """For a person to read."""
+        verb = "kept" if self.unlabelled_kept else "dropped"
+        lines = [
+            f"{split}: {self.images[split]} images "
+            f"({self.unlabelled[split]} without any label {verb})"
+            for split in SPLITS
+        ]
+        if self.outside_split:
+            lines.append(
+                f"left out: {self.outside_split} annotated images that the split does not name"
+            )
+        return lines
+
+
+def index_source(
+    root: Path, manifest_folder: Path, split_file: Path, unlabelled: Literal["keep", "drop"]
+) -> tuple[DatasetIndex, IndexCounts]:
+    """The index of the source at ``root``, once it is what its manifest says.
+
+    The manifest is all that DVC follows of a source outside the repository, so the annotations
+    are compared by digest: another release must not pass for the one that was described.
+
+    Args:
+        root: The folder that holds ``images/`` and ``annotations/``.
+        manifest_folder: The folder that :func:`.manifest.describe_source` wrote into.
+        split_file: Karpathy's split.
+        unlabelled: See :func:`build_index`.
+
+    Raises:
+        DataError: A file is missing or damaged, or two contradict each other.
+    """
+    manifest = read_manifest(manifest_folder)
+    verify_source(root, manifest, digests=True)
+    annotations = read_annotations(find_layout(root))
+    split = read_karpathy_split(split_file)
+    return build_index(annotations, split, manifest.image_bytes(), unlabelled)
+
+
+def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict[int, str]:
+    """The Karpathy split of each image id.
+
+    Images of the annotations that ``split`` does not name are not an error, and not in the result.
+
+    Raises:
+        DataError: ``split`` names an image that the annotations do not have, or gives it another
+            file name than they do.
+    """
+    names = dict(zip(annotations.image_ids.tolist(), annotations.file_names, strict=True))
+    unknown = [image.cocoid for image in split if image.cocoid not in names]
+    if unknown:
+        raise DataError(
+            f"Karpathy split: {len(unknown)} image(s) are not in the annotations, the first: "
+            f"{', '.join(f'cocoid {cocoid}' for cocoid in unknown[:_SHOWN])}",
+            "the split needs the complete annotations of both train2014 and val2014",
+        )
+    for image in split:
+        if image.file_name != names[image.cocoid]:
+            raise DataError(
+                f"Karpathy split: cocoid {image.cocoid} is {image.file_name!r}, but the "
+                f"annotations name it {names[image.cocoid]!r}",
+                "the split and the annotations are not of one release: fetch both again",
+            )
+    return {image.cocoid: image.split for image in split}
+
+
+def build_index(
+    annotations: Annotations,
+    split: Sequence[SplitImage],
+    image_bytes: Mapping[str, int],
+    unlabelled: Literal["keep", "drop"],
+) -> tuple[DatasetIndex, IndexCounts]:
+    """The index of the images that the split names.
+
+    Args:
+        annotations: N images, their captions and labels.
+        split: Karpathy's split.
+        image_bytes: The size of each image file, by its name under ``images/``.
+        unlabelled: Whether to keep the images without any label, in all splits alike.
+
+    Raises:
+        DataError: Split and annotations contradict each other, image files are missing, or
+            one of train, val and test would be empty.
+    """
+    split_of = assign_splits(annotations, split)
+    splits = np.array([split_of.get(image_id, "") for image_id in annotations.image_ids.tolist()])
+    named = splits != ""
+    bare = named & ~annotations.labels.any(axis=1)
+    kept = named if unlabelled == "keep" else named & ~bare
+    rows = np.flatnonzero(kept)
+    file_names = [annotations.file_names[row] for row in rows]
+    check_images_present(file_names, image_bytes)
+    index = make_index(
+        {
+            "image_id": annotations.image_ids[rows],
+            "file_name": file_names,
+            "split": splits[rows],
+            "width": annotations.widths[rows],
+            "height": annotations.heights[rows],
+            "bytes": [image_bytes[name] for name in file_names],
+        },
+        [annotations.captions[row] for row in rows],
+        annotations.labels[rows],
+        annotations.category_ids,
+        annotations.category_names,
+    )
+    for evaluation_split in ROWS_OF:
+        if not index.rows(evaluation_split).size:
+            raise DataError(
+                f"no image is left in split {evaluation_split}",
+                "set dataset.unlabelled to keep, or use the complete dataset",
+            )
+    images, without = Counter(splits[kept].tolist()), Counter(splits[bare].tolist())
+    counts = IndexCounts(
+        images={name: images[name] for name in SPLITS},
+        unlabelled={name: without[name] for name in SPLITS},
+        unlabelled_kept=unlabelled == "keep",
+        outside_split=int((~named).sum()),
+    )
+    return index, counts

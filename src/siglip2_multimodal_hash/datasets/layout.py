@@ -1,0 +1,167 @@
+"""COCO 2014's layout under a root folder, and the file names that are safe to follow in it.
+
+::
+
+    images/train2014/  or  images/train2014.zip  or  train2014/  or  train2014.zip
+    images/val2014/    or  images/val2014.zip    or  val2014/    or  val2014.zip
+    annotations/{instances,captions}_{train,val}2014.json
+    karpathy_split.json  or  dataset_coco.json  (Karpathy's own name)
+
+The archives are the official ones: their members are ``val2014/COCO_val2014_000000000139.jpg``.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from siglip2_multimodal_hash.errors import DataError
+
+IMAGE_FOLDERS = ("train2014", "val2014")
+SPLIT_NAMES = ("karpathy_split.json", "dataset_coco.json")
+
+# One path component on every platform: separators, drives and streams (`:`), leading dots (which
+# take `.` and `..` with them), and the trailing dots and spaces that Windows drops are all out.
+_SAFE_NAME = re.compile(r"[^./\\: ](?:[^/\\:]*[^/\\:. ])?")
+
+
+@dataclass(frozen=True)
+class CocoLayout:
+    """Where the pieces of one copy of COCO 2014 lie; keys are :data:`IMAGE_FOLDERS`."""
+
+    root: Path
+    images: dict[str, Path]
+    instances: dict[str, Path]
+    captions: dict[str, Path]
+
+    @property
+    def annotation_files(self) -> tuple[Path, ...]:
+        """The four JSON files, in ascending order of their names."""
+        return tuple(sorted((*self.captions.values(), *self.instances.values())))
+
+
+def find_layout(root: Path, *, split: bool = False) -> CocoLayout:
+    """Find images and annotations under ``root``; of a folder and an archive, the folder is taken.
+
+    Args:
+        root: The folder that holds ``images/`` and ``annotations/``.
+        split: Ask for Karpathy's split too.
+
+    Raises:
+        DataError: ``root`` is no folder, or pieces are missing; all of them are listed at once.
+    """
+    _check_root(root)
+    images, missing = _images(root)
+    files: dict[str, dict[str, Path]] = {"captions": {}, "instances": {}}
+    for kind, by_folder in files.items():
+        for folder in IMAGE_FOLDERS:
+            by_folder[folder] = root / "annotations" / f"{kind}_{folder}.json"
+            if not os.path.isfile(by_folder[folder]):
+                missing.append(f"annotations/{kind}_{folder}.json")
+    if split and _first_file(root, SPLIT_NAMES) is None:
+        missing.append(" or ".join(SPLIT_NAMES))
+    _report(root, missing)
+    return CocoLayout(root, images, files["instances"], files["captions"])
+
+
+def find_images(root: Path) -> dict[str, Path]:
+    """The folder or archive of each of :data:`IMAGE_FOLDERS`.
+
+    Raises:
+        DataError: ``root`` is no folder, or holds neither for one of them.
+    """
+    _check_root(root)
+    images, missing = _images(root)
+    _report(root, missing)
+    return images
+
+
+def find_split(root: Path) -> Path:
+    """Karpathy's split file under ``root``.
+
+    Raises:
+        DataError: There is none.
+    """
+    _check_root(root)
+    found = _first_file(root, SPLIT_NAMES)
+    if found is None:
+        _report(root, [" or ".join(SPLIT_NAMES)])
+    return root / str(found)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether ``name`` is one plain, visible path component on every platform.
+
+    COCO's file names hold no separator, so anything that could lead out of the image folder
+    (absolute, ``..``, a backslash, a drive), a hidden name, or a character that does not print
+    (NUL, line breaks, lone surrogates) is unsafe.
+    """
+    return name.isprintable() and _SAFE_NAME.fullmatch(name) is not None
+
+
+def split_file_name(file_name: str) -> tuple[str, str]:
+    """``val2014/COCO_val2014_000000000139.jpg`` as its folder and its name.
+
+    Raises:
+        DataError: The folder is not one of :data:`IMAGE_FOLDERS`, or the name is not safe.
+    """
+    folder, _, name = file_name.partition("/")
+    if folder not in IMAGE_FOLDERS or not is_safe_name(name):
+        raise DataError(
+            f"image file name {file_name!r} is not {' or '.join(IMAGE_FOLDERS)} plus '/' plus a "
+            "plain file name",
+            "build the index again from the official annotations",
+        )
+    return folder, name
+
+
+def _check_root(root: Path) -> None:
+    if not os.path.isdir(root):
+        raise DataError(
+            f"{root}: no such folder",
+            "set runtime.coco_root to the folder that holds images/ and annotations/",
+        )
+
+
+def _images(root: Path) -> tuple[dict[str, Path], list[str]]:
+    """What was found for each image folder, and a line for each that was not."""
+    found: dict[str, Path] = {}
+    missing: list[str] = []
+    for folder in IMAGE_FOLDERS:
+        folders = (root / "images" / folder, root / folder)
+        archives = (root / "images" / f"{folder}.zip", root / f"{folder}.zip")
+        candidates = [
+            *(path for path in folders if os.path.isdir(path)),
+            *(path for path in archives if os.path.isfile(path)),
+        ]
+        if candidates:
+            found[folder] = candidates[0]
+        else:
+            missing.append(f"images/{folder}/ or images/{folder}.zip or {folder}.zip")
+    return found, missing
+
+
+def _first_file(root: Path, names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if os.path.isfile(root / name)), None)
+
+
+def _report(root: Path, missing: list[str]) -> None:
+    if not missing:
+        return
+    remedies = []
+    if any(".zip" in line for line in missing):
+        remedies.append(
+            "images: train2014.zip and val2014.zip from https://cocodataset.org/#download, put "
+            "under images/ as they are (no need to unpack)"
+        )
+    if any(line.startswith("annotations/") for line in missing):
+        remedies.append(
+            "annotations: annotations_trainval2014.zip from the same page, unpacked in the root"
+        )
+    if any(SPLIT_NAMES[0] in line for line in missing):
+        remedies.append(
+            "split: dataset_coco.json from caption_datasets.zip, "
+            "https://cs.stanford.edu/people/karpathy/deepimagesent/"
+        )
+    listed = "".join(f"\n     {line}" for line in missing)
+    raise DataError(f"{root}: {len(missing)} piece(s) missing:{listed}", "; ".join(remedies))

@@ -1,0 +1,182 @@
+"""What a dataset's source consists of: ``manifest.json`` and ``images.parquet``.
+
+DVC follows these two small files instead of 123,287 images. They hold names, sizes and, where it
+costs nothing, checksums; no absolute path and no time, so equal sources give equal bytes on every
+machine. ``manifest.json`` carries a digest of the image list, so that the two cannot be mixed up.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from siglip2_multimodal_hash.datasets.containers import open_container
+from siglip2_multimodal_hash.datasets.layout import find_layout
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import read_json, replacing
+
+MANIFEST_FILE = "manifest.json"
+IMAGES_FILE = "images.parquet"
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("file_name", pa.string(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("crc32", pa.uint32()),
+    ]
+)
+RERUN = "run `dvc repro prepare_dataset` again"
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """One annotation file: its path under the root, its size in bytes, its SHA-256 in hex."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """One image file: its size, and its CRC-32 where the source is an archive."""
+
+    bytes: int
+    crc32: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A source: its annotation files, and its image files by their names under ``images/``."""
+
+    annotations: tuple[AnnotationFile, ...]
+    images: Mapping[str, ImageEntry]
+
+    def image_bytes(self) -> dict[str, int]:
+        """The size of each image file, by its name under ``images/``."""
+        return {name: entry.bytes for name, entry in self.images.items()}
+
+
+def describe_source(root: Path, output: Path | None = None) -> Manifest:
+    """Write the manifest of the source at ``root``: both files, or neither.
+
+    Args:
+        root: A folder in the layout of :mod:`.layout`.
+        output: The folder to write into; ``root`` itself where it is not given.
+
+    Raises:
+        DataError: Pieces are missing or unreadable; then nothing is written.
+    """
+    manifest = scan_source(root)
+    write_manifest(output or root, manifest)
+    return manifest
+
+
+def scan_source(root: Path) -> Manifest:
+    """List the image files in one pass, opening none, and digest the annotation files.
+
+    Raises:
+        DataError: Pieces are missing or unreadable.
+    """
+    layout = find_layout(root)
+    annotations = tuple(digest_file(root, path) for path in layout.annotation_files)
+    return Manifest(annotations, list_images(layout.images))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` and ``images.parquet`` into ``folder``."""
+    names = sorted(manifest.images)
+    entries = [manifest.images[name] for name in names]
+    table = pa.table(
+        [names, [entry.bytes for entry in entries], [entry.crc32 for entry in entries]],
+        schema=_SCHEMA,
+    )
+    description = {
+        "annotations": [asdict(one) for one in manifest.annotations],
+        "images": _summary(manifest.images),
+    }
+    text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    # Both are complete before either takes its place.
+    with replacing(folder / MANIFEST_FILE) as outer, replacing(folder / IMAGES_FILE) as inner:
+        pq.write_table(table, inner, compression="zstd")
+        outer.write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what :func:`write_manifest` wrote.
+
+    Raises:
+        DataError: A file is missing or damaged, or the two do not belong together.
+    """
+    path = folder / MANIFEST_FILE
+    content = read_json(path)
+    try:
+        annotations = tuple(AnnotationFile(**one) for one in content["annotations"])
+        summary = content["images"]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a manifest ({error})", RERUN) from None
+    images = _read_images(folder / IMAGES_FILE)
+    if _summary(images) != summary:
+        raise DataError(f"{folder}: {MANIFEST_FILE} and {IMAGES_FILE} do not match", RERUN)
+    return Manifest(annotations, images)
+
+
+def digest_file(root: Path, path: Path) -> AnnotationFile:
+    """Size and SHA-256 of one annotation file under ``root``.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = stream.tell()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})", "check the file") from None
+    return AnnotationFile(path.relative_to(root).as_posix(), size, sha256)
+
+
+def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:
+    """The image files of folders or archives, by their names under ``images/``; none is opened.
+
+    Args:
+        containers: The folder or archive of each folder of COCO.
+
+    Raises:
+        DataError: One cannot be read, holds no image, or holds an unsafe name.
+    """
+    return {
+        f"{folder}/{file.name}": ImageEntry(file.size, file.crc32)
+        for folder, path in sorted(containers.items())
+        for file in open_container(path, folder).files()
+    }
+
+
+def _read_images(path: Path) -> dict[str, ImageEntry]:
+    try:
+        table = pq.ParquetFile(path).read()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", RERUN) from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({error})", RERUN) from None
+    if not table.schema.equals(_SCHEMA):
+        raise DataError(
+            f"{path}: columns {table.schema.names} instead of {_SCHEMA.names}, or other types",
+            RERUN,
+        )
+    columns = (table.column(name).to_pylist() for name in _SCHEMA.names)
+    return {name: ImageEntry(size, crc32) for name, size, crc32 in zip(*columns, strict=True)}
+
+
+def _summary(images: Mapping[str, ImageEntry]) -> dict[str, int | str]:
+    """Count, total size, and a digest that does not depend on how Parquet encodes the list."""
+    lines = (f"{name}\t{images[name].bytes}\t{images[name].crc32}\n" for name in sorted(images))
+    return {
+        "count": len(images),
+        "bytes": sum(entry.bytes for entry in images.values()),
+        "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
+    }

@@ -1,0 +1,46 @@
+"""Errors that a user can mend: one message that says what is wrong, where, and what to do."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class InputError(Exception):
+    """Bad input: a parameter, a file, an annotation. Carries no traceback to the user.
+
+    Args:
+        message: What is wrong, with the key or the file and the offending value.
+        remedy: What the user can do about it.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}\n  -> {remedy}" if remedy else message)
+
+
+class ParamsError(InputError):
+    """A parameter is unknown, of the wrong type, out of range, or clashes with another."""
+
+
+class DataError(InputError):
+    """A file of the dataset is missing, damaged, or contradicts another."""
+
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_guarded(main: Callable[[], None]) -> NoReturn:
+    """Run ``main`` and leave the process with an exit code.
+
+    0 on success; 2 after an :class:`InputError` (its message on stderr, no traceback); 130 after
+    Ctrl-C. Any other exception is a defect of the project and keeps its traceback.
+    """
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0)

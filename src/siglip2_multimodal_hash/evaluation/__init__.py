@@ -1,0 +1,1 @@
+"""Figures: classification, ranking, code quality, baselines."""

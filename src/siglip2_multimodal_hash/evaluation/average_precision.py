@@ -1,0 +1,150 @@
+"""Average precision of classes, its means, and the curve behind it.
+
+N images, C classes; scores float [N, C] (the higher, the likelier), labels uint8 [N, C]. Equal
+scores form one threshold, as in scikit-learn's ``average_precision_score``: the order of the rows
+changes nothing. KNN votes tie often, and code that walks a sorted list row by row instead can be
+off by several points there.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.retrieval.checks import Labels, Scores, check_labels, check_scores
+
+Floats = npt.NDArray[np.float64]
+
+
+class MeanAveragePrecision(NamedTuple):
+    """Mean over the classes with at least one positive, and how many classes that left out."""
+
+    value: float
+    classes_without_positives: int
+
+
+class Curve(NamedTuple):
+    """Points of a precision-recall curve, by falling threshold; float64 [P] each.
+
+    A decision is positive where the score is at least the threshold.
+    """
+
+    thresholds: Floats
+    precision: Floats
+    recall: Floats
+
+
+def average_precisions(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Floats:
+    """Average precision of each class: AP = sum over thresholds t of (R_t - R_{t-1}) * P_t.
+
+    Args:
+        scores: float [N, C].
+        labels: uint8 [N, C].
+
+    Returns:
+        float64 [C]; NaN for a class without a positive, for which AP is undefined.
+
+    Raises:
+        DataError: NaN, labels other than 0 and 1, or shapes that differ.
+    """
+    labels = check_labels("labels", labels)
+    scores = check_scores("scores", scores, "labels", labels)
+    return _by_row(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
+
+
+def mean_average_precision(
+    scores: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> MeanAveragePrecision:
+    """Macro mAP; see :func:`average_precisions`.
+
+    Raises:
+        DataError: No class has a positive, or bad arrays.
+    """
+    per_class = average_precisions(scores, labels)
+    defined = ~np.isnan(per_class)
+    if not defined.any():
+        raise DataError("labels: no class has a positive, so mAP is undefined")
+    return MeanAveragePrecision(float(per_class[defined].mean()), int((~defined).sum()))
+
+
+def micro_average_precision(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    """Average precision over all N * C decisions at once.
+
+    Raises:
+        DataError: No positive, or bad arrays.
+    """
+    return mean_average_precision(scores.reshape(-1, 1), labels.reshape(-1, 1)).value
+
+
+def micro_curve(scores: npt.NDArray[Any], labels: npt.NDArray[Any], points: int = 200) -> Curve:
+    """Precision and recall of all N * C decisions, at every distinct score or a selection of them.
+
+    Args:
+        scores: float [N, C].
+        labels: uint8 [N, C].
+        points: The most points, at least 2. A longer curve is thinned to the points whose recall
+            is next to evenly spaced values; no point is interpolated.
+
+    Returns:
+        From the highest score to the first threshold with recall 1, both always there.
+
+    Raises:
+        DataError: No positive, or bad arrays.
+    """
+    thresholds, decided, hits = threshold_counts(scores, labels)
+    precision, recall = hits / decided, hits / hits[-1]
+    keep = np.arange(np.searchsorted(recall, 1.0) + 1)
+    if len(keep) > points:
+        keep = np.unique(np.searchsorted(recall, np.linspace(recall[0], 1, points)))
+    return Curve(thresholds[keep], precision[keep], recall[keep])
+
+
+def threshold_counts(
+    scores: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Count what each distinct score decides as the threshold, over all N * C decisions.
+
+    Returns:
+        The T distinct scores, falling, float64 [T]; for each, the decisions with at least that
+        score, and how many of them are right; int64 [T].
+
+    Raises:
+        DataError: No positive, or bad arrays.
+    """
+    labels = check_labels("labels", labels)
+    scores = check_scores("scores", scores, "labels", labels)
+    if not labels.any():
+        raise DataError("labels: no class has a positive, so no threshold is better than another")
+    flat = scores.ravel()
+    order = np.argsort(-flat)
+    ranked = flat[order]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    hits = np.cumsum(labels.ravel()[order], dtype=np.int64)[ends]
+    return ranked[ends], ends + 1, hits
+
+
+def _by_row(scores: Scores, labels: Labels) -> Floats:
+    """AP of each row of scores [C, N] and labels [C, N].
+
+    AP is the mean, over the positives, of the precision at the threshold that first admits them:
+    the one at the end of their group of equal scores.
+    """
+    order = np.argsort(-scores, axis=1)
+    ranked = np.take_along_axis(scores, order, axis=1)
+    hits = np.take_along_axis(labels, order, axis=1)
+    precision = np.cumsum(hits, axis=1, dtype=np.int64) / np.arange(1, scores.shape[1] + 1)
+    at_end = np.take_along_axis(precision, group_ends(ranked), axis=1)
+    positives = hits.sum(axis=1, dtype=np.int64)
+    result: Floats = np.full(len(positives), np.nan)
+    np.divide((hits * at_end).sum(axis=1), positives, out=result, where=positives > 0)
+    return result
+
+
+def group_ends(ranked: Scores) -> npt.NDArray[np.int64]:
+    """For each place of sorted rows [C, N], the last place with an equal value; int64 [C, N]."""
+    last = ranked.shape[1] - 1
+    places = np.arange(last)
+    ends = np.full(ranked.shape, last, dtype=np.int64)
+    ends[:, :-1] = np.where(ranked[:, 1:] != ranked[:, :-1], places, last)
+    return np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]

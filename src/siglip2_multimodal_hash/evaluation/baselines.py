@@ -1,0 +1,131 @@
+"""Bounds and baselines beside the head: what its figures are to be read against."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.heads import (
+    SIGMOID_THRESHOLD,
+    Labels,
+    SplitRows,
+    evaluate_head,
+)
+from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
+from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
+from siglip2_multimodal_hash.evaluation.zero_shot import zero_shot_scores
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
+
+
+def evaluate_zero_shot(
+    images: npt.NDArray[np.float32],
+    prompts: npt.NDArray[np.float32],
+    labels: Labels,
+    rows: SplitRows,
+    *,
+    top_n_tags: int,
+) -> Figures:
+    """Zero-shot classification: cosine of image [N, D] and class prompt [C, D], no training."""
+    scores = {
+        split: zero_shot_scores(images[rows.queries(split)], prompts) for split in ("val", "test")
+    }
+    return evaluate_predictions(
+        scores["val"],
+        labels[rows.val],
+        scores["test"],
+        labels[rows.test],
+        top_n_tags=top_n_tags,
+    )
+
+
+def evaluate_classifier(
+    scores: npt.NDArray[np.float32], labels: Labels, rows: SplitRows, *, top_n_tags: int
+) -> Figures:
+    """Figures of a classifier's sigmoid scores, float32 [N, C]."""
+    return evaluate_predictions(
+        scores[rows.val],
+        labels[rows.val],
+        scores[rows.test],
+        labels[rows.test],
+        top_n_tags=top_n_tags,
+        fixed_threshold=SIGMOID_THRESHOLD,
+    )
+
+
+def evaluate_variants(
+    folder: Path, labels: Labels, rows: SplitRows, knn: KnnParams
+) -> dict[str, Figures]:
+    """Figures of the baseline heads, each in a folder of its name.
+
+    The plain MLP has no code worth a search: its classifier alone is evaluated.
+
+    Raises:
+        DataError: A baseline's folder is missing or damaged.
+    """
+    mlp = read_head_codes(folder / "mlp")
+    if mlp.scores is None:
+        raise DataError(f"{folder / 'mlp'}: holds no scores", "run `dvc repro train_baseline`")
+    figures: dict[str, Figures] = {
+        "mlp": evaluate_classifier(mlp.scores, labels, rows, top_n_tags=knn.top_n_tags)
+    }
+    for name in ("direction_only", "image_only", "caption_only"):
+        figures[name] = evaluate_by_search(read_head_codes(folder / name), labels, rows, knn)
+    return figures
+
+
+def evaluate_by_search(
+    codes: HeadCodes, labels: Labels, rows: SplitRows, knn: KnnParams
+) -> Figures:
+    """All figures of some codes, by the same search and vote as the head's own."""
+    index = build_index(codes.searchable()[rows.train])
+    return evaluate_head(codes, index, labels, rows, knn).figures
+
+
+def float_embedding(
+    images: npt.NDArray[np.float32], captions: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """What the codes are made from: the directions [d_img, d_txt], float32 [N, D_i + D_t]."""
+    return np.concatenate([unit_vectors(images), unit_vectors(captions)], axis=1)
+
+
+def evaluate_untrained(
+    vectors: npt.NDArray[np.float32],
+    labels: Labels,
+    rows: SplitRows,
+    knn: KnnParams,
+    *,
+    bits: int,
+    seed: int,
+) -> dict[str, Figures]:
+    """KNN without a trained head: by cosine of the float vectors, and by linear codes of them.
+
+    Args:
+        vectors: float32 [N, D]; see :func:`float_embedding`.
+        labels: uint8 [N, C].
+        rows: The splits; whatever is fitted is fitted on train.
+        knn: How to vote; the float vectors are searched by cosine.
+        bits: Width of the linear codes; 0 leaves them out.
+        seed: Of LSH's hyperplanes and ITQ's first rotation.
+
+    Returns:
+        Figures of ``float``, ``lsh``, ``pca_sign`` and ``itq``.
+    """
+    by_cosine = knn.model_copy(update={"distance": "cosine"})
+    float_codes = HeadCodes(unit_vectors(vectors), None, None)
+    figures = {"float": evaluate_by_search(float_codes, labels, rows, by_cosine)}
+    if bits == 0:
+        return figures
+    train = vectors[rows.train]
+    fitted = {
+        "lsh": fit_lsh(train, bits, seed),
+        "pca_sign": fit_pca_sign(train, bits),
+        "itq": fit_itq(train, bits, seed),
+    }
+    for name, linear in fitted.items():
+        codes = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
+        figures[name] = evaluate_by_search(codes, labels, rows, knn)
+    return figures

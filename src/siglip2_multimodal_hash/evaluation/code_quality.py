@@ -1,0 +1,111 @@
+"""How well a set of codes uses its bits.
+
+Bits should be balanced and uncorrelated (Weiss, Torralba and Fergus, Spectral Hashing, NIPS 2008).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.retrieval.checks import check_size, check_vectors
+from siglip2_multimodal_hash.retrieval.codes import unpack
+
+Floats = npt.NDArray[np.float64]
+
+
+def bit_means(codes: npt.NDArray[Any]) -> Floats:
+    """Share of ones of each bit, float64 [bits]; 0.5 is balanced.
+
+    Args:
+        codes: Packed, uint8 [N, bits / 8], N >= 1.
+
+    Raises:
+        DataError: Not packed codes, or none.
+    """
+    means: Floats = _bits(codes).mean(axis=0, dtype=np.float64)
+    return means
+
+
+def bit_entropies(codes: npt.NDArray[Any]) -> Floats:
+    """Entropy of each bit, float64 [bits]: -p log2 p - (1 - p) log2(1 - p), 0 to 1.
+
+    Raises:
+        DataError: Not packed codes, or none.
+    """
+    ones = bit_means(codes)
+    both = np.stack([ones, 1 - ones])
+    logs = np.log2(both, out=np.zeros_like(both), where=both > 0)
+    entropies: Floats = np.abs((both * logs).sum(axis=0))
+    return entropies
+
+
+def code_quality(codes: npt.NDArray[Any], soft: npt.NDArray[Any] | None = None) -> dict[str, float]:
+    """Summary of a set of codes.
+
+    - ``bit_mean``, ``bit_mean_lowest``, ``bit_mean_highest``: of :func:`bit_means` over bits.
+    - ``bit_entropy``, ``bit_entropy_lowest``: of :func:`bit_entropies` over bits.
+    - ``correlation``: mean over pairs of bits of |r| (Pearson). A constant bit has no correlation
+      and is left out; ``constant_bits`` counts them. 0 where fewer than two bits vary.
+    - ``distinct_share``: distinct codes / N. ``largest_bucket``: share of the items that have the
+      most common code.
+    - ``quantisation_error``: mean of (|h| - 1)^2 over the soft codes h, where they are given.
+
+    Args:
+        codes: Packed, uint8 [N, bits / 8].
+        soft: float [N, bits], or None.
+
+    Raises:
+        DataError: No codes, NaN, or arrays that do not fit each other.
+    """
+    means, entropies = bit_means(codes), bit_entropies(codes)
+    counts = np.unique(codes, axis=0, return_counts=True)[1]
+    figures = {
+        "bit_mean": float(means.mean()),
+        "bit_mean_lowest": float(means.min()),
+        "bit_mean_highest": float(means.max()),
+        "bit_entropy": float(entropies.mean()),
+        "bit_entropy_lowest": float(entropies.min()),
+        "constant_bits": int((entropies == 0).sum()),
+        "correlation": _mean_correlation(_bits(codes)),
+        "distinct_share": len(counts) / len(codes),
+        "largest_bucket": int(counts.max()) / len(codes),
+    }
+    if soft is not None:
+        figures["quantisation_error"] = quantisation_error(soft)
+        check_size("rows of the soft codes", len(soft), "of the codes", len(codes))
+        check_size("columns of the soft codes", soft.shape[1], "bits", len(means))
+    return figures
+
+
+def quantisation_error(soft: npt.NDArray[Any]) -> float:
+    """Mean of (|h| - 1)^2 over soft codes, float [N, bits].
+
+    Raises:
+        DataError: NaN or infinity, not a float matrix, or no row.
+    """
+    soft = check_vectors("soft codes", soft)
+    if len(soft) == 0:
+        raise DataError("soft codes: no row", "give the split more images")
+    return float(np.square(np.abs(soft) - 1).mean(dtype=np.float64))
+
+
+def _mean_correlation(bits: npt.NDArray[np.uint8]) -> float:
+    """Mean |r| over pairs of the bits that vary; bits uint8 [N, bits]."""
+    varying = bits[:, (bits != bits[0]).any(axis=0)]
+    width = varying.shape[1]
+    if width < 2:
+        return 0.0
+    centred = varying - varying.mean(axis=0, dtype=np.float64)
+    products = centred.T @ centred
+    deviations = np.sqrt(np.diag(products))
+    correlations = np.abs(products / np.outer(deviations, deviations))
+    return float((correlations.sum() - np.trace(correlations)) / (width * (width - 1)))
+
+
+def _bits(codes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    bits = unpack(codes)
+    if len(bits) == 0:
+        raise DataError("codes: no row", "give the split more images")
+    return bits

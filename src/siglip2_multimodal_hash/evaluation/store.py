@@ -1,0 +1,69 @@
+"""The evaluation of a head as files: figures, and per query the scores and neighbours."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, HeadEvaluation, Predictions
+from siglip2_multimodal_hash.evaluation.protocol import Figures
+from siglip2_multimodal_hash.files import load_array, read_json, replacing, write_json
+from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
+
+PREDICTORS = ("knn", "mlp", "hybrid")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEvaluation:
+    """What :func:`write_evaluation` wrote; ``curves`` holds lists instead of arrays."""
+
+    figures: Figures
+    predictions: dict[str, Predictions]
+    curves: dict[str, dict[str, list[float]]]
+
+
+def write_evaluation(folder: Path, evaluation: HeadEvaluation) -> None:
+    """Write ``figures.json``, ``curves.json`` and arrays named ``SPLIT-NAME.npy``: all or none."""
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        write_json(temporary / "figures.json", evaluation.figures)
+        curves = {
+            split: {
+                "distance": curve.distances.tolist(),
+                "precision": curve.precision.tolist(),
+                "recall": curve.recall.tolist(),
+            }
+            for split, curve in evaluation.curves.items()
+        }
+        write_json(temporary / "curves.json", curves)
+        for split, predictions in evaluation.predictions.items():
+            arrays: dict[str, npt.NDArray[Any]] = {
+                **predictions.scores,
+                "neighbours": predictions.neighbours.rows,
+                "similarities": predictions.neighbours.similarities,
+            }
+            for name, array in arrays.items():
+                np.save(temporary / f"{split}-{name}.npy", array, allow_pickle=False)
+
+
+def read_evaluation(folder: Path) -> StoredEvaluation:
+    """Read what :func:`write_evaluation` wrote.
+
+    Raises:
+        DataError: A file is missing or damaged.
+    """
+    predictions = {
+        split: Predictions(
+            Neighbours(
+                load_array(folder / f"{split}-neighbours.npy"),
+                load_array(folder / f"{split}-similarities.npy"),
+            ),
+            {name: load_array(folder / f"{split}-{name}.npy") for name in PREDICTORS},
+        )
+        for split in QUERY_SPLITS
+    }
+    return StoredEvaluation(
+        read_json(folder / "figures.json"), predictions, read_json(folder / "curves.json")
+    )

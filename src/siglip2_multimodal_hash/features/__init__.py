@@ -1,0 +1,1 @@
+"""Frozen towers: images and captions to unnormalised embeddings."""

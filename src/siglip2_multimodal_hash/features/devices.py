@@ -1,0 +1,63 @@
+"""Which device to compute on, and whether this build of PyTorch has kernels for it."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from siglip2_multimodal_hash.errors import InputError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def choose_device(name: DeviceName) -> torch.device:
+    """The device behind ``runtime.device``; ``auto`` takes CUDA where there is one.
+
+    Raises:
+        InputError: CUDA is asked for and this PyTorch finds none, or it has no kernels for the
+            card that it finds.
+    """
+    available = name != "cpu" and torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError(
+            "runtime.device = cuda: PyTorch finds no usable CUDA device",
+            "set runtime.device to auto or cpu, or install a CUDA build of PyTorch",
+        )
+    if not available:
+        return torch.device("cpu")
+    check_kernels(
+        torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list()
+    )
+    return torch.device("cuda")
+
+
+def check_kernels(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> None:
+    """Make sure that a build of PyTorch can run on a card.
+
+    Machine code (``sm_90``) runs on cards of the same major capability and at least the same
+    minor one; PTX (``compute_90``) is compiled at load time for any later card.
+
+    Args:
+        card: Its name, for the message.
+        capability: Its compute capability, such as (12, 0) for an RTX 5080.
+        architectures: What the build was compiled for: ``torch.cuda.get_arch_list()``.
+
+    Raises:
+        InputError: None of the architectures runs on the card.
+    """
+    for architecture in architectures:
+        match = re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", architecture)
+        if match is None:
+            continue
+        built = (int(match[2]), int(match[3]))
+        same_major = built[0] == capability[0]
+        if built <= capability and (match[1] == "compute" or same_major):
+            return
+    major, minor = capability
+    raise InputError(
+        f"{card} has compute capability {major}.{minor}, and this build of PyTorch "
+        f"({torch.__version__}) has kernels for {', '.join(architectures) or 'no card'} only",
+        "install a newer CUDA build of PyTorch (Blackwell cards, capability 12.0, need PyTorch "
+        ">= 2.7 built for CUDA >= 12.8), or set runtime.device to cpu",
+    )

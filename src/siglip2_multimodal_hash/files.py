@@ -1,0 +1,93 @@
+"""Reading and writing of small files and arrays: whole or not at all, and never by pickle."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.errors import DataError
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds.
+
+    The block may create a file or a folder there. When it raises (Ctrl-C included), what it wrote
+    is removed and ``target`` stays as it was. An existing target is replaced.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}")
+    _remove(temporary)
+    try:
+        yield temporary
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        temporary.replace(target)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as JSON with sorted keys, so that equal values give equal bytes.
+
+    Raises:
+        ValueError: ``value`` holds NaN or infinity, which JSON cannot express.
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        DataError: The file is missing or is not JSON; the message names it and the position.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", "check the location of the dataset") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path}: not valid JSON ({error})", "the file is truncated or damaged: fetch it again"
+        ) from None
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write one ``.npy`` file, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def load_array(path: Path, *, memory_map: bool = False) -> npt.NDArray[Any]:
+    """Read one ``.npy`` file.
+
+    Args:
+        path: The file.
+        memory_map: Map it read-only instead of reading it into memory.
+
+    Raises:
+        DataError: The file is missing, truncated, or holds Python objects.
+    """
+    try:
+        mode: Literal["r"] | None = "r" if memory_map else None
+        array: npt.NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", "run `dvc repro`") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a readable .npy array ({error})", "run `dvc repro`") from None
+    return array

@@ -1,0 +1,42 @@
+"""Pin the CPU instruction set and the thread counts, so that results agree across machines.
+
+PyTorch, oneDNN, MKL, OpenBLAS and NumPy each choose their kernels from what the CPU offers, and
+kernels of another vector width sum in another order: the last bits of every float then differ
+between an AVX2 and an AVX-512 machine, and after some thousand updates so do the metrics. AVX2
+with FMA is what every x86-64 server and laptop CPU since 2015 (Haswell, Zen) has, so all of them
+are asked for it. Sums are also split by thread, hence the fixed thread counts.
+
+Every value is a default: a variable that is already set in the environment wins.
+"""
+
+import os
+from collections.abc import MutableMapping
+
+THREADS = 2
+
+PINNED_ENVIRONMENT: dict[str, str] = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    # Conditional numerical reproducibility: the same code path whatever the brand of the CPU.
+    "MKL_CBWR": "AVX2,STRICT",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4",
+    "FAISS_OPT_LEVEL": "avx2",
+    "OMP_NUM_THREADS": str(THREADS),
+    "MKL_NUM_THREADS": str(THREADS),
+    "OPENBLAS_NUM_THREADS": str(THREADS),
+    # Rust's tokenizers fork-safety warning; batches are tokenised in one process anyway.
+    "TOKENIZERS_PARALLELISM": "false",
+    # cuBLAS needs a fixed workspace to be deterministic.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def pin_cpu_kernels(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set each variable of :data:`PINNED_ENVIRONMENT` that is not set already.
+
+    Must run before numpy, torch, scipy or faiss is imported.
+    """
+    for name, value in PINNED_ENVIRONMENT.items():
+        environment.setdefault(name, value)

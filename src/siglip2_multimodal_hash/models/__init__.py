@@ -1,0 +1,1 @@
+"""Small networks and losses on embeddings; no files."""

@@ -1,0 +1,48 @@
+"""The learnable hash layer and the three regularisers that make its bits usable."""
+
+import torch
+from torch import Tensor, nn
+
+
+class HashLayer(nn.Linear):
+    """h = tanh(W z + b): soft codes in (-1, 1); the bit is 1 where h > 0."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """[B, D_z] -> [B, bits]."""
+        return torch.tanh(super().forward(z))
+
+
+def quantisation_loss(h: Tensor) -> Tensor:
+    """mean((|h| - 1)^2): pushes every soft bit towards -1 or +1.
+
+    Args:
+        h: [B, bits] soft codes.
+    """
+    return (h.abs() - 1).square().mean()
+
+
+def balance_loss(h: Tensor) -> Tensor:
+    """Mean over bits of (batch mean of the bit)^2: each bit should split the batch in half.
+
+    For independent balanced bits its expectation is 1 / B, not 0: compare it at equal batch sizes.
+
+    Args:
+        h: [B, bits] soft codes.
+    """
+    return h.mean(dim=0).square().mean()
+
+
+def decorrelation_loss(h: Tensor) -> Tensor:
+    """Sum over i != j of cov_ij^2 / bits^2: two bits should not tell the same.
+
+    The covariance is over the batch with divisor B.
+
+    Args:
+        h: [B, bits] soft codes.
+    """
+    samples, bits = h.shape
+    centred = h - h.mean(dim=0)
+    covariance = centred.T @ centred / samples
+    # Subtracting the diagonal first, rather than its squares from the sum, avoids cancellation.
+    off_diagonal = covariance - torch.diag(covariance.diagonal())
+    return off_diagonal.square().sum() / bits**2

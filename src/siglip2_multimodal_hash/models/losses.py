@@ -1,0 +1,158 @@
+"""The training objective: classification, alignment of the modalities, and hash regularisers.
+
+total = bce_weight * bce + cosine_weight * cosine
+        + hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
+
+``bce`` stands for whichever form of the cross-entropy ``loss.imbalance`` chooses.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.models.hashing import (
+    balance_loss,
+    decorrelation_loss,
+    quantisation_loss,
+)
+from siglip2_multimodal_hash.models.network import HeadOutput
+from siglip2_multimodal_hash.params import LossParams
+
+# Beyond this, one positive of a very rare class would outweigh the rest of its batch: COCO's
+# rarest classes have some 500 negatives a positive.
+MAX_POSITIVE_WEIGHT = 100.0
+
+
+def positive_weights(labels: Tensor) -> Tensor:
+    """Weight of a class's positives: negatives / positives, at most :data:`MAX_POSITIVE_WEIGHT`.
+
+    A class without positives gets the maximum, which then weights nothing.
+
+    Args:
+        labels: [n, C] multi-hot labels of the training split.
+
+    Returns:
+        float32 [C].
+    """
+    positives = labels.sum(dim=0, dtype=torch.float64)
+    weights = (labels.shape[0] - positives) / positives.clamp(min=1)
+    return weights.clamp(max=MAX_POSITIVE_WEIGHT).float()
+
+
+def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Mean over batch and classes of -alpha_t (1 - p_t)^gamma log(p_t); Lin et al., ICCV 2017.
+
+    alpha_t is alpha for a positive and 1 - alpha for a negative; p_t is the probability given to
+    what is true.
+
+    Args:
+        logits: [B, C].
+        labels: [B, C] of 0 and 1, in the dtype of ``logits``.
+        alpha: Weight of the positives, in (0, 1).
+        gamma: Focusing exponent; 0 leaves the weighted cross-entropy.
+    """
+    signed = (2 * labels - 1) * logits
+    # Powers and logs of probabilities by way of log-sigmoid: exact where p_t rounds to 0 or 1.
+    log_p_true = functional.logsigmoid(signed)
+    modulation = (gamma * functional.logsigmoid(-signed)).exp()
+    alpha_true = alpha * labels + (1 - alpha) * (1 - labels)
+    return -(alpha_true * modulation * log_p_true).mean()
+
+
+def cosine_alignment_loss(d_img: Tensor, d_txt: Tensor) -> Tensor:
+    """Mean over the batch of 1 - d_img . d_txt.
+
+    Args:
+        d_img: [B, D] image directions.
+        d_txt: [B, D] caption directions.
+    """
+    return 1 - (d_img * d_txt).sum(dim=-1).mean()
+
+
+class LossParts(NamedTuple):
+    """The objective and its parts before weighting, scalars; a part that does not apply is None."""
+
+    total: Tensor
+    bce: Tensor
+    cosine: Tensor | None
+    quantisation: Tensor | None
+    balance: Tensor | None
+    decorrelation: Tensor | None
+
+    def present(self) -> dict[str, Tensor]:
+        """The parts that apply, by name."""
+        return {name: part for name, part in self._asdict().items() if part is not None}
+
+
+@dataclass(frozen=True)
+class HeadLoss:
+    """The objective of the head as a callable.
+
+    The hash terms apply where there is a hash layer, the cosine term where the head compares the
+    directions of two modalities.
+
+    Args:
+        params: The ``loss`` section.
+        positive_weights: float32 [C] for ``imbalance: class_weights``; see
+            :func:`positive_weights`.
+    """
+
+    params: LossParams
+    positive_weights: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.params.imbalance == "class_weights" and self.positive_weights is None:
+            raise ValueError("loss.imbalance = class_weights needs positive_weights")
+
+    def __call__(self, output: HeadOutput, labels: Tensor) -> LossParts:
+        """Compute the objective in float32, whatever precision the head ran in.
+
+        Args:
+            output: Of B pairs.
+            labels: float32 [B, C] of 0 and 1.
+
+        Raises:
+            InputError: ``loss.cosine_weight`` is not 0 and the embeddings differ in width.
+        """
+        params = self.params
+        bce = self._classification(output.logits.float(), labels)
+        total = params.bce_weight * bce
+        cosine = self._cosine(output)
+        if cosine is not None:
+            total = total + params.cosine_weight * cosine
+        quantisation = balance = decorrelation = None
+        if output.soft_code is not None:
+            h = output.soft_code.float()
+            quantisation, balance = quantisation_loss(h), balance_loss(h)
+            decorrelation = decorrelation_loss(h)
+            total = total + params.hash_weight * (
+                quantisation
+                + params.lambda_balance * balance
+                + params.lambda_decorr * decorrelation
+            )
+        return LossParts(total, bce, cosine, quantisation, balance, decorrelation)
+
+    def _classification(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.params.imbalance == "focal":
+            return focal_loss(logits, labels, self.params.focal_alpha, self.params.focal_gamma)
+        weights = self.positive_weights if self.params.imbalance == "class_weights" else None
+        return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
+
+    def _cosine(self, output: HeadOutput) -> Tensor | None:
+        d_img, d_txt = output.d_img, output.d_txt
+        if d_img is None or d_txt is None:
+            return None
+        if d_img.shape[-1] == d_txt.shape[-1]:
+            return cosine_alignment_loss(d_img, d_txt)
+        if self.params.cosine_weight == 0:
+            return None
+        raise InputError(
+            f"loss.cosine_weight = {self.params.cosine_weight}: image embeddings have "
+            f"{d_img.shape[-1]} dimensions and caption embeddings {d_txt.shape[-1]}, "
+            "so their directions cannot be compared",
+            "set loss.cosine_weight to 0, or choose a backbone with equal widths",
+        )

@@ -1,0 +1,126 @@
+"""The whole head: adapters, decomposition, fusion, hash layer, classifier."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.decomposition import Decomposed, build_adapter, decompose
+from siglip2_multimodal_hash.models.fusion import FusionMLP, join_modalities
+from siglip2_multimodal_hash.models.hashing import HashLayer
+
+
+class HeadOutput(NamedTuple):
+    """What the head says about B pairs; a part that the config leaves out is None."""
+
+    logits: Tensor  # [B, C]
+    fused: Tensor  # [B, D_z], z
+    soft_code: Tensor | None  # [B, bits], h in (-1, 1); None without a hash layer
+    d_img: Tensor | None  # [B, D_i]
+    d_txt: Tensor | None  # [B, D_t]
+    m_img: Tensor | None  # [B, 1]
+    m_txt: Tensor | None  # [B, 1]
+
+    @property
+    def code(self) -> Tensor:
+        """What is indexed, [B, bits] or [B, D_z]: h, or z where there is no hash layer."""
+        return self.fused if self.soft_code is None else self.soft_code
+
+    def rows(self, start: int, stop: int) -> "HeadOutput":
+        """The output of some of the pairs."""
+        return HeadOutput._make(part if part is None else part[start:stop] for part in self)
+
+    @classmethod
+    def joined(cls, outputs: "list[HeadOutput]") -> "HeadOutput":
+        """One output of several runs of the same head."""
+        parts = zip(*outputs, strict=True)
+        return cls._make(part[0] if part[0] is None else torch.cat(part) for part in parts)
+
+
+class HashNetwork(nn.Module):
+    """Image and caption embeddings -> class logits and a code.
+
+    Args:
+        config: Widths and choices; kept as ``.config``.
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.uses_image = config.modalities != "caption"
+        self.uses_caption = config.modalities != "image"
+        if self.uses_image:
+            self.image_adapter = build_adapter(config.adapter, config.image_dim)
+        if self.uses_caption:
+            self.caption_adapter = build_adapter(config.adapter, config.caption_dim)
+        self.fusion = FusionMLP(
+            config.input_dim, config.mlp_dims, config.dropout, config.activation
+        )
+        self.hash_layer = HashLayer(config.fused_dim, config.bits) if config.bits else None
+        self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
+
+    def forward(self, v_img: Tensor | None, v_txt: Tensor | None) -> HeadOutput:
+        """Run the head.
+
+        Args:
+            v_img: [B, D_i] image embeddings, not normalised; None where captions alone are used.
+            v_txt: [B, D_t] caption embeddings, not normalised; None where images alone are used.
+
+        Raises:
+            ValueError: An embedding that the config needs is None.
+        """
+        image = caption = None
+        inputs: list[Tensor] = []
+        if self.uses_image:
+            adapted = self.image_adapter(_needed(v_img, "v_img"))
+            image = self._decomposed(adapted)
+            inputs.append(adapted if image is None else image.direction)
+        if self.uses_caption:
+            adapted = self.caption_adapter(_needed(v_txt, "v_txt"))
+            caption = self._decomposed(adapted)
+            inputs.append(adapted if caption is None else caption.direction)
+        if image is not None and caption is not None:
+            fused = self.fusion(join_modalities(self.config.fusion, image, caption))
+        else:
+            fused = self.fusion(torch.cat(inputs, dim=-1))
+        soft_code = None if self.hash_layer is None else self.hash_layer(fused)
+        return HeadOutput(
+            logits=self.classifier(fused if soft_code is None else soft_code),
+            fused=fused,
+            soft_code=soft_code,
+            d_img=None if image is None else image.direction,
+            d_txt=None if caption is None else caption.direction,
+            m_img=None if image is None else image.magnitude,
+            m_txt=None if caption is None else caption.magnitude,
+        )
+
+    def _decomposed(self, adapted: Tensor) -> Decomposed | None:
+        return None if self.config.fusion == "raw" else decompose(adapted, self.config.eps)
+
+    @torch.inference_mode()
+    def encode(self, v_img: Tensor | None, v_txt: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Code and scores for inference, whatever mode the network is in.
+
+        Args:
+            v_img: As for :meth:`forward`.
+            v_txt: As for :meth:`forward`.
+
+        Returns:
+            Code, float32 [B, bits]: h; without a hash layer [B, D_z]: z with unit length.
+            Scores, float32 [B, C] in [0, 1]: the sigmoid of the logits.
+        """
+        was_training = self.training
+        self.eval()
+        output: HeadOutput = self(v_img, v_txt)
+        self.train(was_training)
+        code = output.code.float()
+        if output.soft_code is None:
+            code = nn.functional.normalize(code, dim=-1)
+        return code, output.logits.float().sigmoid()
+
+
+def _needed(v: Tensor | None, name: str) -> Tensor:
+    if v is None:
+        raise ValueError(f"{name} is None, but the head's config uses this modality")
+    return v

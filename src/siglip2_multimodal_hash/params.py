@@ -1,0 +1,280 @@
+"""The one typed, strict loader of ``params.yaml``.
+
+A key that is not known, a value of the wrong type, a value out of range, a combination that cannot
+work: each is refused with the key's full name, the value and what is allowed. Sections are frozen.
+What each parameter means stands beside it in ``params.yaml``.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+from siglip2_multimodal_hash.errors import ParamsError
+
+PARAMS_FILE = Path("params.yaml")
+
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+UnitFloat = Annotated[float, Field(ge=0, le=1)]
+OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
+# YAML has lists only: strictness is about the members.
+IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
+StrTuple = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+# A name becomes a folder name.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+class Section(BaseModel):
+    """A group of parameters: unknown keys refused, types strict, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class MojicocoParams(Section):
+    train: PositiveInt
+    restval: NonNegativeInt
+    val: PositiveInt
+    test: PositiveInt
+    image_size: Annotated[int, Field(ge=64, le=512)]
+    seed: NonNegativeInt
+
+
+class DatasetParams(Section):
+    name: Literal["mojicoco", "coco2014"]
+    protocol: Literal["karpathy"]
+    unlabelled: Literal["keep", "drop"]
+    eval_caption: Literal["first", "mean"]
+    mojicoco: MojicocoParams
+
+
+class BackboneParams(Section):
+    name: Name
+    checkpoint: Annotated[str, Field(min_length=1)]
+    revision: Annotated[str, Field(min_length=1)]
+    max_num_patches: Annotated[int, Field(ge=16, le=4096)]
+    text_max_length: PositiveInt
+    prompt_templates: StrTuple
+    amp_dtype: Literal["float32", "bfloat16", "float16"]
+
+    @model_validator(mode="after")
+    def _templates_have_one_slot(self) -> Self:
+        for template in self.prompt_templates:
+            if template.count("{}") != 1:
+                raise ValueError(f"prompt_templates: {template!r} must hold '{{}}' exactly once")
+        return self
+
+
+class DecomposerParams(Section):
+    eps: PositiveFloat
+    adapter: Literal["none", "linear", "residual"]
+
+
+class FusionParams(Section):
+    type: Literal["concat", "hadamard", "hadamard_with_magnitude"]
+    modalities: Literal["both", "image", "caption"]
+    mlp_dims: IntTuple
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    activation: Literal["relu", "gelu"]
+
+
+class HashParams(Section):
+    bits: Literal[0, 16, 32, 64, 128]
+
+
+class ClassifierParams(Section):
+    use_bias: bool
+
+
+class LossParams(Section):
+    bce_weight: NonNegativeFloat
+    cosine_weight: NonNegativeFloat
+    hash_weight: NonNegativeFloat
+    lambda_balance: NonNegativeFloat
+    lambda_decorr: NonNegativeFloat
+    imbalance: Literal["none", "focal", "class_weights"]
+    focal_alpha: OpenUnitFloat
+    focal_gamma: NonNegativeFloat
+
+
+class TrainingParams(Section):
+    batch_size: PositiveInt
+    accumulation_steps: PositiveInt
+    drop_last: bool
+    num_epochs: PositiveInt
+    val_every_n_epochs: PositiveInt
+    gradient_clip_norm: PositiveFloat
+    early_stopping_patience: PositiveInt
+    mixed_precision: Literal["auto", "off", "float16", "bfloat16"]
+
+
+class OptimizerParams(Section):
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat
+    betas: Annotated[tuple[UnitFloat, UnitFloat], Field(strict=False)]
+    eps: PositiveFloat
+
+
+class SchedulerParams(Section):
+    warmup_epochs: NonNegativeInt
+    min_lr: NonNegativeFloat
+
+
+class CheckpointingParams(Section):
+    save_top_k: PositiveInt
+    save_last: bool
+    save_every_n_epochs: NonNegativeInt
+
+
+class IndexParams(Section):
+    kind: Literal["flat"]
+
+
+class KnnParams(Section):
+    K: Annotated[int, Field(ge=1, le=1024)]
+    distance: Literal["hamming", "cosine", "hybrid"]
+    vote: Literal["uniform", "softmax", "rank", "threshold"]
+    tau: PositiveFloat
+    threshold: UnitFloat
+    shortlist: PositiveInt
+    hybrid_weight: UnitFloat
+    top_n_tags: Annotated[int, Field(ge=1, le=80)]
+
+
+class DataloaderParams(Section):
+    num_workers: NonNegativeInt
+    embed_batch_size: PositiveInt
+    inference_batch_size: PositiveInt
+
+
+class MemoryParams(Section):
+    empty_cache_steps: NonNegativeInt
+    log_gpu_memory: bool
+    alert_vram_fraction: UnitFloat
+
+
+class LoggingParams(Section):
+    level: Literal["DEBUG", "INFO", "WARNING"]
+    log_every_n_steps: PositiveInt
+    progress: bool
+
+
+class RuntimeParams(Section):
+    """How the work is done, never what comes out: no stage declares these to DVC."""
+
+    coco_root: str
+    device: Literal["auto", "cpu", "cuda"]
+    dataloader: DataloaderParams
+    memory: MemoryParams
+    logging: LoggingParams
+
+
+class Params(Section):
+    """The whole of ``params.yaml``."""
+
+    dataset: DatasetParams
+    backbone: BackboneParams
+    decomposer: DecomposerParams
+    fusion: FusionParams
+    hash: HashParams
+    classifier: ClassifierParams
+    loss: LossParams
+    training: TrainingParams
+    optimizer: OptimizerParams
+    scheduler: SchedulerParams
+    checkpointing: CheckpointingParams
+    index: IndexParams
+    knn: KnnParams
+    seed: NonNegativeInt
+    runtime: RuntimeParams
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Self:
+        if self.knn.distance == "hybrid" and self.knn.shortlist < self.knn.K:
+            raise ValueError(
+                f"knn.shortlist = {self.knn.shortlist}: must be at least knn.K = {self.knn.K}, "
+                "because the hybrid distance re-ranks the shortlist"
+            )
+        if self.hash.bits == 0 and self.knn.distance != "cosine":
+            raise ValueError(
+                f"knn.distance = {self.knn.distance}: hash.bits = 0 means no binary code, "
+                "so only `cosine` is possible (or set hash.bits to 16, 32, 64 or 128)"
+            )
+        if self.scheduler.warmup_epochs >= self.training.num_epochs:
+            raise ValueError(
+                f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
+                f"training.num_epochs = {self.training.num_epochs}"
+            )
+        if self.scheduler.min_lr > self.optimizer.lr:
+            raise ValueError(
+                f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed "
+                f"optimizer.lr = {self.optimizer.lr}"
+            )
+        if self.fusion.modalities != "both" and self.fusion.type != "concat":
+            raise ValueError(
+                f"fusion.type = {self.fusion.type}: a product needs two modalities, so with "
+                f"fusion.modalities = {self.fusion.modalities} only `concat` is possible"
+            )
+        root = self.runtime.coco_root
+        if self.dataset.name == "coco2014" and not Path(root).is_absolute():
+            raise ValueError(
+                f"runtime.coco_root = {root!r}: dataset.name = coco2014 needs the absolute path of "
+                "the folder that holds images/ and annotations/ (queued experiments run in a copy "
+                "of the repository, where a relative path would lead elsewhere): "
+                "`smhash use coco2014 --coco-root FOLDER` sets both"
+            )
+        return self
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        ParamsError: The file is missing, is not YAML, or breaks a rule; every broken rule is
+            listed, each with the key's full name, its value and what is allowed.
+    """
+    try:
+        # YAML 1.2, as DVC reads it: `1e-3` is a number there and a string in YAML 1.1.
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from None
+    return parse_params(raw, source=str(path))
+
+
+def parse_params(raw: Any, *, source: str = "params") -> Params:
+    """Check a nested dict of parameters; see :func:`load_params`."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors(include_url=False)]
+        raise ParamsError(
+            f"{source}: " + "; ".join(lines),
+            "correct params.yaml, or the -S override; params.yaml explains each key",
+        ) from None
+
+
+def _explain(detail: Any) -> str:
+    """One pydantic error as ``key = value: what is allowed``."""
+    key = ".".join(str(part) for part in detail["loc"])
+    kind, value = detail["type"], detail["input"]
+    if kind == "value_error":
+        reason = str(detail["ctx"]["error"])
+        return f"{key}.{reason}" if key else reason
+    if kind == "extra_forbidden":
+        return f"{key} = {value!r}: unknown key{_known_keys(detail['loc'][:-1])}"
+    if kind == "missing":
+        return f"{key}: missing"
+    return f"{key} = {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> str:
+    """The keys that a section has, for the message about one that it has not."""
+    section: Any = Params
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    return f" (known here: {', '.join(section.model_fields)})"

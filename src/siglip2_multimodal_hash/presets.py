@@ -1,0 +1,143 @@
+"""Presets: named groups of overrides that are written into ``params.yaml``, comments kept."""
+
+import difflib
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.params import parse_params
+
+PRESET_FOLDER = Path("configs/presets")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One file of ``configs/presets``: what it is for, and the values it sets by dotted key."""
+
+    name: str
+    description: str
+    overrides: dict[str, Any]
+
+
+def list_presets(folder: Path = PRESET_FOLDER) -> list[Preset]:
+    """All presets, by name."""
+    return [load_preset(path.stem, folder) for path in sorted(folder.glob("*.yaml"))]
+
+
+def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
+    """Read one preset.
+
+    Raises:
+        ParamsError: There is no such preset, or its file is not in the form of one.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(other.stem for other in folder.glob("*.yaml"))) or "none"
+        raise ParamsError(f"preset {name!r}: unknown", f"known presets: {known}")
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return Preset(name, str(content["description"]), dict(content["overrides"]))
+    except (YAMLError, KeyError, TypeError, ValueError) as error:
+        raise ParamsError(
+            f"{path}: needs the keys `description` and `overrides` ({error!r})"
+        ) from None
+
+
+def merge_presets(presets: Iterable[Preset]) -> dict[str, Any]:
+    """The overrides of several presets together.
+
+    Raises:
+        ParamsError: Two presets set one key to different values.
+    """
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for preset in presets:
+        for key, value in preset.overrides.items():
+            if key in merged and merged[key] != value:
+                raise ParamsError(
+                    f"{key}: preset {origin[key]!r} says {merged[key]!r} and preset "
+                    f"{preset.name!r} says {value!r}",
+                    "use one of the two",
+                )
+            merged[key], origin[key] = value, preset.name
+    return merged
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``key=value`` as a dotted key and a YAML value.
+
+    Raises:
+        ParamsError: There is no ``=``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ParamsError(f"{text!r}: must have the form key=value, such as hash.bits=128")
+    try:
+        return key, YAML(typ="safe", pure=True).load(value)
+    except YAMLError:
+        raise ParamsError(f"{text!r}: the value is not valid YAML") from None
+
+
+def override_text(text: str, overrides: dict[str, Any], *, source: str) -> str:
+    """``params.yaml`` with some values replaced; comments, order and layout stay.
+
+    Args:
+        text: The file's content.
+        overrides: Values by dotted key; each key must exist.
+        source: Name of the file, for messages.
+
+    Raises:
+        ParamsError: A key is unknown, or the result breaks a rule of :mod:`.params`.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    document = yaml.load(text)
+    for key, value in overrides.items():
+        *parents, leaf = key.split(".")
+        section: Any = document
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or leaf not in section:
+            raise ParamsError(f"{key} = {value!r}: unknown key", f"{source} lists every key")
+        section[leaf] = _like(section[leaf], value)
+    parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
+    return _dump(yaml, document)
+
+
+def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
+    """Write overrides into ``params.yaml`` and return the change as a unified diff.
+
+    Raises:
+        ParamsError: See :func:`override_text`; then the file is left as it was.
+    """
+    before = path.read_text(encoding="utf-8")
+    after = override_text(before, overrides, source=str(path))
+    with replacing(path) as temporary:
+        temporary.write_text(after, encoding="utf-8")
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{path} (before)", f"{path} (after)",
+        n=0, lineterm="",
+    )  # fmt: skip
+    return os.linesep.join(lines)
+
+
+def _like(old: Any, new: Any) -> Any:
+    """``new`` in the layout of ``old``: a list written in one line stays in one line."""
+    if isinstance(old, list) and isinstance(new, list):
+        old[:] = new
+        return old
+    return new
+
+
+def _dump(yaml: YAML, document: Any) -> str:
+    stream = io.StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()

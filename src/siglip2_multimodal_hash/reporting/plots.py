@@ -1,0 +1,133 @@
+"""Data of the plots that ``dvc plots`` draws: small CSV files, one row a point."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
+from siglip2_multimodal_hash.evaluation.code_quality import bit_entropies, bit_means
+from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation
+from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.retrieval.store import HeadCodes
+
+CURVE_POINTS = 100
+MOST_LABELS = 6
+CO_OCCURRING = 20
+
+Row = Sequence[Any]
+
+
+def write_plots(
+    folder: Path,
+    *,
+    dataset: DatasetIndex,
+    statistics: dict[str, Any],
+    codes: HeadCodes,
+    evaluation: StoredEvaluation,
+    history: list[dict[str, Any]],
+) -> None:
+    """Write the data of every plot into ``folder``.
+
+    Args:
+        folder: Made where it is not there.
+        dataset: The index.
+        statistics: Of the dataset; see :mod:`..datasets.statistics`.
+        codes: Of every image.
+        evaluation: Of the head.
+        history: One record an epoch; see :func:`..training.loop.fit`.
+    """
+    labels = dataset.labels()[dataset.rows("test")]
+    scores = evaluation.predictions["test"].scores
+    write_training(folder, history)
+    for name in PREDICTORS:
+        curve = micro_curve(scores[name], labels, CURVE_POINTS)
+        points = zip(curve.recall, curve.precision, strict=True)
+        write_rows(folder / f"precision_recall_{name}.csv", ("recall", "precision"), points)
+    retrieval = evaluation.curves["test"]
+    write_rows(
+        folder / "retrieval_precision_recall.csv",
+        ("recall", "precision"),
+        zip(retrieval["recall"], retrieval["precision"], strict=True),
+    )
+    write_rows(
+        folder / "class_average_precision.csv",
+        ("category", "average_precision"),
+        class_average_precisions(dataset.category_names, scores["knn"], labels),
+    )
+    threshold = evaluation.figures["knn"]["threshold"]["tuned"]
+    write_rows(
+        folder / "label_counts.csv",
+        ("true", "predicted"),
+        label_counts(labels, scores["knn"] >= threshold),
+    )
+    write_rows(
+        folder / "co_occurrence.csv",
+        ("category", "with", "images"),
+        co_occurrences(statistics["categories"], statistics["co_occurrence_train"]),
+    )
+    write_rows(folder / "code_bits.csv", ("bit", "mean", "entropy"), code_bits(codes, dataset))
+
+
+def write_training(folder: Path, history: list[dict[str, Any]]) -> None:
+    """Losses of train and val in files of their own, so that one picture can overlay them."""
+    for split in ("train", "val"):
+        parts = [key for key in history[0] if key.startswith(f"{split}_")]
+        validated = [record for record in history if all(part in record for part in parts)]
+        header = ["epoch", *(part.removeprefix(f"{split}_") for part in parts)]
+        rows = ([record["epoch"], *(record[part] for part in parts)] for record in validated)
+        write_rows(folder / f"training_{split}.csv", header, rows)
+
+
+def class_average_precisions(
+    names: Sequence[str], scores: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
+) -> list[Row]:
+    """AP by class, best first; classes without a positive are left out."""
+    values = average_precisions(scores, labels)
+    pairs = [(name, ap) for name, ap in zip(names, values, strict=True) if not np.isnan(ap)]
+    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+
+
+def label_counts(labels: npt.NDArray[np.uint8], decided: npt.NDArray[np.bool_]) -> list[Row]:
+    """Number of labels of each image, true and predicted: rows of a confusion matrix.
+
+    Args:
+        labels: uint8 [Q, C].
+        decided: bool [Q, C].
+    """
+    counts = (labels.sum(axis=1), decided.sum(axis=1))
+    true, predicted = (np.minimum(count, MOST_LABELS) for count in counts)
+    return [(_count_name(t), _count_name(p)) for t, p in zip(true, predicted, strict=True)]
+
+
+def co_occurrences(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[Row]:
+    """Images that show two categories, for pairs of the most frequent ones."""
+    frequencies = [row[column] for column, row in enumerate(counts)]
+    order = sorted(range(len(names)), key=lambda c: (-frequencies[c], c))[:CO_OCCURRING]
+    return [(names[a], names[b], counts[a][b]) for a in order for b in order if a != b]
+
+
+def code_bits(codes: HeadCodes, dataset: DatasetIndex) -> list[Row]:
+    """Mean and entropy of each bit over the database; none where there is no hash layer."""
+    if codes.packed is None:
+        return []
+    packed = codes.packed[dataset.rows("train")]
+    means, entropies = bit_means(packed), bit_entropies(packed)
+    return [(bit, mean, entropies[bit]) for bit, mean in enumerate(means)]
+
+
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Row]) -> None:
+    """Write one CSV; floats in six significant digits."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            writer.writerow(f"{x:.6g}" if isinstance(x, float | np.floating) else x for x in row)
+
+
+def _count_name(count: int) -> str:
+    return f"{count}+" if count == MOST_LABELS else str(count)

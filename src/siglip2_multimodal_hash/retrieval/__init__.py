@@ -1,0 +1,1 @@
+"""Binary codes, indexes and votes; no torch."""

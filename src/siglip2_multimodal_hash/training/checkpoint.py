@@ -1,0 +1,145 @@
+"""The folder that a fit leaves behind, and the way back from it to a network.
+
+- ``best.safetensors``: weights of the epoch with the best val mAP.
+- ``last.safetensors``: weights after the last epoch (``checkpointing.save_last``).
+- ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1.
+- ``epoch=05.safetensors``: every ``save_every_n_epochs``-th epoch.
+- ``config.json``: the head's config, the best epoch and its val mAP.
+- ``history.json``: one record an epoch.
+"""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
+from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.params import CheckpointingParams
+
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+CONFIG = "config.json"
+HISTORY = "history.json"
+
+EpochRecord = dict[str, int | float]
+
+
+class _Kept(NamedTuple):
+    val_map: float
+    epoch: int
+    path: Path
+
+
+class CheckpointWriter:
+    """Write the folder's files as the epochs pass.
+
+    Args:
+        folder: Created; the caller makes it appear whole or not at all.
+        params: The ``checkpointing`` section.
+    """
+
+    def __init__(self, folder: Path, params: CheckpointingParams) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._params = params
+        self._top: list[_Kept] = []
+
+    def after_epoch(self, epoch: int, weights: Mapping[str, Tensor], val_map: float | None) -> None:
+        """Keep the weights if they are due or among the best.
+
+        Args:
+            epoch: Counted from 1.
+            weights: The network's state.
+            val_map: None where this epoch was not validated.
+        """
+        interval = self._params.save_every_n_epochs
+        if interval and epoch % interval == 0:
+            _save_weights(self._folder / f"epoch={epoch:02d}.safetensors", weights)
+        if val_map is None:
+            return
+        path = self._folder / f"epoch={epoch:02d}-val_mAP={val_map:.4f}.safetensors"
+        # The earlier epoch is the better one of two equals.
+        ranked = sorted([*self._top, _Kept(val_map, epoch, path)], key=lambda k: (-k[0], k[1]))
+        self._top, dropped = ranked[: self._params.save_top_k], ranked[self._params.save_top_k :]
+        if any(kept.epoch == epoch for kept in self._top):
+            _save_weights(path, weights)
+        for kept in dropped:
+            kept.path.unlink(missing_ok=True)
+
+    def finish(
+        self, config: HeadConfig, history: list[EpochRecord], last_weights: Mapping[str, Tensor]
+    ) -> None:
+        """Complete the folder; at least one epoch must have been validated."""
+        best = self._top[0]
+        shutil.copyfile(best.path, self._folder / BEST)
+        if self._params.save_last:
+            _save_weights(self._folder / LAST, last_weights)
+        summary = {"head": config.to_json(), "best_epoch": best.epoch, "val_mAP": best.val_map}
+        write_json(self._folder / CONFIG, summary)
+        write_json(self._folder / HISTORY, history)
+
+
+def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfig]:
+    """Rebuild a network, on the CPU and in eval mode.
+
+    Args:
+        folder: What a fit wrote.
+        weights: Name of one of its ``.safetensors`` files.
+
+    Raises:
+        DataError: A file is missing or damaged, or weights and config do not belong together.
+    """
+    summary = read_json(folder / CONFIG)
+    head: Any = summary.get("head") if isinstance(summary, dict) else None
+    try:
+        config = HeadConfig.from_json(head)
+    except HeadConfigError as error:
+        raise DataError(f"{folder / CONFIG}: {error}", _REMEDY) from None
+    network = HashNetwork(config).eval()
+    path = folder / weights
+    state = _load_weights(path)
+    _check_weights(path, state, network.state_dict())
+    network.load_state_dict(state)
+    return network, config
+
+
+def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    save_file({name: v.detach().cpu().contiguous() for name, v in weights.items()}, path)
+
+
+def _load_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = load_file(path, device="cpu")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", _REMEDY) from None
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: not a readable safetensors file ({error})", _REMEDY) from None
+    return state
+
+
+def _check_weights(path: Path, state: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    if wrong := sorted(state.keys() ^ expected.keys()):
+        raise DataError(
+            f"{path}: does not belong to {CONFIG}: missing or unknown weights {', '.join(wrong)}",
+            _REMEDY,
+        )
+    for name, v in expected.items():
+        found = state[name]
+        if found.shape != v.shape or found.dtype != v.dtype:
+            raise DataError(
+                f"{path}: {name} is {found.dtype} {list(found.shape)}, "
+                f"{CONFIG} says {v.dtype} {list(v.shape)}",
+                _REMEDY,
+            )
+        if not found.isfinite().all():
+            raise DataError(f"{path}: {name} holds NaN or infinity", _REMEDY)
+
+
+_REMEDY = "the checkpoint is incomplete or damaged: run `dvc repro`"

@@ -1,0 +1,162 @@
+"""The embeddings and labels that a fit works on, as tensors that live on the device."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from siglip2_multimodal_hash.errors import DataError
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """n images with one or more captions each.
+
+    Raises:
+        DataError: Shapes contradict each other, an image has no caption, or a value is not finite.
+    """
+
+    v_img: Tensor  # float32 [n, D_i]
+    captions: Tensor  # float32 [m, D_t]; image i owns rows caption_offsets[i]:caption_offsets[i+1]
+    caption_offsets: Tensor  # int64 [n + 1], on the CPU: captions are drawn there
+    labels: Tensor  # float32 [n, C] of 0 and 1
+
+    def __post_init__(self) -> None:
+        n = self.v_img.shape[0]
+        if self.labels.shape[0] != n or self.caption_offsets.shape != (n + 1,):
+            raise DataError(
+                f"training split: {n} image embeddings, {self.labels.shape[0]} rows of labels and "
+                f"{self.caption_offsets.shape[0]} caption offsets (one more than images expected)",
+                _REMEDY,
+            )
+        counts = self.caption_offsets.diff()
+        if n and (int(counts.min()) < 1 or int(self.caption_offsets[-1]) != len(self.captions)):
+            raise DataError(
+                "training split: every image needs a caption and every caption an image, but row "
+                f"{int(counts.argmin())} has {int(counts.min())} and the offsets end at "
+                f"{int(self.caption_offsets[-1])} of {len(self.captions)} captions",
+                _REMEDY,
+            )
+        _require_finite("training split: image embeddings", self.v_img)
+        _require_finite("training split: caption embeddings", self.captions)
+
+    def __len__(self) -> int:
+        return self.v_img.shape[0]
+
+    @classmethod
+    def select(
+        cls,
+        rows: npt.NDArray[np.int64],
+        *,
+        image: npt.NDArray[np.float32],
+        caption: npt.NDArray[np.float32],
+        caption_offsets: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.uint8],
+    ) -> Self:
+        """Take some images, with their captions, out of the embeddings of a whole dataset.
+
+        Args:
+            rows: [n] rows of images.
+            image: [N, D_i].
+            caption: [M, D_t].
+            caption_offsets: [N + 1].
+            labels: [N, C].
+        """
+        starts, ends = caption_offsets[rows], caption_offsets[rows + 1]
+        offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
+        # Row numbers of the captions: each image's run starts at starts[i] instead of offsets[i].
+        caption_rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
+        return cls(
+            v_img=_float_tensor(image[rows]),
+            captions=_float_tensor(caption[caption_rows]),
+            caption_offsets=torch.from_numpy(offsets),
+            labels=_float_tensor(labels[rows]),
+        )
+
+    def draw_captions(self, generator: torch.Generator) -> Tensor:
+        """One caption of each image, uniformly: int64 [n] rows of ``captions``, on the CPU."""
+        counts = self.caption_offsets.diff()
+        # uniform < 1 in steps of 2^-53, so that uniform * count < count even after rounding.
+        uniform = torch.rand(len(counts), generator=generator, dtype=torch.float64)
+        return self.caption_offsets[:-1] + (uniform * counts).long()
+
+    def to(self, device: torch.device) -> Self:
+        """The same data on ``device``."""
+        return type(self)(
+            self.v_img.to(device),
+            self.captions.to(device),
+            self.caption_offsets,
+            self.labels.to(device),
+        )
+
+
+@dataclass(frozen=True)
+class ValidationData:
+    """n images with one caption embedding each, chosen by a fixed policy.
+
+    Raises:
+        DataError: Shapes contradict each other, or a value is not finite.
+    """
+
+    v_img: Tensor  # float32 [n, D_i]
+    v_txt: Tensor  # float32 [n, D_t]
+    labels: Tensor  # float32 [n, C] of 0 and 1
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.v_img), len(self.v_txt), len(self.labels)}
+        if len(sizes) != 1 or 0 in sizes:
+            raise DataError(
+                f"validation split: {len(self.v_img)} image embeddings, {len(self.v_txt)} caption "
+                f"embeddings and {len(self.labels)} rows of labels: must be equal and not 0",
+                _REMEDY,
+            )
+        _require_finite("validation split: image embeddings", self.v_img)
+        _require_finite("validation split: caption embeddings", self.v_txt)
+
+    def __len__(self) -> int:
+        return self.v_img.shape[0]
+
+    @classmethod
+    def select(
+        cls,
+        rows: npt.NDArray[np.int64],
+        *,
+        image: npt.NDArray[np.float32],
+        caption: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.uint8],
+    ) -> Self:
+        """Take some images out of a whole dataset with one caption embedding an image.
+
+        Args:
+            rows: [n] rows.
+            image: [N, D_i].
+            caption: [N, D_t].
+            labels: [N, C].
+        """
+        return cls(
+            _float_tensor(image[rows]), _float_tensor(caption[rows]), _float_tensor(labels[rows])
+        )
+
+    def to(self, device: torch.device) -> Self:
+        """The same data on ``device``."""
+        return type(self)(self.v_img.to(device), self.v_txt.to(device), self.labels.to(device))
+
+
+_REMEDY = "the embeddings and the index do not belong together: run `dvc repro`"
+
+
+def _float_tensor(array: npt.NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def _require_finite(name: str, v: Tensor) -> None:
+    finite = v.isfinite().all(dim=-1)
+    if not finite.all():
+        row = int((~finite).nonzero()[0, 0])
+        raise DataError(
+            f"{name}: row {row} holds NaN or infinity",
+            "run the embed stage again with backbone.amp_dtype = float32",
+        )

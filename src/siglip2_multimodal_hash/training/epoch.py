@@ -1,0 +1,104 @@
+"""One epoch of updates."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from siglip2_multimodal_hash.models.losses import HeadLoss
+from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
+from siglip2_multimodal_hash.training.batches import group_batches
+from siglip2_multimodal_hash.training.data import TrainingData
+from siglip2_multimodal_hash.training.device import Precision
+from siglip2_multimodal_hash.training.seeding import epoch_seed
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.trace import Losses, LossTrace
+
+ReportUpdate = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class EpochTrainer:
+    """Everything that an epoch of updates works on.
+
+    Args:
+        learning_rate: Rate of an update, counted from 0 over the whole run.
+        after_update: Called after each update, counted from 1 over the whole run.
+    """
+
+    network: HashNetwork
+    loss: HeadLoss
+    data: TrainingData
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    precision: Precision
+    settings: FitSettings
+    learning_rate: Callable[[int], float]
+    after_update: Callable[[int], None]
+
+    def run(self, epoch: int, updates_before: int, report: ReportUpdate) -> Losses:
+        """Train for one epoch.
+
+        Args:
+            epoch: Counted from 1.
+            updates_before: Updates of the epochs before.
+            report: Called with the updates done in this epoch and the mean losses since the last
+                report, every ``runtime.logging.log_every_n_steps`` updates.
+
+        Returns:
+            Mean of each part of the loss over the samples of the epoch.
+
+        Raises:
+            InputError: A loss is NaN or infinite.
+        """
+        seed = epoch_seed(self.settings.seed, epoch)
+        torch.manual_seed(seed)  # dropout
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self.data), generator=generator)
+        # Drawn on the CPU, so that the same are drawn whatever the device.
+        device = self.data.v_img.device
+        captions = self.data.draw_captions(generator).to(device)
+        groups = group_batches(order.to(device), self.settings.training)
+
+        self.network.train()
+        trace, reported = LossTrace(), 0
+        for done, group in enumerate(groups, start=1):
+            update = updates_before + done
+            self._set_learning_rate(self.learning_rate(update - 1))
+            self._accumulate(group, captions, trace)
+            self._step()
+            self.after_update(update)
+            if update % self.settings.runtime.logging.log_every_n_steps == 0:
+                trace.require_finite(f"epoch {epoch}", self.settings)
+                figures = {**trace.means(reported), "lr": self.learning_rate(update - 1)}
+                reported = len(trace)
+                report(done, figures)
+        trace.require_finite(f"epoch {epoch}", self.settings)
+        return trace.means()
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _accumulate(self, group: list[Tensor], captions: Tensor, trace: LossTrace) -> None:
+        """Add up the gradient of the mean loss over the samples of a group of micro-batches."""
+        data, group_size = self.data, sum(map(len, group))
+        for batch in group:
+            v_img = data.v_img.index_select(0, batch)
+            v_txt = data.captions.index_select(0, captions.index_select(0, batch))
+            with self.precision.autocast():
+                output: HeadOutput = self.network(v_img, v_txt)
+            parts = self.loss(output, data.labels.index_select(0, batch))
+            share = parts.total * (len(batch) / group_size)
+            torch.autograd.backward(self.scaler.scale(share))
+            trace.add(parts.present(), len(batch))
+
+    def _step(self) -> None:
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.settings.training.gradient_clip_norm
+        )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()

@@ -1,0 +1,49 @@
+"""Codes and scores of a whole dataset from a fitted head."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from siglip2_multimodal_hash.models.network import HashNetwork
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def encode_dataset(
+    network: HashNetwork,
+    v_img: FloatArray,
+    v_txt: FloatArray,
+    batch_size: int,
+    device: torch.device,
+) -> tuple[FloatArray, FloatArray]:
+    """Run the head over all pairs, in float32.
+
+    Args:
+        network: Moved to ``device``.
+        v_img: [N, D_i] image embeddings; may be memory-mapped.
+        v_txt: [N, D_t] caption embeddings; may be memory-mapped.
+        batch_size: Pairs at a time; bounds the memory.
+        device: Where to compute.
+
+    Returns:
+        Soft codes, float32 [N, bits] in [-1, 1]; without a hash layer the fused vectors at unit
+        length, [N, D_z]. Scores, float32 [N, C] in [0, 1].
+
+    Raises:
+        ValueError: The two arrays differ in length.
+    """
+    if len(v_img) != len(v_txt):
+        raise ValueError(f"{len(v_img)} image embeddings but {len(v_txt)} caption embeddings")
+    network.to(device)
+    n, config = len(v_img), network.config
+    codes = np.empty((n, config.code_dim), dtype=np.float32)
+    scores = np.empty((n, config.classes), dtype=np.float32)
+    for start in range(0, n, batch_size):
+        rows = slice(start, start + batch_size)
+        # A copy, because PyTorch wants to own memory that it may write to.
+        image, caption = (
+            torch.from_numpy(np.array(v[rows], dtype=np.float32)).to(device) for v in (v_img, v_txt)
+        )
+        code, score = network.encode(image, caption)
+        codes[rows], scores[rows] = code.cpu().numpy(), score.cpu().numpy()
+    return codes, scores

@@ -1,0 +1,207 @@
+"""Fit a head: epochs, validation, early stopping, checkpoints."""
+
+import contextlib
+import functools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
+from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.training.batches import updates_per_epoch
+from siglip2_multimodal_hash.training.checkpoint import CheckpointWriter, EpochRecord
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.device import choose_device, choose_precision
+from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from siglip2_multimodal_hash.training.memory import (
+    MemoryWatch,
+    explained_out_of_memory,
+    probe_of,
+)
+from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
+from siglip2_multimodal_hash.training.schedule import learning_rate
+from siglip2_multimodal_hash.training.seeding import seed_everything
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.validation import validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class FitResult:
+    """What a fit found: the network with the weights of its best epoch, in eval mode."""
+
+    network: HashNetwork
+    best_epoch: int  # counted from 1
+    val_map: float  # of the best epoch
+    history: list[EpochRecord]  # one record an epoch, see `fit`
+
+
+@dataclass
+class _BestEpoch:
+    """The best weights so far, and for how many validations they have been that."""
+
+    epoch: int = 0
+    val_map: float = -1.0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    validations_since: int = 0
+
+    def offer(self, epoch: int, val_map: float, network: HashNetwork) -> None:
+        self.validations_since += 1
+        if val_map > self.val_map:
+            self.epoch, self.val_map, self.validations_since = epoch, val_map, 0
+            self.weights = {name: v.detach().clone() for name, v in network.state_dict().items()}
+
+
+def fit(
+    config: HeadConfig,
+    train: TrainingData,
+    val: ValidationData,
+    settings: FitSettings,
+    folder: Path | None = None,
+) -> FitResult:
+    """Fit a head on cached embeddings.
+
+    Every epoch draws the order of the images and one caption of each, from (seed, epoch). Updates
+    are AdamW's, at a rate set for each (see :mod:`.schedule`), with the gradient's norm clipped.
+    Validation is done every ``val_every_n_epochs`` and after the last epoch; the fit stops when
+    ``early_stopping_patience`` validations in a row bring no better val mAP.
+
+    The history has a record an epoch: ``epoch``, ``lr`` (of the epoch's last update),
+    ``train_total``, ``train_bce`` and the other parts that apply, and where the epoch was validated
+    the same under ``val_`` and ``val_mAP``.
+
+    Args:
+        config: Shape of the head.
+        train: Images with all their captions.
+        val: Images with the caption embedding that evaluation uses.
+        settings: Sections of params.yaml.
+        folder: Where to leave the checkpoints (see :mod:`.checkpoint`); appears when the fit is
+            complete, and not at all when it fails or is interrupted. None leaves nothing.
+
+    Raises:
+        InputError: A parameter does not suit the data or the device, the loss diverges, or memory
+            runs out; the message names the parameter.
+        DataError: Data and config differ in width, or no val image has a label.
+    """
+    _require_widths(config, train, val)
+    device = choose_device(settings.runtime.device)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(explained_out_of_memory(settings.training.batch_size))
+        stack.enter_context(tidy_logging(settings.runtime.logging))
+        writer = stack.enter_context(_checkpoints(folder, settings))
+        seed_everything(settings.seed)
+        network = HashNetwork(config).to(device)
+        return _run_epochs(network, train.to(device), val.to(device), settings, writer)
+
+
+def _run_epochs(
+    network: HashNetwork,
+    train: TrainingData,
+    val: ValidationData,
+    settings: FitSettings,
+    writer: CheckpointWriter | None,
+) -> FitResult:
+    params = settings.training
+    updates = updates_per_epoch(len(train), params)
+    trainer = _build_trainer(network, train, settings, updates)
+    best = _BestEpoch()
+    history: list[EpochRecord] = []
+    for epoch in range(1, params.num_epochs + 1):
+        title = f"epoch {epoch}/{params.num_epochs}"
+        progress = EpochProgress(settings.runtime.logging, title, updates)
+        with contextlib.closing(progress):
+            train_losses = trainer.run(epoch, (epoch - 1) * updates, progress.report)
+            record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
+            record |= {f"train_{name}": value for name, value in train_losses.items()}
+            val_map = None
+            if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
+                val_losses, val_map = validate(
+                    network, trainer.loss, val, trainer.precision, settings
+                )
+                record |= {f"val_{name}": value for name, value in val_losses.items()}
+                record["val_mAP"] = val_map
+                best.offer(epoch, val_map, network)
+            history.append(record)
+            progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
+        if writer is not None:
+            writer.after_epoch(epoch, network.state_dict(), val_map)
+        if best.validations_since >= params.early_stopping_patience:
+            logger.info(
+                "stopped after epoch %d: no better val mAP than %.4f (epoch %d) in %d validations",
+                epoch,
+                best.val_map,
+                best.epoch,
+                best.validations_since,
+            )
+            break
+    if writer is not None:
+        writer.finish(network.config, history, network.state_dict())
+    network.load_state_dict(best.weights)
+    return FitResult(network.eval(), best.epoch, best.val_map, history)
+
+
+def _build_trainer(
+    network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
+) -> EpochTrainer:
+    optimizer, device = settings.optimizer, train.v_img.device
+    precision = choose_precision(settings.training.mixed_precision, device)
+    weighted = settings.loss.imbalance == "class_weights"
+    watch = MemoryWatch(
+        settings.runtime.memory, probe_of(device), settings.runtime.logging.log_every_n_steps
+    )
+    return EpochTrainer(
+        network=network,
+        loss=HeadLoss(settings.loss, positive_weights(train.labels) if weighted else None),
+        data=train,
+        optimizer=torch.optim.AdamW(
+            network.parameters(),
+            lr=optimizer.lr,
+            betas=optimizer.betas,
+            eps=optimizer.eps,
+            weight_decay=optimizer.weight_decay,
+            fused=True,  # one pass over memory instead of a dozen
+        ),
+        scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),
+        precision=precision,
+        settings=settings,
+        learning_rate=functools.partial(
+            learning_rate,
+            peak_lr=optimizer.lr,
+            min_lr=settings.scheduler.min_lr,
+            warmup_updates=settings.scheduler.warmup_epochs * updates,
+            total_updates=settings.training.num_epochs * updates,
+        ),
+        after_update=watch.after_update,
+    )
+
+
+@contextlib.contextmanager
+def _checkpoints(folder: Path | None, settings: FitSettings) -> Iterator[CheckpointWriter | None]:
+    if folder is None:
+        yield None
+        return
+    with replacing(folder) as temporary:
+        yield CheckpointWriter(temporary, settings.checkpointing)
+
+
+def _require_widths(config: HeadConfig, train: TrainingData, val: ValidationData) -> None:
+    expected = (config.image_dim, config.caption_dim, config.classes)
+    for split, tensors in (
+        ("training", (train.v_img, train.captions, train.labels)),
+        ("validation", (val.v_img, val.v_txt, val.labels)),
+    ):
+        found = tuple(v.shape[1] for v in tensors)
+        if found != expected:
+            raise DataError(
+                f"{split} split: widths of image embeddings, caption embeddings and labels are "
+                f"{found}, the head is built for {expected}",
+                "the embeddings and the index do not belong together: run `dvc repro`",
+            )

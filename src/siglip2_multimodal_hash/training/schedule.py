@@ -1,0 +1,27 @@
+"""Learning rate of every update: linear warm-up, then half a cosine down to the floor."""
+
+import math
+
+
+def learning_rate(
+    update: int, *, peak_lr: float, min_lr: float, warmup_updates: int, total_updates: int
+) -> float:
+    """Learning rate of one optimiser update.
+
+    Warm-up climbs in equal steps from peak_lr / warmup_updates to peak_lr, which the last warm-up
+    update has (the first update where there is no warm-up). From there half a cosine falls to
+    exactly min_lr at the last update. A run of one update has peak_lr.
+
+    Args:
+        update: 0 for the first update of the run.
+        peak_lr: Highest rate.
+        min_lr: Rate of the last update.
+        warmup_updates: Less than ``total_updates``.
+        total_updates: Updates of the whole run.
+    """
+    if update < warmup_updates:
+        return peak_lr * ((update + 1) / warmup_updates)
+    peak = max(warmup_updates - 1, 0)
+    # With one update in all, the peak is also the end.
+    progress = (update - peak) / max(total_updates - 1 - peak, 1)
+    return min_lr + (peak_lr - min_lr) * (0.5 * (1 + math.cos(math.pi * progress)))

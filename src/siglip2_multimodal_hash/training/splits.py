@@ -1,0 +1,72 @@
+"""From the dataset's index and embeddings to what a fit and its inference take."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.features.store import Embeddings
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.params import ClassifierParams, DecomposerParams, FusionParams, HashParams
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.device import choose_device
+from siglip2_multimodal_hash.training.inference import encode_dataset
+
+CaptionPolicy = Literal["first", "mean"]
+FloatArray = npt.NDArray[np.float32]
+
+
+def head_config(
+    embeddings: Embeddings,
+    decomposer: DecomposerParams,
+    fusion: FusionParams,
+    hashing: HashParams,
+    classifier: ClassifierParams,
+) -> HeadConfig:
+    """The head of params.yaml for these embeddings; a class for each of their prompts."""
+    return HeadConfig.from_params(
+        decomposer,
+        fusion,
+        hashing,
+        classifier,
+        image_dim=embeddings.image.shape[1],
+        caption_dim=embeddings.caption.shape[1],
+        classes=len(embeddings.prompt),
+    )
+
+
+def training_splits(
+    index: DatasetIndex, embeddings: Embeddings, policy: CaptionPolicy
+) -> tuple[TrainingData, ValidationData]:
+    """Train with all captions of each image, val with the caption that evaluation uses."""
+    labels = index.labels()
+    train = TrainingData.select(
+        index.rows("train"),
+        image=embeddings.image,
+        caption=embeddings.caption,
+        caption_offsets=embeddings.caption_offsets,
+        labels=labels,
+    )
+    val = ValidationData.select(
+        index.rows("val"),
+        image=embeddings.image,
+        caption=embeddings.captions_by_policy(policy),
+        labels=labels,
+    )
+    return train, val
+
+
+def encode_embeddings(
+    network: HashNetwork, embeddings: Embeddings, policy: CaptionPolicy, device: str, batch_size: int
+) -> tuple[FloatArray, FloatArray]:
+    """Soft codes (or unit vectors) and scores of every image; see :func:`.encode_dataset`."""
+    chosen = choose_device(device)
+    return encode_dataset(
+        network.to(chosen),
+        embeddings.image,
+        embeddings.captions_by_policy(policy),
+        batch_size,
+        chosen,
+    )

@@ -1,0 +1,78 @@
+"""Checkpoints in the form of the published SigLIP 2 ones, in half precision."""
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    Siglip2ImageProcessorPil,
+    Siglip2Processor,
+    Siglip2Tokenizer,
+    SiglipImageProcessorPil,
+    SiglipModel,
+    SiglipProcessor,
+)
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE, PATCH_SIZE
+from siglip2_multimodal_hash.training.towers.forward import Towers
+
+NAFLEX_PATCHES: Final = 64
+"""The default number of patches of the NaFlex checkpoint: those of a square image of 128 pixels."""
+
+_MEAN: Final = [0.5, 0.5, 0.5]
+_BILINEAR: Final = 2
+
+
+def processor_for(
+    model: Towers, tokenizer: Siglip2Tokenizer
+) -> SiglipProcessor | Siglip2Processor:
+    """The processor that prepares images and texts as the model was trained on them."""
+    if isinstance(model, SiglipModel):
+        images = SiglipImageProcessorPil(
+            size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
+            resample=_BILINEAR,
+            image_mean=_MEAN,
+            image_std=_MEAN,
+        )
+        return SiglipProcessor(images, tokenizer)
+    flexible = Siglip2ImageProcessorPil(
+        patch_size=PATCH_SIZE,
+        max_num_patches=NAFLEX_PATCHES,
+        resample=_BILINEAR,
+        image_mean=_MEAN,
+        image_std=_MEAN,
+    )
+    return Siglip2Processor(flexible, tokenizer)
+
+
+def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) -> None:
+    """Write a folder for ``AutoModel`` and ``AutoProcessor``, whole or not at all.
+
+    Equal weights give equal bytes: no path, time or machine enters the files.
+    """
+    weights = {
+        name: weight.detach().to("cpu", torch.float16).contiguous()
+        for name, weight in model.state_dict().items()
+    }
+    half = type(model)(model.config).to(torch.float16)
+    half.load_state_dict(weights)
+    with replacing(folder) as temporary:
+        half.save_pretrained(temporary)
+        processor_for(model, tokenizer).save_pretrained(temporary)
+
+
+def load_tokenizer(folder: Path) -> Siglip2Tokenizer:
+    """The tokenizer of an exported checkpoint.
+
+    Raises:
+        DataError: the folder holds none of this kind.
+    """
+    if not (folder / "tokenizer.json").exists():
+        raise DataError(f"{folder}: holds no tokenizer.json", "train the fixed checkpoint first")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if not isinstance(tokenizer, Siglip2Tokenizer):
+        raise DataError(f"{folder}: {type(tokenizer).__name__} is not a Siglip2Tokenizer")
+    return tokenizer

@@ -1,0 +1,105 @@
+"""The fixed-resolution checkpoint: trained from scratch."""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import Siglip2Tokenizer, SiglipModel
+
+from siglip2_multimodal_hash.datasets.mojicoco import alt_text, sample_scene
+from siglip2_multimodal_hash.training.towers import forward
+from siglip2_multimodal_hash.training.towers.architecture import fixed_config, new_fixed_model
+from siglip2_multimodal_hash.training.towers.export import export_checkpoint
+from siglip2_multimodal_hash.training.towers.parallel import Share
+from siglip2_multimodal_hash.training.towers.pretraining import Course, Plan, pretrain
+from siglip2_multimodal_hash.training.towers.stream import (
+    FIXED,
+    TOKENIZER,
+    VALIDATION,
+    SceneBatch,
+    endless,
+    scene_batch,
+)
+from siglip2_multimodal_hash.training.towers.tokenizer import encode_texts, train_tokenizer
+from siglip2_multimodal_hash.training.towers.zero_shot import (
+    class_embeddings,
+    class_prompts,
+    encode_in_chunks,
+    labelled_scenes,
+    macro_average_precision,
+)
+
+BATCH_SIZE: Final = 256
+TOKENIZER_SCENES: Final = 4_000
+VALIDATION_SCENES: Final = 1_000
+SEED: Final = 0
+
+
+def learn_tokenizer(scenes: int = TOKENIZER_SCENES) -> Siglip2Tokenizer:
+    """A tokenizer for the texts of the scenes, learned from ``scenes`` of them and the prompts."""
+
+    def texts(number: int) -> tuple[str, ...]:
+        scene = sample_scene(TOKENIZER, number)
+        return (*scene.captions, alt_text(scene, np.random.default_rng((TOKENIZER, number))))
+
+    return train_tokenizer(chain(class_prompts(), *(texts(number) for number in range(scenes))))
+
+
+def fixed_batch(tokenizer: Siglip2Tokenizer, share: Share, number: int) -> SceneBatch:
+    """This process's scenes of batch ``number``."""
+    first = number * BATCH_SIZE + share.rank * share.size
+    return scene_batch(FIXED, first, share.size, tokenizer)
+
+
+def train_fixed(
+    plan: Plan, out: Path, state: Path, curve: Path, device: torch.device, workers: int
+) -> None:
+    """Train the fixed-resolution towers and export them to ``out``.
+
+    Raises:
+        DataError: ``state`` belongs to another architecture.
+    """
+    share = Share.of(BATCH_SIZE)
+    tokenizer = learn_tokenizer()
+    model = new_fixed_model(fixed_config(len(tokenizer)), SEED).to(device)
+    scenes = labelled_scenes(VALIDATION, VALIDATION_SCENES)
+    images = torch.from_numpy(scenes.images)
+
+    def features(pixels: Tensor) -> Tensor:
+        return forward.image_features(model, pixels)
+
+    def text_features(tokens: Tensor) -> Tensor:
+        return forward.text_features(model, tokens)
+
+    def validate() -> float:
+        with torch.no_grad():
+            classes = class_embeddings(
+                lambda prompts: text_features(
+                    torch.from_numpy(encode_texts(tokenizer, prompts)).to(device)
+                )
+            )
+        encoded = encode_in_chunks(lambda chunk: features(chunk.to(device)), images)
+        return macro_average_precision(encoded, classes, scenes.labels)
+
+    compiled_images: Callable[[Tensor], Tensor] = torch.compile(features)
+    compiled_texts: Callable[[Tensor], Tensor] = torch.compile(text_features)
+
+    def encode_images(batch: SceneBatch) -> Tensor:
+        return compiled_images(batch.pixels.to(device))
+
+    course = Course[SceneBatch](
+        model=model,
+        batches=lambda start: endless(partial(fixed_batch, tokenizer, share), start, workers),
+        encode_images=encode_images,
+        encode_texts=compiled_texts,
+        validate=validate,
+        export=lambda: export_checkpoint(out, model, tokenizer),
+    )
+    if not share.rank:
+        course.export()
+    pretrain(course, plan, state, curve)

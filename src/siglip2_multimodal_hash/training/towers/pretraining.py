@@ -1,0 +1,191 @@
+"""The training loop of the towers: one pass over an endless stream, one learning-rate cycle."""
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from siglip2_multimodal_hash.training.towers import parallel
+from siglip2_multimodal_hash.training.towers.forward import Towers
+from siglip2_multimodal_hash.training.towers.sigmoid_loss import positive_pairs, sigmoid_loss
+from siglip2_multimodal_hash.training.towers.state import Progress, load_state, save_state
+
+
+class Batch(Protocol):
+    """What the loop itself reads of a batch; how images are given is the towers' business."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """int64 [T, 64]."""
+
+    @property
+    def codes(self) -> Tensor:
+        """int64 [B, n], fingerprints of the texts."""
+
+
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train; the learning rate follows the clock, not a number of steps."""
+
+    minutes: float
+    peak_lr: float = 2e-3
+    warm_up: float = 0.04
+    """Share of the time in which the rate climbs from 0 to its peak; it then falls to 0."""
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip_norm: float = 1.0
+    bfloat16: bool = True
+    validate_every: float = 2.0
+    """Minutes between points of the curve."""
+    save_every: float = 5.0
+    """Minutes between saved states; each is exported too."""
+
+
+@dataclass(frozen=True)
+class Course(Generic[AnyBatch]):
+    """What is trained, on what, and how it is judged."""
+
+    model: Towers
+    batches: Callable[[int], Iterator[AnyBatch]]
+    """Batches from a given one on."""
+    encode_images: Callable[[AnyBatch], Tensor]
+    """[B, D] features of a batch's images."""
+    encode_texts: Callable[[Tensor], Tensor]
+    """int64 [T, 64] -> [T, D]."""
+    validate: Callable[[], float]
+    """Zero-shot macro mAP."""
+    export: Callable[[], None]
+    """Write the checkpoint in its present state."""
+
+
+def learning_rate(progress: float, plan: Plan) -> float:
+    """The rate at a share ``progress`` of the time: a linear climb, then a linear fall to 0."""
+    if progress < plan.warm_up:
+        return plan.peak_lr * progress / plan.warm_up
+    return plan.peak_lr * max(0.0, (1.0 - progress) / (1.0 - plan.warm_up))
+
+
+def make_optimizers(model: nn.Module, plan: Plan) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices of the encoders, AdamW for everything else.
+
+    Biases, norms, temperature and bias of the loss do not decay.
+    """
+    inner = [w for n, w in model.named_parameters() if w.ndim == 2 and ".layers." in n]
+    taken = {id(weight) for weight in inner}
+    others = [weight for weight in model.parameters() if id(weight) not in taken]
+    groups = [
+        {"params": [w for w in others if w.ndim >= 2], "weight_decay": plan.weight_decay},
+        {"params": [w for w in others if w.ndim < 2], "weight_decay": 0.0},
+    ]
+    return (
+        torch.optim.AdamW(groups, lr=plan.peak_lr, betas=plan.betas, fused=True),
+        torch.optim.Muon(
+            inner,
+            lr=plan.peak_lr,
+            weight_decay=plan.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+    )
+
+
+def pretrain(course: Course[AnyBatch], plan: Plan, state: Path, curve: Path) -> None:
+    """Train until the time is up; go on from ``state`` if there is one.
+
+    Ctrl-C loses what came after the last saved state, and nothing else.
+
+    Args:
+        course: what is trained, on what.
+        plan: how.
+        state: folder of the resumable state.
+        curve: CSV of (minutes, samples, loss, zero_shot_map), one row a validation.
+
+    Raises:
+        DataError: the saved state belongs to another architecture.
+    """
+    model = course.model
+    optimizers = make_optimizers(model, plan)
+    progress = load_state(state, model, optimizers) or Progress()
+    batches = course.batches(progress.steps)
+    first = next(batches)
+    with parallel.first_then_others():
+        _compile(course, plan, first)
+    batches = chain((first,), batches)
+    began = time.monotonic() - 60 * progress.minutes
+    losses: list[float] = []
+    while progress.minutes < plan.minutes:
+        rate = learning_rate(progress.minutes / plan.minutes, plan)
+        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+            group["lr"] = rate
+        loss, size = _backward(course, plan, next(batches))
+        for optimizer in optimizers:
+            optimizer.step()
+        model.zero_grad(set_to_none=True)
+        losses.append(loss)
+        progress = progress.after_step(size, parallel.agree((time.monotonic() - began) / 60))
+        over = progress.minutes >= plan.minutes
+        if over or progress.minutes >= progress.validated + plan.validate_every:
+            row = (progress.minutes, progress.samples, sum(losses) / len(losses), course.validate())
+            progress = progress.noting(row)
+            losses.clear()
+            if not parallel.rank():
+                write_curve(curve, progress.curve)
+                print("%6.1f min  %8d scenes  loss %.4f  zero-shot mAP %.4f" % row, flush=True)
+        if over or progress.minutes >= progress.saved + plan.save_every:
+            progress = progress.just_saved()
+            if not parallel.rank():
+                save_state(state, model, optimizers, progress)
+                course.export()
+
+
+def _features(
+    course: Course[AnyBatch], plan: Plan, batch: AnyBatch
+) -> tuple[Tensor, Tensor, torch.device]:
+    device = course.model.logit_scale.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=plan.bfloat16):
+        images = course.encode_images(batch)
+        texts = course.encode_texts(batch.tokens.to(device))
+    return images.float(), texts.float(), device
+
+
+def _compile(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> None:
+    """Run both towers forth and back once, so that no process waits for a compiler later."""
+    images, texts, _ = _features(course, plan, batch)
+    (images.sum() + texts.sum()).backward()
+    course.model.zero_grad(set_to_none=True)
+
+
+def _backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[float, int]:
+    """Leave the clipped gradient of the whole batch's loss; return that loss and the batch's B."""
+    model = course.model
+    images, texts, device = _features(course, plan, batch)
+    codes = parallel.gather(batch.codes.to(device))
+    loss = sigmoid_loss(
+        parallel.gather(images),
+        parallel.gather_texts(texts, codes.shape[1]),
+        model.logit_scale,
+        model.logit_bias,
+        positive_pairs(codes),
+    )
+    loss.backward()
+    parallel.sum_gradients(model, (model.logit_scale, model.logit_bias))
+    torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
+    return loss.item(), len(codes)
+
+
+def write_curve(path: Path, rows: tuple[tuple[float, int, float, float], ...]) -> None:
+    """Write the curve as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("minutes", "samples", "loss", "zero_shot_map"))
+        for minutes, samples, loss, score in rows:
+            writer.writerow((f"{minutes:.2f}", samples, f"{loss:.4f}", f"{score:.4f}"))

@@ -1,0 +1,74 @@
+"""Zero-shot tagging with class prompts: how well a checkpoint knows the categories."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+from torch.nn import functional as F
+
+from siglip2_multimodal_hash.datasets.mojicoco import CATEGORIES, render_scene, sample_scene
+from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE
+
+TEMPLATES: Final = ("a photo of a {}.", "{}", "a picture with a {} in it.")
+
+
+@dataclass(frozen=True)
+class LabelledScenes:
+    """N images with their categories."""
+
+    images: npt.NDArray[np.uint8]
+    """uint8 [N, 128, 128, 3]."""
+    labels: npt.NDArray[np.uint8]
+    """uint8 [N, 80], columns in ascending category id."""
+
+
+def labelled_scenes(stream: int, count: int) -> LabelledScenes:
+    """The first ``count`` scenes of a stream, labelled by what is visible."""
+    column = {category.id: position for position, category in enumerate(CATEGORIES)}
+    labels = np.zeros((count, len(CATEGORIES)), dtype=np.uint8)
+    images = np.empty((count, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+    for number in range(count):
+        rendered = render_scene(sample_scene(stream, number), IMAGE_SIZE)
+        images[number] = rendered.image
+        for visible in rendered.objects:
+            labels[number, column[visible.category_id]] = 1
+    return LabelledScenes(images, labels)
+
+
+def class_prompts(templates: Sequence[str] = TEMPLATES) -> list[str]:
+    """Prompts of all categories for the first template, then for the second, and so on."""
+    return [template.format(category.name) for template in templates for category in CATEGORIES]
+
+
+def class_embeddings(encode: Callable[[list[str]], Tensor]) -> Tensor:
+    """One unit vector a category, [80, D]: the mean of its prompts' unit vectors."""
+    prompts = F.normalize(encode(class_prompts()).float(), dim=-1)
+    return F.normalize(prompts.view(len(TEMPLATES), len(CATEGORIES), -1).mean(dim=0), dim=-1)
+
+
+def macro_average_precision(images: Tensor, classes: Tensor, labels: npt.NDArray[np.uint8]) -> float:
+    """Mean over the categories of the average precision of cosine similarity.
+
+    Categories without a positive are left out, as average precision is not defined for them.
+
+    Args:
+        images: [N, D], of any length.
+        classes: [C, D].
+        labels: uint8 [N, C].
+    """
+    scores = (F.normalize(images.float(), dim=-1) @ F.normalize(classes.float(), dim=-1).T).cpu()
+    present = labels.any(axis=0)
+    return float(
+        average_precision_score(labels[:, present], scores.numpy()[:, present], average="macro")
+    )
+
+
+@torch.no_grad()
+def encode_in_chunks(encode: Callable[[Tensor], Tensor], inputs: Tensor, size: int = 250) -> Tensor:
+    """``encode`` applied to ``size`` rows at a time: [N, ...] -> float32 [N, D]."""
+    return torch.cat([encode(chunk).float() for chunk in inputs.split(size)])

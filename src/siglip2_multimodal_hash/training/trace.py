@@ -1,0 +1,56 @@
+"""The losses of many micro-batches, averaged, and watched for divergence."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.training.settings import FitSettings
+
+Losses = dict[str, float]
+
+
+class LossTrace:
+    """The losses of some micro-batches, kept on the device.
+
+    Reading a number from a CUDA device waits for all its work, so it is done only now and then.
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._rows: list[Tensor] = []
+        self._sizes: list[int] = []
+
+    def add(self, parts: Mapping[str, Tensor], samples: int) -> None:
+        """Note the parts of one micro-batch."""
+        self._names = tuple(parts)
+        self._rows.append(torch.stack([part.detach() for part in parts.values()]))
+        self._sizes.append(samples)
+
+    def means(self, start: int = 0) -> Losses:
+        """Mean of each part over the samples of the micro-batches from ``start`` on."""
+        values = torch.stack(self._rows[start:]).cpu().numpy().astype(np.float64)
+        means = np.average(values, axis=0, weights=self._sizes[start:])
+        return dict(zip(self._names, means.tolist(), strict=True))
+
+    def require_finite(self, where: str, settings: FitSettings) -> None:
+        """Refuse a NaN or infinite loss.
+
+        Raises:
+            InputError: There is one; the message names its micro-batch, counted from 1.
+        """
+        bad = (~torch.stack(self._rows).isfinite()).any(dim=1).nonzero()
+        if not len(bad):
+            return
+        precision = settings.training.mixed_precision
+        half = f", or set training.mixed_precision (now {precision}) to off"
+        raise InputError(
+            f"{where}, micro-batch {int(bad[0]) + 1}: the loss is NaN or infinite: "
+            "the fit has diverged",
+            f"lower optimizer.lr (now {settings.optimizer.lr:g})" + half * (precision != "off"),
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)

@@ -1,0 +1,110 @@
+"""A pass over the validation split, and the figure that model selection goes by."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.models.losses import HeadLoss
+from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
+from siglip2_multimodal_hash.training.data import ValidationData
+from siglip2_multimodal_hash.training.device import Precision
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.trace import Losses, LossTrace
+
+
+def average_precision(
+    labels: npt.NDArray[Any], scores: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.float64]:
+    """Average precision of each class, as scikit-learn's ``average_precision_score`` defines it.
+
+    AP = sum over thresholds of (R_t - R_{t-1}) P_t, where equal scores form one threshold. That is
+    the mean, over the positives, of the precision at the end of the positive's group of equal
+    scores, which needs one sort of all columns and no loop over classes.
+
+    Args:
+        labels: [n, C] of 0 and 1.
+        scores: [n, C], finite; higher means more likely.
+
+    Returns:
+        float64 [C]; NaN for a class without positives, whose AP is undefined.
+    """
+    n, classes = labels.shape
+    order = np.argsort(-scores, axis=0)
+    ranked_scores = np.take_along_axis(scores, order, axis=0)
+    ranked_labels = np.take_along_axis(labels, order, axis=0) > 0
+    precision = np.cumsum(ranked_labels, axis=0) / np.arange(1, n + 1)[:, None]
+
+    # Row of the last item with the same score, by a running minimum from below.
+    group_end = np.full((n, classes), n - 1)
+    last_of_group = ranked_scores[:-1] != ranked_scores[1:]
+    group_end[:-1][last_of_group] = np.nonzero(last_of_group)[0]
+    group_end = np.minimum.accumulate(group_end[::-1], axis=0)[::-1]
+
+    precision_at_end = np.take_along_axis(precision, group_end, axis=0)
+    positives = ranked_labels.sum(axis=0)
+    total = np.where(ranked_labels, precision_at_end, 0.0).sum(axis=0)
+    undefined = np.full(classes, np.nan)
+    return np.where(positives > 0, total / np.maximum(positives, 1), undefined)
+
+
+def mean_average_precision(
+    labels: npt.NDArray[Any], scores: npt.NDArray[np.floating[Any]]
+) -> float:
+    """Mean of :func:`average_precision` over the classes that have a positive.
+
+    Args:
+        labels: [n, C] of 0 and 1.
+        scores: [n, C], finite.
+
+    Raises:
+        DataError: No class has a positive.
+    """
+    per_class = average_precision(labels, scores)
+    defined = per_class[~np.isnan(per_class)]
+    if not defined.size:
+        raise DataError(
+            "validation split: no image has a label, so mAP is undefined",
+            "enlarge dataset.mojicoco.val, or check the annotations",
+        )
+    return float(defined.mean())
+
+
+@torch.inference_mode()
+def validate(
+    network: HashNetwork,
+    loss: HeadLoss,
+    data: ValidationData,
+    precision: Precision,
+    settings: FitSettings,
+) -> tuple[Losses, float]:
+    """Losses and mAP on the validation split.
+
+    Balance and decorrelation depend on the size of the batch, so the losses are means over batches
+    of ``training.batch_size``, as in training, whatever size the network is run in.
+
+    Returns:
+        Mean of each part of the loss over the samples, and mAP over the classes with a positive.
+
+    Raises:
+        InputError: A loss is NaN or infinite.
+        DataError: No image of the split has a label.
+    """
+    network.eval()
+    chunk = settings.runtime.dataloader.inference_batch_size
+    pairs = zip(torch.split(data.v_img, chunk), torch.split(data.v_txt, chunk), strict=True)
+    outputs: list[HeadOutput] = []
+    for v_img, v_txt in pairs:
+        with precision.autocast():
+            outputs.append(network(v_img, v_txt))
+    output = HeadOutput.joined(outputs)
+    trace = LossTrace()
+    size = settings.training.batch_size
+    for start in range(0, len(data), size):
+        labels = data.labels[start : start + size]
+        trace.add(loss(output.rows(start, start + size), labels).present(), len(labels))
+    trace.require_finite("validation", settings)
+    scores = output.logits.float().sigmoid().cpu().numpy()
+    return trace.means(), mean_average_precision(data.labels.cpu().numpy(), scores)

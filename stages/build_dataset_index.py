@@ -1,0 +1,26 @@
+"""Join annotations and split into one table: captions, labels and split of each image."""
+
+import logging
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.index import write_index
+from siglip2_multimodal_hash.datasets.index_builder import index_source
+from siglip2_multimodal_hash.datasets.sources import source_root
+from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.params import Params
+
+
+def main(params: Params, source: Path, split: Path, index: Path, statistics: Path) -> None:
+    """Write the index and its statistics."""
+    root = source_root(params.dataset.name, source, params.runtime.coco_root)
+    built, counts = index_source(root, source, split, params.dataset.unlabelled)
+    write_index(index, built)
+    write_json(statistics, dataset_statistics(built))
+    for line in counts.lines():
+        logging.getLogger(__name__).info(line)
+
+
+if __name__ == "__main__":
+    run_stage(main, "source", "split", "index", "statistics")

@@ -1,0 +1,19 @@
+"""Index the codes of the database: the training split."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.retrieval.index import build_index, save_index
+from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+
+def main(params: Params, index: Path, codes: Path, out: Path) -> None:
+    """Write the FAISS index and its description."""
+    database = read_head_codes(codes).searchable()[read_index(index).rows("train")]
+    save_index(out, build_index(database, params.index.kind))
+
+
+if __name__ == "__main__":
+    run_stage(main, "index", "codes", "out")

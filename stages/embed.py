@@ -1,0 +1,20 @@
+"""Run the frozen towers once over images, captions and class prompts."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.images import open_image_source
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.datasets.sources import source_root
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.params import Params
+
+
+def main(params: Params, source: Path, index: Path, out: Path) -> None:
+    """Write the unnormalised embeddings."""
+    root = source_root(params.dataset.name, source, params.runtime.coco_root)
+    embed_dataset(read_index(index), open_image_source(root), params.backbone, params.runtime, out)
+
+
+if __name__ == "__main__":
+    run_stage(main, "source", "index", "out")

@@ -1,0 +1,56 @@
+"""Turn all figures into the metrics and plots that Git keeps."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.store import read_evaluation
+from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.reporting.pictures import draw_overview
+from siglip2_multimodal_hash.reporting.plots import write_plots
+from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
+from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+
+def main(
+    params: Params,
+    index: Path,
+    statistics: Path,
+    head: Path,
+    codes: Path,
+    evaluation: Path,
+    baselines: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Write metrics/ and plots/ of this dataset and backbone."""
+    result, compared = read_evaluation(evaluation), read_json(baselines)
+    fit, history = read_json(head / "config.json"), read_json(head / "history.json")
+    write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
+    write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
+    write_json(metrics / "details.json", details(result.figures, compared))
+    write_plots(
+        plots,
+        dataset=read_index(index),
+        statistics=read_json(statistics),
+        codes=read_head_codes(codes),
+        evaluation=result,
+        history=history,
+        top_n=params.knn.top_n_tags,
+    )
+    draw_overview(plots / "overview.png", history, result, read_index(index))
+
+
+if __name__ == "__main__":
+    run_stage(
+        main,
+        "index",
+        "statistics",
+        "head",
+        "codes",
+        "evaluation",
+        "baselines",
+        "metrics",
+        "plots",
+    )

@@ -1,0 +1,32 @@
+"""Fit the head on the cached embeddings."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.training.loop import fit
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.splits import head_config, training_splits
+
+
+def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
+    """Write the checkpoints and the history of the fit."""
+    vectors = load_embeddings(embeddings)
+    train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
+    config = head_config(vectors, params.decomposer, params.fusion, params.hash, params.classifier)
+    settings = FitSettings(
+        loss=params.loss,
+        training=params.training,
+        optimizer=params.optimizer,
+        scheduler=params.scheduler,
+        checkpointing=params.checkpointing,
+        seed=params.seed,
+        runtime=params.runtime,
+    )
+    fit(config, train, val, settings, out)
+
+
+if __name__ == "__main__":
+    run_stage(main, "index", "embeddings", "out")
