@@ -5,7 +5,7 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
-from siglip2_multimodal_hash.datasets.sources import source_root
+from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json

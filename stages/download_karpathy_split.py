@@ -4,8 +4,7 @@ import logging
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.karpathy import normalise_karpathy_split
-from siglip2_multimodal_hash.datasets.layout import find_split
-from siglip2_multimodal_hash.datasets.sources import source_root
+from siglip2_multimodal_hash.datasets.layout import find_split, source_root
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.params import Params
 

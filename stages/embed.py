@@ -4,7 +4,7 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import read_index
-from siglip2_multimodal_hash.datasets.sources import source_root
+from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import Params

@@ -25,21 +25,22 @@ def main(
     plots: Path,
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
-    result, compared = read_evaluation(evaluation), read_json(baselines)
+    dataset, result, compared = read_index(index), read_evaluation(evaluation), read_json(baselines)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
     write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
     write_json(metrics / "details.json", details(result.figures, compared))
     write_plots(
         plots,
-        dataset=read_index(index),
+        dataset=dataset,
         statistics=read_json(statistics),
         codes=read_head_codes(codes),
         evaluation=result,
         history=history,
         top_n=params.knn.top_n_tags,
     )
-    draw_overview(plots / "overview.png", history, result, read_index(index))
+    test = dataset.labels()[dataset.rows("test")]
+    draw_overview(plots / "overview.png", history, result, test)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.training.loop import fit
+from siglip2_multimodal_hash.training.loop import Checkpoints, fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
 
@@ -16,16 +16,8 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
     config = head_config(vectors, params.decomposer, params.fusion, params.hash, params.classifier)
-    settings = FitSettings(
-        loss=params.loss,
-        training=params.training,
-        optimizer=params.optimizer,
-        scheduler=params.scheduler,
-        checkpointing=params.checkpointing,
-        seed=params.seed,
-        runtime=params.runtime,
-    )
-    fit(config, train, val, settings, out)
+    settings = FitSettings.from_params(params)
+    fit(config, train, val, settings, Checkpoints(out, params.checkpointing))
 
 
 if __name__ == "__main__":

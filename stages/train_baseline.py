@@ -25,16 +25,7 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
         out.name,
         head_config(vectors, params.decomposer, params.fusion, params.hash, params.classifier),
     )
-    settings = FitSettings(
-        loss=params.loss,
-        training=params.training,
-        optimizer=params.optimizer,
-        scheduler=params.scheduler,
-        checkpointing=params.checkpointing,
-        seed=params.seed,
-        runtime=params.runtime,
-    )
-    result = fit(config, train, val, settings)
+    result = fit(config, train, val, FitSettings.from_params(params))
     soft, scores = encode_embeddings(
         result.network,
         vectors,

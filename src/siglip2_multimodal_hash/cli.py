@@ -25,6 +25,8 @@ def use(arguments: argparse.Namespace) -> None:
     """Write presets into params.yaml and show the change."""
     if arguments.list:
         presets = list_presets()
+        if not presets:
+            raise InputError("no preset is here", "run from the root of the project")
         width = max(len(preset.name) for preset in presets)
         for preset in presets:
             print(f"{preset.name:<{width}}  {preset.description}")
@@ -51,7 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("preset", nargs="*", help="names of files in configs/presets")
     command.add_argument("--list", action="store_true", help="explain each preset")
     command.add_argument(
-        "--coco-root", type=Path, metavar="FOLDER", help="folder with COCO's images/ and annotations/"
+        "--coco-root",
+        type=Path,
+        metavar="FOLDER",
+        help="folder with COCO's images/ and annotations/",
     )
     command.add_argument(
         "-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="one more override"

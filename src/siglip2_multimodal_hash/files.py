@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,24 +14,50 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 
+# The header of an array is a Python literal: a damaged one fails in the tokenizer or the parser.
+_DAMAGED_ARRAY = (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError)
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds.
 
-    The block may create a file or a folder there. When it raises (Ctrl-C included), what it wrote
-    is removed and ``target`` stays as it was. An existing target is replaced.
+    The block creates a file or a folder there. When it raises (Ctrl-C included), what it wrote is
+    removed and ``target`` stays as it was. An existing target is replaced, whatever it is.
+
+    Raises:
+        FileNotFoundError: The block succeeded and created nothing; ``target`` stays as it was.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}")
     _remove(temporary)
     try:
         yield temporary
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        temporary.replace(target)
+        if target.is_dir() or temporary.is_dir():
+            _swap(temporary, target)
+        else:
+            temporary.replace(target)
     finally:
         _remove(temporary)
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put ``new`` in the place of ``target``, of which at least one is a folder.
+
+    Only files replace each other in one step. Here the old one steps aside and comes back when
+    the new one cannot take its place.
+    """
+    old = new.with_name(f"{new.name}-old")
+    _remove(old)
+    try:
+        if os.path.lexists(target):
+            target.replace(old)
+        new.replace(target)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(target):
+            old.replace(target)
+        raise
+    _remove(old)
 
 
 def _remove(path: Path) -> None:
@@ -55,12 +82,17 @@ def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        DataError: The file is missing or is not JSON; the message names it and the position.
+        DataError: The file is missing, cannot be read or is not JSON; the message names it and
+            the position.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file", "check the location of the dataset") from None
+        raise DataError(
+            f"{path}: no such file", "run `dvc repro`, or check the location of the dataset"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: not valid JSON ({error})", "the file is truncated or damaged: fetch it again"
@@ -81,13 +113,15 @@ def load_array(path: Path, *, memory_map: bool = False) -> npt.NDArray[Any]:
         memory_map: Map it read-only instead of reading it into memory.
 
     Raises:
-        DataError: The file is missing, truncated, or holds Python objects.
+        DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.
     """
     try:
         mode: Literal["r"] | None = "r" if memory_map else None
-        array: npt.NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
+        array = np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", "run `dvc repro`") from None
-    except (ValueError, EOFError, OSError) as error:
+    except _DAMAGED_ARRAY as error:
         raise DataError(f"{path}: not a readable .npy array ({error})", "run `dvc repro`") from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: an archive, not a .npy array", "run `dvc repro`")
     return array

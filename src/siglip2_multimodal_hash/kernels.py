@@ -23,6 +23,8 @@ PINNED_ENVIRONMENT: dict[str, str] = {
     "OPENBLAS_CORETYPE": "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4",
     "FAISS_OPT_LEVEL": "avx2",
+    # Threads that spin while they wait would take the cores from those that work.
+    "OMP_WAIT_POLICY": "PASSIVE",
     "OMP_NUM_THREADS": str(THREADS),
     "MKL_NUM_THREADS": str(THREADS),
     "OPENBLAS_NUM_THREADS": str(THREADS),

@@ -6,14 +6,41 @@ What each parameter means stands beside it in ``params.yaml``.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML, YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
 
 PARAMS_FILE = Path("params.yaml")
+
+Bits = Literal[0, 16, 32, 64, 128]
+
+
+def _not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    # `min_length` would count the entries that are valid, and so complain twice about a bad one.
+    if not entries:
+        raise PydanticCustomError("too_short", "Must have at least one entry")
+    return entries
+
+
+def _whole_bits(value: Any) -> Any:
+    # Literal compares by ==, to which False is 0 and 64.0 is 64.
+    if type(value) is not int:
+        allowed = ", ".join(map(str, get_args(Bits)))
+        raise PydanticCustomError("int_type", "Must be one of {allowed}", {"allowed": allowed})
+    return value
+
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -21,9 +48,11 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
+# A decay rate of 1 never forgets: AdamW divides by 1 - beta.
+DecayFloat = Annotated[float, Field(ge=0, lt=1)]
 # YAML has lists only: strictness is about the members.
-IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
-StrTuple = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_not_empty)]
+StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_not_empty)]
 # A name becomes a folder name.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
@@ -82,7 +111,7 @@ class FusionParams(Section):
 
 
 class HashParams(Section):
-    bits: Literal[0, 16, 32, 64, 128]
+    bits: Annotated[Bits, BeforeValidator(_whole_bits)]
 
 
 class ClassifierParams(Section):
@@ -114,7 +143,7 @@ class TrainingParams(Section):
 class OptimizerParams(Section):
     lr: PositiveFloat
     weight_decay: NonNegativeFloat
-    betas: Annotated[tuple[UnitFloat, UnitFloat], Field(strict=False)]
+    betas: Annotated[tuple[DecayFloat, DecayFloat], Field(strict=False)]
     eps: PositiveFloat
 
 
@@ -142,6 +171,11 @@ class KnnParams(Section):
     shortlist: PositiveInt
     hybrid_weight: UnitFloat
     top_n_tags: Annotated[int, Field(ge=1, le=80)]
+
+
+class ReportParams(Section):
+    embed_images: bool
+    queries: Annotated[int, Field(ge=1, le=500)]
 
 
 class DataloaderParams(Section):
@@ -188,6 +222,7 @@ class Params(Section):
     checkpointing: CheckpointingParams
     index: IndexParams
     knn: KnnParams
+    report: ReportParams
     seed: NonNegativeInt
     runtime: RuntimeParams
 
@@ -269,7 +304,11 @@ def _explain(detail: Any) -> str:
         return f"{key} = {value!r}: unknown key{_known_keys(detail['loc'][:-1])}"
     if kind == "missing":
         return f"{key}: missing"
-    return f"{key} = {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+    if kind == "model_type":
+        return f"{key or 'the file'} = {value!r}: must be a section, with keys and values"
+    # Python's tuple is YAML's list.
+    reason = detail["msg"].replace("tuple", "list").replace("Tuple", "List")
+    return f"{key} = {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
 def _known_keys(location: tuple[str | int, ...]) -> str:

@@ -2,7 +2,6 @@
 
 import difflib
 import io
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,12 +93,16 @@ def override_text(text: str, overrides: dict[str, Any], *, source: str) -> str:
         source: Name of the file, for messages.
 
     Raises:
-        ParamsError: A key is unknown, or the result breaks a rule of :mod:`.params`.
+        ParamsError: ``text`` is not YAML, a key is unknown or names a whole section, or the result
+            breaks a rule of :mod:`.params`.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    document = yaml.load(text)
+    try:
+        document = yaml.load(text)
+    except YAMLError as error:
+        raise ParamsError(f"{source}: not valid YAML: {error}") from None
     for key, value in overrides.items():
         *parents, leaf = key.split(".")
         section: Any = document
@@ -107,6 +110,11 @@ def override_text(text: str, overrides: dict[str, Any], *, source: str) -> str:
             section = section.get(parent) if isinstance(section, dict) else None
         if not isinstance(section, dict) or leaf not in section:
             raise ParamsError(f"{key} = {value!r}: unknown key", f"{source} lists every key")
+        if isinstance(section[leaf], dict):
+            # Its comments would go with it.
+            raise ParamsError(
+                f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
+            )
         section[leaf] = _like(section[leaf], value)
     parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
     return _dump(yaml, document)
@@ -116,9 +124,12 @@ def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
     """Write overrides into ``params.yaml`` and return the change as a unified diff.
 
     Raises:
-        ParamsError: See :func:`override_text`; then the file is left as it was.
+        ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
     """
-    before = path.read_text(encoding="utf-8")
+    try:
+        before = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
     after = override_text(before, overrides, source=str(path))
     with replacing(path) as temporary:
         temporary.write_text(after, encoding="utf-8")
@@ -126,7 +137,7 @@ def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
         before.splitlines(), after.splitlines(), f"{path} (before)", f"{path} (after)",
         n=0, lineterm="",
     )  # fmt: skip
-    return os.linesep.join(lines)
+    return "\n".join(lines)
 
 
 def _like(old: Any, new: Any) -> Any:

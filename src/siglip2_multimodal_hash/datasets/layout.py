@@ -40,6 +40,18 @@ class CocoLayout:
         return tuple(sorted((*self.captions.values(), *self.instances.values())))
 
 
+def source_root(name: str, folder: Path, coco_root: str) -> Path:
+    """The folder that holds the images and annotations of a dataset.
+
+    Args:
+        name: ``dataset.name``.
+        folder: What the stage ``prepare_dataset`` wrote. It holds the files of mojicoco, and of
+            COCO only the manifest: COCO is read where it lies.
+        coco_root: ``runtime.coco_root``.
+    """
+    return folder if name == "mojicoco" else Path(coco_root)
+
+
 def find_layout(root: Path, *, split: bool = False) -> CocoLayout:
     """Find images and annotations under ``root``; of a folder and an archive, the folder is taken.
 

@@ -1,22 +1,11 @@
-"""Where the files of a dataset are, and how they come there."""
+"""How the files of a dataset come to their place."""
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import Manifest, describe_source
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
 from siglip2_multimodal_hash.params import MojicocoParams, RuntimeParams
-
-
-def source_root(name: str, folder: Path, coco_root: str) -> Path:
-    """The folder that holds the images and annotations of a dataset.
-
-    Args:
-        name: ``dataset.name``.
-        folder: What the stage ``prepare_dataset`` wrote. It holds the files of mojicoco, and of
-            COCO only the manifest: COCO is read where it lies.
-        coco_root: ``runtime.coco_root``.
-    """
-    return folder if name == "mojicoco" else Path(coco_root)
 
 
 def prepare_source(

@@ -26,9 +26,13 @@ def choose_device(name: DeviceName) -> torch.device:
         )
     if not available:
         return torch.device("cpu")
-    check_kernels(
-        torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list()
-    )
+    # A ROCm build answers through the same functions, but names its architectures otherwise.
+    if torch.version.hip is None:
+        check_kernels(
+            torch.cuda.get_device_name(),
+            torch.cuda.get_device_capability(),
+            torch.cuda.get_arch_list(),
+        )
     return torch.device("cuda")
 
 
@@ -36,7 +40,9 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
     """Make sure that a build of PyTorch can run on a card.
 
     Machine code (``sm_90``) runs on cards of the same major capability and at least the same
-    minor one; PTX (``compute_90``) is compiled at load time for any later card.
+    minor one; PTX (``compute_90``) is compiled at load time for any later card. The suffix ``a``
+    ties either to exactly its own capability, ``f`` to its major one (CUDA C++ Programming Guide,
+    "Compute Capabilities").
 
     Args:
         card: Its name, for the message.
@@ -46,14 +52,8 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
     Raises:
         InputError: None of the architectures runs on the card.
     """
-    for architecture in architectures:
-        match = re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", architecture)
-        if match is None:
-            continue
-        built = (int(match[2]), int(match[3]))
-        same_major = built[0] == capability[0]
-        if built <= capability and (match[1] == "compute" or same_major):
-            return
+    if any(_runs(architecture, capability) for architecture in architectures):
+        return
     major, minor = capability
     raise InputError(
         f"{card} has compute capability {major}.{minor}, and this build of PyTorch "
@@ -61,3 +61,15 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
         "install a newer CUDA build of PyTorch (Blackwell cards, capability 12.0, need PyTorch "
         ">= 2.7 built for CUDA >= 12.8), or set runtime.device to cpu",
     )
+
+
+def _runs(architecture: str, capability: tuple[int, int]) -> bool:
+    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
+    if match is None:
+        return False
+    kind, suffix = match[1], match[4]
+    built = (int(match[2]), int(match[3]))
+    if suffix == "a":
+        return built == capability
+    same_major = built[0] == capability[0]
+    return built <= capability and (same_major or (kind == "compute" and not suffix))

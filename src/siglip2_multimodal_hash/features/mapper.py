@@ -1,41 +1,41 @@
 """Mapper: batches of inputs to batches of embeddings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
-from siglip2_multimodal_hash.features.reader import ReadBatch
+from siglip2_multimodal_hash.features.preprocessing import Inputs
+from siglip2_multimodal_hash.features.reader import Batch
 from siglip2_multimodal_hash.features.towers import Towers
 
 FloatArray = npt.NDArray[np.float32]
 
 
 class Mapper:
-    """The towers as functions from batches to arrays.
+    """One tower as a function from batches to arrays; picklable.
 
     Args:
-        towers: Loaded and frozen.
-        batch_size: Texts at a time; images come in the reader's batches.
+        encode: :meth:`.Towers.encode_images` or :meth:`.Towers.encode_tokens`.
     """
 
-    def __init__(self, towers: Towers, batch_size: int) -> None:
-        self._towers = towers
-        self._batch_size = batch_size
+    def __init__(self, encode: Callable[[Inputs], Tensor]) -> None:
+        self._encode = encode
 
-    def image_features(self, batch: ReadBatch) -> FloatArray:
-        """float32 [B, D] of a batch without failures."""
+    def __call__(self, batch: Batch) -> FloatArray:
+        """float32 [R, D]: the embeddings of the batch's rows.
+
+        Raises:
+            ValueError: An item of the batch could not be read.
+        """
         if batch.inputs is None:
-            raise ValueError("the batch holds images that could not be read")
-        features: FloatArray = self._towers.encode_images(batch.inputs).cpu().numpy()
-        return features
+            raise ValueError("the batch holds items that could not be read")
+        features: FloatArray = self._encode(batch.inputs).cpu().numpy()
+        return features[batch.items]
 
-    def text_batches(self, texts: Sequence[str]) -> Iterator[tuple[int, FloatArray]]:
-        """The texts' features in order, as (row of the first, float32 [B, D])."""
-        for start in range(0, len(texts), self._batch_size):
-            chunk = texts[start : start + self._batch_size]
-            yield start, self._towers.encode_texts(chunk).cpu().numpy()
 
-    def text_features(self, texts: Sequence[str]) -> FloatArray:
-        """float32 [n, D]."""
-        return np.concatenate([features for _, features in self.text_batches(texts)])
+def encode_texts(towers: Towers, texts: Sequence[str], batch_size: int) -> FloatArray:
+    """A few texts at once, float32 [n, D_t]."""
+    chunks = (texts[start : start + batch_size] for start in range(0, len(texts), batch_size))
+    return np.concatenate([towers.encode_texts(chunk).cpu().numpy() for chunk in chunks])

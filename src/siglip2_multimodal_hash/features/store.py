@@ -25,6 +25,9 @@ IMAGE, CAPTION, OFFSETS, PROMPT = (
 )
 META = "meta.json"
 
+CHUNK = 4096
+_REMEDY = "run `dvc repro embed` again"
+
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
@@ -50,16 +53,36 @@ class Embeddings:
         Args:
             policy: ``first`` takes the image's first caption, ``mean`` the mean of all of them.
         """
-        starts = self.caption_offsets[:-1]
+        offsets = self.caption_offsets
         if policy == "first":
-            return self.caption[starts]
-        sums = np.add.reduceat(self.caption, starts, axis=0, dtype=np.float64)
-        means: FloatArray = (sums / np.diff(self.caption_offsets)[:, None]).astype(np.float32)
+            return self.caption[offsets[:-1]]
+        means = np.empty((len(self.image), self.caption.shape[1]), dtype=np.float32)
+        # In chunks: the sums of all captions of COCO at once would take 4 GB in float64.
+        for start in range(0, len(means), CHUNK):
+            bounds = offsets[start : start + CHUNK + 1]
+            captions = self.caption[bounds[0] : bounds[-1]]
+            sums = np.add.reduceat(captions, bounds[:-1] - bounds[0], axis=0, dtype=np.float64)
+            means[start : start + CHUNK] = sums / np.diff(bounds)[:, None]
         return means
+
+    def check_finite(self) -> None:
+        """Read everything once, in chunks, and look for NaN and infinity.
+
+        Raises:
+            DataError: There is one; the message names the file and the first such row.
+        """
+        for name, array in ((IMAGE, self.image), (CAPTION, self.caption), (PROMPT, self.prompt)):
+            for start in range(0, len(array), CHUNK):
+                finite = np.isfinite(array[start : start + CHUNK]).all(axis=1)
+                if not finite.all():
+                    row = start + int(np.argmin(finite))
+                    raise DataError(f"{name}: row {row} holds NaN or infinity", _REMEDY)
 
 
 def load_embeddings(folder: Path) -> Embeddings:
     """Map the embeddings that the ``embed`` stage wrote.
+
+    Only the shapes are checked; :meth:`Embeddings.check_finite` reads the values.
 
     Raises:
         DataError: A file is missing or damaged, or the arrays do not belong together.
@@ -74,6 +97,8 @@ def load_embeddings(folder: Path) -> Embeddings:
                 f"{folder / name}: {array.dtype} {list(array.shape)}, expected a float32 matrix",
                 _REMEDY,
             )
+    if offsets.dtype != np.int64:
+        raise DataError(f"{folder / OFFSETS}: {offsets.dtype}, expected int64", _REMEDY)
     if offsets.shape != (len(image) + 1,) or offsets[0] != 0 or offsets[-1] != len(caption):
         raise DataError(
             f"{folder}: {len(image)} images and {len(caption)} captions do not fit "
@@ -87,7 +112,7 @@ def load_embeddings(folder: Path) -> Embeddings:
             f"{folder}: captions have {caption.shape[1]} dimensions, prompts {prompt.shape[1]}",
             _REMEDY,
         )
-    return Embeddings(image, caption, offsets, prompt, read_json(folder / META))
-
-
-_REMEDY = "run `dvc repro embed` again"
+    meta = read_json(folder / META)
+    if not isinstance(meta, dict):
+        raise DataError(f"{folder / META}: not a JSON object", _REMEDY)
+    return Embeddings(image, caption, offsets, prompt, meta)

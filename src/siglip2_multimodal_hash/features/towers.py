@@ -1,12 +1,9 @@
 """The frozen SigLIP 2 towers: one loader for both kinds of checkpoint.
 
-Fixed-resolution checkpoints have model type ``siglip``, NaFlex checkpoints ``siglip2``; ``AutoModel``
-and ``AutoProcessor`` tell them apart. What comes out is the towers' pooled output *before* any
-normalisation: ``image_embeds`` of the whole model is normalised already, so the magnitude that the
-head decomposes would be a constant there.
-
-Texts are treated as SigLIP 2 was trained (Tschannen et al., 2025): lower-case, padded to exactly 64
-tokens, no attention mask, pooled at the last position.
+Fixed-resolution checkpoints have model type ``siglip``, NaFlex checkpoints ``siglip2``;
+``AutoModel`` and ``AutoProcessor`` tell them apart. What comes out is the towers' pooled output
+*before* any normalisation: ``image_embeds`` of the whole model is normalised already, so the
+magnitude that the head decomposes would be a constant there.
 """
 
 from collections.abc import Sequence
@@ -15,77 +12,61 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
+import transformers
 from torch import Tensor
-from transformers import AutoConfig, AutoModel, AutoProcessor
-from transformers.utils import logging as transformers_logging
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 from siglip2_multimodal_hash.params import BackboneParams
 
 FIXED, NAFLEX = "siglip", "siglip2"
 
-Inputs = dict[str, Tensor]
-
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass(frozen=True)
-class Preprocessor:
-    """Images as the checkpoint's own processor prepares them; picklable, for reader processes.
-
-    Attributes:
-        image_processor: Of the checkpoint's ``AutoProcessor``.
-        max_num_patches: For NaFlex; None for a fixed resolution.
-    """
-
-    image_processor: Any
-    max_num_patches: int | None
-
-    def __call__(self, images: Sequence[Image.Image]) -> Inputs:
-        """Prepare B RGB images: ``pixel_values``, and masks and shapes where the model has them."""
-        options = {} if self.max_num_patches is None else {"max_num_patches": self.max_num_patches}
-        return dict(self.image_processor(images=list(images), return_tensors="pt", **options))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Towers:
-    """Both towers on one device, frozen.
+    """Both towers on one device, frozen; picklable.
 
     Attributes:
-        model: In eval mode.
-        tokenizer: Of the checkpoint.
-        preprocess: Of the checkpoint.
+        model: In eval mode, float32.
+        preprocess: Images to the image tower's inputs.
+        tokenize: Texts to the text tower's inputs.
         device: Where the model is.
         dtype: Of the towers' arithmetic; other than float32 under autocast.
-        text_max_length: Tokens a text is padded or cut to.
     """
 
     model: Any
-    tokenizer: Any
-    preprocess: Preprocessor
+    preprocess: ImagePreprocessor
+    tokenize: Tokenizer
     device: torch.device
     dtype: torch.dtype
-    text_max_length: int
+
+    @property
+    def model_type(self) -> str:
+        """``siglip`` (fixed resolution) or ``siglip2`` (NaFlex)."""
+        kind: str = self.model.config.model_type
+        return kind
 
     def encode_images(self, inputs: Inputs) -> Tensor:
-        """Pooled output of the image tower, float32 [B, D] on the device, not normalised."""
+        """Pooled output of the image tower, float32 [B, D_i] on the device, not normalised.
+
+        Args:
+            inputs: What :attr:`preprocess` made of B images.
+        """
         return self._encode(self.model.get_image_features, inputs)
 
-    def tokenize(self, texts: Sequence[str]) -> Inputs:
-        """Tokens of B texts, int64 [B, L]: lower-case, padded to the full length, no mask."""
-        tokens = self.tokenizer(
-            [" ".join(text.lower().split()) for text in texts],
-            padding="max_length",
-            max_length=self.text_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return {"input_ids": tokens["input_ids"]}
+    def encode_tokens(self, inputs: Inputs) -> Tensor:
+        """Pooled output of the text tower, float32 [B, D_t] on the device, not normalised.
+
+        Args:
+            inputs: What :attr:`tokenize` made of B texts.
+        """
+        return self._encode(self.model.get_text_features, inputs)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Pooled output of the text tower, float32 [B, D] on the device, not normalised."""
-        return self._encode(self.model.get_text_features, self.tokenize(texts))
+        """:attr:`tokenize` and :meth:`encode_tokens` in one go."""
+        return self.encode_tokens(self.tokenize(texts))
 
     def _encode(self, features: Any, inputs: Inputs) -> Tensor:
         moved = {name: v.to(self.device, non_blocking=True) for name, v in inputs.items()}
@@ -97,7 +78,7 @@ class Towers:
 
 
 def pooled(output: Any) -> Tensor:
-    """The pooled output itself: a tensor in transformers 4, an object that holds it in 5."""
+    """Take the pooled output: an object holds it in transformers 5, it is the result in 4."""
     v: Tensor = getattr(output, "pooler_output", output)
     return v
 
@@ -106,46 +87,105 @@ def load_towers(backbone: BackboneParams, device: torch.device) -> Towers:
     """Load a checkpoint from a folder or the hub; only safetensors, never code from the hub.
 
     Raises:
-        InputError: ``backbone.checkpoint`` is neither a folder nor reachable on the hub, is not a
-            SigLIP checkpoint or incomplete, or ``backbone.amp_dtype`` does not suit the device.
+        InputError: ``backbone.checkpoint`` is neither a folder nor reachable on the hub, is no
+            two-tower SigLIP checkpoint, or incomplete; or ``backbone.amp_dtype`` does not suit the
+            device, or ``backbone.text_max_length`` the text tower.
     """
-    dtype = DTYPES[backbone.amp_dtype]
-    if dtype == torch.float16 and device.type == "cpu":
+    dtype = _check_dtype(backbone.amp_dtype, device)
+    model, processor = _load(backbone)
+    longest = model.config.text_config.max_position_embeddings
+    if backbone.text_max_length > longest:
+        raise InputError(
+            f"backbone.text_max_length = {backbone.text_max_length}: the text tower of "
+            f"{backbone.checkpoint} has {longest} positions",
+            f"set backbone.text_max_length to {longest}",
+        )
+    flexible = model.config.model_type == NAFLEX
+    return Towers(
+        model=model.float().eval().requires_grad_(False).to(device),
+        preprocess=ImagePreprocessor(
+            processor.image_processor, backbone.max_num_patches if flexible else None
+        ),
+        tokenize=Tokenizer(processor.tokenizer, backbone.text_max_length),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _check_dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "float16" and device.type == "cpu":
         raise InputError(
             "backbone.amp_dtype = float16: only possible on CUDA",
             "set backbone.amp_dtype to float32 or bfloat16, or runtime.device to cuda",
         )
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    where = {} if Path(backbone.checkpoint).is_dir() else {"revision": backbone.revision}
+    if (
+        name == "bfloat16"
+        and device.type == "cuda"
+        and not torch.cuda.is_bf16_supported(including_emulation=False)
+    ):
+        raise InputError(
+            "backbone.amp_dtype = bfloat16: this card has no bfloat16 arithmetic",
+            "set backbone.amp_dtype to float16 or float32",
+        )
+    return DTYPES[name]
+
+
+def _load(backbone: BackboneParams) -> tuple[Any, Any]:
+    """The model and the processor of a checkpoint, complete and of the right kind."""
+    checkpoint = backbone.checkpoint
+    local = Path(checkpoint).is_dir()
+    if not local and _means_folder(checkpoint):
+        raise _unusable(checkpoint, "no such folder")
+    # Partly without types.
+    library: Any = transformers
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    where = {} if local else {"revision": backbone.revision}
     try:
-        config = AutoConfig.from_pretrained(backbone.checkpoint, **where)
-        if config.model_type not in (FIXED, NAFLEX):
+        kind = library.AutoConfig.from_pretrained(checkpoint, **where).model_type
+        if kind not in (FIXED, NAFLEX):
             raise InputError(
-                f"backbone.checkpoint = {backbone.checkpoint}: model type {config.model_type!r}",
+                f"backbone.checkpoint = {checkpoint}: model type {kind!r}",
                 f"choose a SigLIP 2 checkpoint: model type {FIXED!r} or {NAFLEX!r} (NaFlex)",
             )
-        model = AutoModel.from_pretrained(
-            backbone.checkpoint, use_safetensors=True, dtype=torch.float32, **where
+        model, report = library.AutoModel.from_pretrained(
+            checkpoint, use_safetensors=True, output_loading_info=True, **where
         )
-        processor = AutoProcessor.from_pretrained(backbone.checkpoint, **where)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"backbone.checkpoint = {backbone.checkpoint}: cannot be loaded "
-            f"({_first_line(error)})",
-            "give a folder with config.json, model.safetensors and the processor's files, or the "
-            "name of a repository on the hub (with network, or already in its cache)",
-        ) from None
-    flexible = config.model_type == NAFLEX
-    return Towers(
-        model=model.eval().requires_grad_(False).to(device),
-        tokenizer=processor.tokenizer,
-        preprocess=Preprocessor(
-            processor.image_processor, backbone.max_num_patches if flexible else None
-        ),
-        device=device,
-        dtype=dtype,
-        text_max_length=backbone.text_max_length,
+        processor = library.AutoProcessor.from_pretrained(checkpoint, **where)
+        # torchvision resizes otherwise than Pillow: with it installed, a user would get other
+        # embeddings than without.
+        processor.image_processor = library.AutoImageProcessor.from_pretrained(
+            checkpoint, backend="pil", **where
+        )
+    except InputError:
+        raise
+    # On a damaged checkpoint transformers raises whatever its internals happen to raise.
+    except Exception as error:
+        raise _unusable(checkpoint, _first_line(error)) from error
+    if report["missing_keys"]:
+        # transformers only warns, and fills the gaps with random numbers.
+        missing = sorted(report["missing_keys"])
+        raise _unusable(checkpoint, f"{len(missing)} weights are missing, such as {missing[0]}")
+    if not model.config.vision_config.vision_use_head:
+        raise _unusable(checkpoint, "its image tower has no pooling head")
+    return model, processor
+
+
+def _means_folder(checkpoint: str) -> bool:
+    """Whether a name that is no folder was meant as one: asking the hub for it takes half a minute.
+
+    Names on the hub are ``owner/name``; the folder ``owner`` would have to be here by accident.
+    """
+    path = Path(checkpoint)
+    relative = checkpoint.startswith((".", "~"))
+    return path.is_absolute() or relative or len(path.parts) != 2 or Path(path.parts[0]).is_dir()
+
+
+def _unusable(checkpoint: str, reason: str) -> InputError:
+    return InputError(
+        f"backbone.checkpoint = {checkpoint}: cannot be loaded ({reason})",
+        "give a folder with config.json, model.safetensors and the processor's files, or the "
+        "name of a repository on the hub (with network, or already in its cache)",
     )
 
 

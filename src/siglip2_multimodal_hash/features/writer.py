@@ -1,6 +1,7 @@
 """Writer: embeddings to memory-mapped ``.npy`` files, one row an item."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,41 +14,49 @@ FloatArray = npt.NDArray[np.float32]
 class ArrayWriter:
     """One float32 array, filled in batches; its file is made when the first batch shows the width.
 
+    Picklable: the copy opens the file that the original made.
+
     Args:
         path: The ``.npy`` file.
         rows: Rows that it will have.
-        what: What a row is, for messages.
     """
 
-    def __init__(self, path: Path, rows: int, what: str) -> None:
+    def __init__(self, path: Path, rows: int) -> None:
         self._path = path
-        self._rows = rows
-        self._what = what
-        self._array: np.memmap[tuple[int, ...], np.dtype[np.float32]] | None = None
+        self._array: Any = None
+        self.rows = rows
+        self.width: int | None = None
 
-    def write(self, rows: slice | npt.NDArray[np.int64], features: FloatArray) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the open file."""
+        self.flush()
+        return {**self.__dict__, "_array": None}
+
+    def write(self, rows: npt.NDArray[np.int64], features: FloatArray) -> None:
         """Fill some rows.
+
+        Args:
+            rows: int64 [R].
+            features: float32 [R, D].
 
         Raises:
             DataError: A value is NaN or infinite.
         """
-        if not np.isfinite(features).all():
+        finite = np.isfinite(features).all(axis=1)
+        if not finite.all():
             raise DataError(
-                f"{self._path.name}: the tower gave NaN or infinity for a batch of {self._what}s",
-                "set backbone.amp_dtype to float32 (or to bfloat16)",
+                f"{self._path.name}: the tower gave NaN or infinity for row {rows[~finite][0]}",
+                "set backbone.amp_dtype to float32, or to bfloat16",
             )
         if self._array is None:
+            mode = "w+" if self.width is None else "r+"
+            self.width = features.shape[1]
             self._array = np.lib.format.open_memmap(
-                self._path, mode="w+", dtype=np.float32, shape=(self._rows, features.shape[1])
+                self._path, mode=mode, dtype=np.float32, shape=(self.rows, self.width)
             )
         self._array[rows] = features
 
-    @property
-    def width(self) -> int:
-        """D, once a batch is written."""
-        return 0 if self._array is None else self._array.shape[1]
-
-    def close(self) -> None:
-        """Flush to disk."""
+    def flush(self) -> None:
+        """Bring what was written to the disk."""
         if self._array is not None:
             self._array.flush()

@@ -62,7 +62,7 @@ def write_plots(
     threshold = evaluation.figures["knn"]["threshold"]["tuned"]
     write_rows(
         folder / "label_counts.csv",
-        ("true", "predicted"),
+        ("labelled", "predicted"),
         label_counts(labels, scores["knn"] >= threshold),
     )
     write_rows(

@@ -5,6 +5,7 @@ from typing import Any
 Json = dict[str, Any]
 
 PREDICTORS = ("knn", "mlp", "hybrid")
+BASELINE_COLUMNS = (*PREDICTORS, "zero_shot", "retrieval")
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "precision@radius2", "NDCG@100")
 CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
 DECIMALS = 6
@@ -33,7 +34,7 @@ def summary_metrics(figures: Json, fit: Json) -> Json:
 
 
 def baseline_metrics(figures: Json, baselines: Json) -> Json:
-    """mAP of the head, of every baseline and of chance, on test: rows of one table.
+    """MAP of the head, of every baseline and of chance, on test: rows of one table.
 
     Returns:
         By row: ``knn``, ``mlp``, ``hybrid``, ``zero_shot`` (classification mAP) and ``retrieval``
@@ -62,7 +63,7 @@ def rounded(value: Any) -> Any:
 
 def markdown_table(baselines: Json) -> str:
     """:func:`baseline_metrics` as a Markdown table, in percent."""
-    columns = ("knn", "mlp", "hybrid", "zero_shot", "retrieval")
+    columns = BASELINE_COLUMNS
     lines = [f"| row | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for name, row in baselines.items():
         cells = (f"{100 * row[column]:.1f}" if column in row else "" for column in columns)

@@ -49,17 +49,20 @@ class CodeIndex:
     meta: IndexMeta
 
 
-def build_index(codes: npt.NDArray[Any]) -> CodeIndex:
+def build_index(codes: npt.NDArray[Any], kind: str = "flat") -> CodeIndex:
     """Index the database.
 
     Args:
         codes: Packed codes, uint8 [N, bits / 8], or unit vectors, float32 [N, D].
+        kind: ``index.kind``: ``flat``, exhaustive.
 
     Raises:
         DataError: Neither codes nor a finite float matrix, or a vector that is neither of unit
             length nor zero.
-        InputError: No item.
+        InputError: No item, or an unknown kind.
     """
+    if kind != "flat":
+        raise InputError(f"index.kind = {kind}: unknown", "set index.kind to flat")
     if len(codes) == 0:
         raise InputError("the database is empty: nothing to index", "give the split more images")
     codes = _checked(codes)

@@ -74,5 +74,7 @@ def read_head_codes(folder: Path) -> HeadCodes:
     packed = load_array(path) if path.exists() else None
     lengths = {len(array) for array in (soft, scores, packed) if array is not None}
     if len(lengths) != 1:
-        raise DataError(f"{folder}: arrays of different lengths {sorted(lengths)}", "run `dvc repro`")
+        raise DataError(
+            f"{folder}: arrays of different lengths {sorted(lengths)}", "run `dvc repro`"
+        )
     return HeadCodes(soft, packed, scores)

@@ -11,20 +11,22 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.params import CheckpointingParams
 from siglip2_multimodal_hash.training.batches import updates_per_epoch
 from siglip2_multimodal_hash.training.checkpoint import CheckpointWriter, EpochRecord
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
-from siglip2_multimodal_hash.training.device import choose_device, choose_precision
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.memory import (
     MemoryWatch,
     explained_out_of_memory,
     probe_of,
 )
+from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
@@ -32,6 +34,14 @@ from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.validation import validate
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a fit leaves its checkpoints, and which it keeps."""
+
+    folder: Path
+    params: CheckpointingParams
 
 
 @dataclass
@@ -65,7 +75,7 @@ def fit(
     train: TrainingData,
     val: ValidationData,
     settings: FitSettings,
-    folder: Path | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FitResult:
     """Fit a head on cached embeddings.
 
@@ -83,8 +93,9 @@ def fit(
         train: Images with all their captions.
         val: Images with the caption embedding that evaluation uses.
         settings: Sections of params.yaml.
-        folder: Where to leave the checkpoints (see :mod:`.checkpoint`); appears when the fit is
-            complete, and not at all when it fails or is interrupted. None leaves nothing.
+        checkpoints: Which checkpoints to leave where (see :mod:`.checkpoint`). The folder appears
+            when the fit is complete, and not at all when it fails or is interrupted. None leaves
+            nothing.
 
     Raises:
         InputError: A parameter does not suit the data or the device, the loss diverges, or memory
@@ -96,7 +107,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         stack.enter_context(explained_out_of_memory(settings.training.batch_size))
         stack.enter_context(tidy_logging(settings.runtime.logging))
-        writer = stack.enter_context(_checkpoints(folder, settings))
+        writer = stack.enter_context(_writer(checkpoints))
         seed_everything(settings.seed)
         network = HashNetwork(config).to(device)
         return _run_epochs(network, train.to(device), val.to(device), settings, writer)
@@ -184,12 +195,12 @@ def _build_trainer(
 
 
 @contextlib.contextmanager
-def _checkpoints(folder: Path | None, settings: FitSettings) -> Iterator[CheckpointWriter | None]:
-    if folder is None:
+def _writer(checkpoints: Checkpoints | None) -> Iterator[CheckpointWriter | None]:
+    if checkpoints is None:
         yield None
         return
-    with replacing(folder) as temporary:
-        yield CheckpointWriter(temporary, settings.checkpointing)
+    with replacing(checkpoints.folder) as temporary:
+        yield CheckpointWriter(temporary, checkpoints.params)
 
 
 def _require_widths(config: HeadConfig, train: TrainingData, val: ValidationData) -> None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from siglip2_multimodal_hash.params import (
-    CheckpointingParams,
     LossParams,
     OptimizerParams,
     Params,
@@ -22,7 +21,6 @@ class FitSettings:
     training: TrainingParams
     optimizer: OptimizerParams
     scheduler: SchedulerParams
-    checkpointing: CheckpointingParams
     seed: int
     runtime: RuntimeParams
 
@@ -34,7 +32,6 @@ class FitSettings:
             training=params.training,
             optimizer=params.optimizer,
             scheduler=params.scheduler,
-            checkpointing=params.checkpointing,
             seed=params.seed,
             runtime=params.runtime,
         )

@@ -6,12 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import ClassifierParams, DecomposerParams, FusionParams, HashParams
+from siglip2_multimodal_hash.params import (
+    ClassifierParams,
+    DecomposerParams,
+    FusionParams,
+    HashParams,
+)
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
-from siglip2_multimodal_hash.training.device import choose_device
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
 CaptionPolicy = Literal["first", "mean"]
@@ -59,7 +64,11 @@ def training_splits(
 
 
 def encode_embeddings(
-    network: HashNetwork, embeddings: Embeddings, policy: CaptionPolicy, device: str, batch_size: int
+    network: HashNetwork,
+    embeddings: Embeddings,
+    policy: CaptionPolicy,
+    device: str,
+    batch_size: int,
 ) -> tuple[FloatArray, FloatArray]:
     """Soft codes (or unit vectors) and scores of every image; see :func:`.encode_dataset`."""
     chosen = choose_device(device)

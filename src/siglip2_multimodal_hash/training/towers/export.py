@@ -26,9 +26,7 @@ _MEAN: Final = [0.5, 0.5, 0.5]
 _BILINEAR: Final = 2
 
 
-def processor_for(
-    model: Towers, tokenizer: Siglip2Tokenizer
-) -> SiglipProcessor | Siglip2Processor:
+def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> SiglipProcessor | Siglip2Processor:
     """The processor that prepares images and texts as the model was trained on them."""
     if isinstance(model, SiglipModel):
         images = SiglipImageProcessorPil(

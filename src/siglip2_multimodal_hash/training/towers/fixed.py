@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Siglip2Tokenizer, SiglipModel
+from transformers import Siglip2Tokenizer
 
 from siglip2_multimodal_hash.datasets.mojicoco import alt_text, sample_scene
 from siglip2_multimodal_hash.training.towers import forward

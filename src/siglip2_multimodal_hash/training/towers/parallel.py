@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch import multiprocessing
+from torch import Tensor, distributed, multiprocessing, nn
 
 from siglip2_multimodal_hash.errors import InputError
 
@@ -51,9 +50,7 @@ def run(processes: int, task: Callable[..., None], *arguments: Any) -> None:
         task(*arguments)
         return
     store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    multiprocessing.spawn(
-        _join, args=(processes, store.port, task, arguments), nprocs=processes
-    )
+    multiprocessing.spawn(_join, args=(processes, store.port, task, arguments), nprocs=processes)
 
 
 def _join(

@@ -42,9 +42,7 @@ class Progress:
         return replace(self, saved=self.minutes)
 
 
-def save_state(
-    folder: Path, model: nn.Module, optimizers: Optimizers, progress: Progress
-) -> None:
+def save_state(folder: Path, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
     """Write the state as a folder, whole or not at all."""
     tensors = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     for name, weight in model.named_parameters():
@@ -60,9 +58,7 @@ def save_state(
         write_json(temporary / "progress.json", asdict(progress))
 
 
-def load_state(
-    folder: Path, model: nn.Module, optimizers: Optimizers
-) -> Progress | None:
+def load_state(folder: Path, model: nn.Module, optimizers: Optimizers) -> Progress | None:
     """Restore what :func:`save_state` wrote; None where there is no state.
 
     Raises:

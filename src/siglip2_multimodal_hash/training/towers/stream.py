@@ -1,18 +1,18 @@
 """Batches of fresh scenes, rendered in worker processes; no scene comes twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import Siglip2Tokenizer
 
 from siglip2_multimodal_hash.datasets.mojicoco import (
     TOWER_STREAM,
+    Scene,
     alt_text,
     render_scene,
     sample_scene,
@@ -45,26 +45,30 @@ class SceneBatch:
     """int64 [B, n], fingerprints of the texts."""
 
 
-def scene_texts(stream: int, number: int) -> tuple[npt.NDArray[np.uint8], tuple[str, str]]:
-    """A scene as the towers learn from it: its image, and an alt text and one of its captions."""
-    scene = sample_scene(stream, number)
-    rng = np.random.default_rng((stream, number, _TEXT_DRAWS))
+def scene_texts(scene: Scene) -> tuple[str, str]:
+    """What the towers learn to say of a scene: an alt text and one of its captions."""
+    rng = np.random.default_rng((scene.stream, scene.number, _TEXT_DRAWS))
     caption = scene.captions[int(rng.integers(len(scene.captions)))].lower()
-    return render_scene(scene, IMAGE_SIZE).image, (alt_text(scene, rng).lower(), caption)
+    return alt_text(scene, rng).lower(), caption
 
 
-def scene_batch(
-    stream: int, first: int, size: int, tokenizer: Siglip2Tokenizer
-) -> SceneBatch:
-    """The scenes ``first`` to ``first + size - 1`` of a stream."""
-    made = [scene_texts(stream, number) for number in range(first, first + size)]
-    texts = [texts for _, texts in made]
+def encode_scene_texts(
+    texts: Sequence[tuple[str, ...]], tokenizer: Siglip2Tokenizer
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and fingerprints of the texts of B scenes, as :class:`SceneBatch` holds them."""
     in_order = [text for column in zip(*texts, strict=True) for text in column]
-    return SceneBatch(
-        torch.from_numpy(np.stack([image for image, _ in made])),
+    return (
         torch.from_numpy(encode_texts(tokenizer, in_order)),
         torch.tensor([[text_code(text) for text in row] for row in texts]),
     )
+
+
+def scene_batch(stream: int, first: int, size: int, tokenizer: Siglip2Tokenizer) -> SceneBatch:
+    """The scenes ``first`` to ``first + size - 1`` of a stream."""
+    scenes = [sample_scene(stream, number) for number in range(first, first + size)]
+    images = [render_scene(scene, IMAGE_SIZE).image for scene in scenes]
+    tokens, codes = encode_scene_texts([scene_texts(scene) for scene in scenes], tokenizer)
+    return SceneBatch(torch.from_numpy(np.stack(images)), tokens, codes)
 
 
 class _Batches(IterableDataset[AnyBatch]):

@@ -51,7 +51,9 @@ def class_embeddings(encode: Callable[[list[str]], Tensor]) -> Tensor:
     return F.normalize(prompts.view(len(TEMPLATES), len(CATEGORIES), -1).mean(dim=0), dim=-1)
 
 
-def macro_average_precision(images: Tensor, classes: Tensor, labels: npt.NDArray[np.uint8]) -> float:
+def macro_average_precision(
+    images: Tensor, classes: Tensor, labels: npt.NDArray[np.uint8]
+) -> float:
     """Mean over the categories of the average precision of cosine similarity.
 
     Categories without a positive are left out, as average precision is not defined for them.

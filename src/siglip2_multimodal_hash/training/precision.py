@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision."""
+"""In which precision to compute."""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,23 +9,7 @@ import torch
 
 from siglip2_multimodal_hash.errors import InputError
 
-DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "off", "float16", "bfloat16"]
-
-
-def choose_device(name: DeviceName) -> torch.device:
-    """The device behind ``runtime.device``; ``auto`` takes CUDA where there is one.
-
-    Raises:
-        InputError: CUDA is asked for and this PyTorch finds none.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise InputError(
-            "runtime.device = cuda: PyTorch finds no usable CUDA device",
-            "set runtime.device to auto or cpu, or install a CUDA build of PyTorch",
-        )
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Which cards a build of PyTorch can run on."""
+
+import pytest
+import torch
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.devices import check_kernels, choose_device
+
+CU124 = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
+CU128 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures"),
+    [
+        ((9, 0), CU124),
+        ((8, 9), CU124),  # machine code of 8.6 runs on 8.9
+        ((12, 0), CU128),
+        ((12, 1), CU128),
+        ((12, 0), [*CU124, "compute_90"]),  # PTX is compiled for later cards
+        ((9, 0), ["sm_90a"]),
+        ((12, 1), ["sm_120f"]),
+    ],
+)
+def test_card_with_kernels(capability, architectures):
+    check_kernels("card", capability, architectures)
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures"),
+    [
+        ((12, 0), CU124),
+        ((12, 0), CU128[:-1]),  # machine code of 10.0 does not run on 12.0
+        ((8, 0), ["sm_86"]),  # nor that of a later minor version
+        ((8, 0), ["compute_90"]),  # nor PTX of a later version
+        ((9, 1), ["sm_90a"]),  # `a`: this capability only
+        ((12, 0), ["sm_90a", "compute_90a"]),
+        ((12, 0), ["sm_100f", "compute_100f"]),  # `f`: this major version only
+        ((7, 0), []),
+        ((7, 0), ["gfx90a"]),
+    ],
+)
+def test_card_without_kernels(capability, architectures):
+    with pytest.raises(InputError, match=f"capability {capability[0]}.{capability[1]}"):
+        check_kernels("card", capability, architectures)
+
+
+def test_message_names_card_capability_build_and_remedy():
+    with pytest.raises(InputError) as caught:
+        check_kernels("NVIDIA GeForce RTX 5080", (12, 0), CU124)
+    message = str(caught.value)
+    for part in ("RTX 5080", "12.0", torch.__version__, "sm_90", ">= 2.7", ">= 12.8"):
+        assert part in message
+
+
+def test_choice_follows_the_hardware(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(InputError, match=r"runtime\.device = cuda"):
+        choose_device("cuda")
+
+
+def test_a_card_without_kernels_is_refused_unless_cpu_is_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "RTX 5080")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (12, 0))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: CU124)
+    assert choose_device("cpu") == torch.device("cpu")
+    for name in ("auto", "cuda"):
+        with pytest.raises(InputError, match="RTX 5080"):
+            choose_device(name)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: CU128)
+    assert choose_device("auto") == torch.device("cuda")

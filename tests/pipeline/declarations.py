@@ -1,0 +1,121 @@
+"""What a stage reads, derived from its source: parameters leaf by leaf, and project modules."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from siglip2_multimodal_hash.params import Params, Section
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "siglip2_multimodal_hash"
+UNDECLARED = "runtime"
+
+
+def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all parameters below a section."""
+    for name, field in section.model_fields.items():
+        key = f"{prefix}{name}"
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from leaves(kind, f"{key}.")
+        else:
+            yield key
+
+
+ALL_LEAVES = frozenset(leaves(Params))
+
+
+def module_file(name: str) -> Path | None:
+    """The file of a project module; None for others."""
+    if not name.startswith((PACKAGE, "stages")):
+        return None
+    base = (ROOT / "src" if name.startswith(PACKAGE) else ROOT) / name.replace(".", "/")
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Modules that a file imports anywhere, with the packages that they lie in."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def has_code(path: Path) -> bool:
+    """Whether a file holds more than a docstring."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return any(
+        not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body
+    )
+
+
+def modules_of(stage: str) -> set[str]:
+    """Paths of the files that a stage runs: its script and all that it imports, transitively."""
+    found: set[Path] = set()
+    todo = [ROOT / "stages" / f"{stage}.py", ROOT / "stages" / "__init__.py"]
+    while todo:
+        path = todo.pop()
+        if path in found:
+            continue
+        found.add(path)
+        todo += [file for name in imported_names(path) if (file := module_file(name))]
+    return {path.relative_to(ROOT).as_posix() for path in found if has_code(path)}
+
+
+def params_of(stage: str) -> set[str]:
+    """Parameters that a stage hands on, leaf by leaf; a section that is handed on counts whole."""
+    return _reads(ROOT / "stages" / f"{stage}.py") - {
+        leaf for leaf in ALL_LEAVES if leaf.startswith(f"{UNDECLARED}.")
+    }
+
+
+def _reads(path: Path, function: str | None = None) -> set[str]:
+    """Leaves read through a name ``params`` in a file, or in one function of it."""
+    tree: ast.AST = ast.parse(path.read_text(encoding="utf-8"))
+    if function is not None:
+        tree = next(
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name == function
+        )
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    read: set[str] = set()
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Name) and node.id == "params"):
+            continue
+        parts: list[str] = []
+        top: ast.AST = node
+        while isinstance(parent := parents[top], ast.Attribute):
+            parts.append(parent.attr)
+            top = parent
+        if parts:
+            key = ".".join(parts)
+            matched = {leaf for leaf in ALL_LEAVES if leaf == key or leaf.startswith(f"{key}.")}
+            assert matched, f"{path.name} reads params.{key}, which params.py does not know"
+            read |= matched
+        else:
+            read |= _reads_of_call(path, parents[node])
+    return read
+
+
+def _reads_of_call(path: Path, node: ast.AST) -> set[str]:
+    """Leaves that a function reads which is handed the whole of ``params``."""
+    assert isinstance(node, ast.Call), f"{path.name}: `params` may only be read or handed on"
+    called = node.func
+    attribute = called.attr if isinstance(called, ast.Attribute) else None
+    owner = called.value if isinstance(called, ast.Attribute) else called
+    assert isinstance(owner, ast.Name)
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(statement, ast.ImportFrom) and owner.id in {a.name for a in statement.names}:
+            file = module_file(str(statement.module))
+            assert file is not None
+            return _reads(file, attribute or owner.id)
+    raise AssertionError(f"{path.name}: {owner.id} is not imported")

@@ -1,0 +1,214 @@
+"""`smhash` as a user meets it: output, exit codes, and messages without a traceback."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.errors import (
+    EXIT_BAD_INPUT,
+    EXIT_INTERRUPTED,
+    DataError,
+    InputError,
+    run_guarded,
+)
+from siglip2_multimodal_hash.params import Params, load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params.yaml and the presets, to work in."""
+    (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
+    (tmp_path / "configs").symlink_to(ROOT / "configs", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def smhash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str | None]:
+    """Run a command in this process; its exit code."""
+
+    def run(*arguments: str) -> int | str | None:
+        monkeypatch.setattr(sys, "argv", ["smhash", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code
+
+    return run
+
+
+def run_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", *arguments]
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_success_as_a_process(project: Path) -> None:
+    result = run_process(project, "use", "siglip2-tiny-naflex", "-S", "hash.bits=128")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "+  bits: 128 " in result.stdout
+    assert load_params().hash.bits == 128
+    assert load_params().backbone.name == "siglip2-tiny-naflex"
+
+
+def test_failure_as_a_process(project: Path) -> None:
+    result = run_process(project, "use", "coco2014")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: params.yaml: runtime.coco_root = ''")
+    assert "Traceback" not in result.stderr
+    assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT
+
+
+@pytest.mark.usefixtures("project")
+def test_check(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    assert smhash("check") == 0
+    assert "params.yaml: every parameter is known and allowed" in capsys.readouterr().out
+    (project / "params.yaml").write_text(TEXT.replace("bits: 64 ", "bits: 63 "), encoding="utf-8")
+    assert smhash("check") == EXIT_BAD_INPUT
+    assert "hash.bits = 63" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_use_lists_every_preset(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smhash("use", "--list") == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == sorted(path.stem for path in (ROOT / "configs/presets").glob("*.yaml"))
+
+
+@pytest.mark.usefixtures("project")
+def test_use_makes_the_root_of_coco_absolute(smhash: Callable[..., int], project: Path) -> None:
+    assert smhash("use", "coco2014", "--coco-root", "disk/coco") == 0
+    assert load_params().runtime.coco_root == str(project.resolve() / "disk/coco")
+    assert load_params().dataset.name == "coco2014"
+
+
+@pytest.mark.usefixtures("project")
+def test_use_twice_has_nothing_to_change(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smhash("use", "cpu") == 0
+    capsys.readouterr()
+    assert smhash("use", "cpu") == 0
+    assert capsys.readouterr().out == "params.yaml: nothing to change\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["use"], "nothing to do"),
+        (["use", "nonesuch"], "preset 'nonesuch': unknown"),
+        (["use", "siglip2-tiny", "siglip2-base-256"], "backbone.name"),
+        (["use", "-S", "hash.bits"], "key=value"),
+        (["use", "-S", "hash.bitz=3"], "hash.bitz = 3: unknown key"),
+        (["use", "-S", "hash={bits: 64}"], "a section"),
+        (["use", "mojicoco", "-S", "hash.bits=0"], "knn.distance = hamming"),
+    ],
+)
+def test_bad_input_exits_with_2_and_changes_nothing(
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    project: Path,
+    arguments: list[str],
+    part: str,
+) -> None:
+    assert smhash(*arguments) == EXIT_BAD_INPUT
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert part in output.err
+    assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check"], ["use", "--list"], ["use", "cpu"], ["use", "-S", "seed=1"]]
+)
+def test_outside_the_project_it_says_where_to_run(
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert smhash(*arguments) == EXIT_BAD_INPUT
+    error = capsys.readouterr().err
+    assert "root of the project" in error or "known presets: none" in error
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonesuch"], ["use", "--nonesuch"]])
+def test_wrong_usage_exits_with_2(smhash: Callable[..., int], arguments: list[str]) -> None:
+    assert smhash(*arguments) == EXIT_BAD_INPUT
+
+
+def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail_with(error: BaseException) -> Callable[[], None]:
+        def main() -> None:
+            raise error
+
+        return main
+
+    for main, code, text in [
+        (lambda: None, 0, ""),
+        (fail_with(InputError("wrong", "mend it")), EXIT_BAD_INPUT, "error: wrong\n  -> mend it\n"),
+        (fail_with(DataError("damaged")), EXIT_BAD_INPUT, "error: damaged\n"),
+        (fail_with(KeyboardInterrupt()), EXIT_INTERRUPTED, "interrupted"),
+    ]:
+        with pytest.raises(SystemExit) as caught:
+            run_guarded(main)
+        assert caught.value.code == code
+        assert text in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError):  # a defect keeps its traceback
+        run_guarded(fail_with(ZeroDivisionError()))
+
+
+@pytest.mark.usefixtures("project")
+def test_a_stage_gets_parameters_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    def main(params: Params, index: Path, out: Path) -> None:
+        """Do something."""
+        seen.extend([params.seed, index, out])
+
+    monkeypatch.setattr(sys, "argv", ["stage", "--out", "b", "--index", "a"])
+    with pytest.raises(SystemExit) as caught:
+        run_stage(main, "index", "out")
+    assert (caught.value.code, seen) == (0, [42, Path("a"), Path("b")])
+
+
+def test_a_stage_does_not_start_with_bad_parameters(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "params.yaml").write_text(TEXT.replace("seed: 42", "seed: x"), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["stage", "--out", "b"])
+
+    def main(params: Params, out: Path) -> None:
+        raise AssertionError
+
+    with pytest.raises(SystemExit) as caught:
+        run_stage(main, "out")
+    assert caught.value.code == EXIT_BAD_INPUT
+    assert "seed = 'x'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("project")
+def test_a_stage_refuses_a_missing_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["stage"])
+    with pytest.raises(SystemExit) as caught:
+        run_stage(lambda params, out: None, "out")
+    assert caught.value.code == EXIT_BAD_INPUT
+    assert "--out" in capsys.readouterr().err

@@ -1,0 +1,224 @@
+"""Presets write into params.yaml: only the values change, and only to what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.params import load_params, parse_params
+from siglip2_multimodal_hash.presets import (
+    Preset,
+    apply_overrides,
+    list_presets,
+    load_preset,
+    merge_presets,
+    override_text,
+    parse_assignment,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+PRESETS = ROOT / "configs" / "presets"
+TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+COCO_ROOT = {"runtime.coco_root": "/data/coco"}
+
+
+@pytest.fixture
+def params_file(tmp_path: Path) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def changed_lines(before: str, after: str) -> list[tuple[str, str]]:
+    pairs = zip(before.splitlines(), after.splitlines(), strict=True)
+    return [(old, new) for old, new in pairs if old != new]
+
+
+def comment(line: str) -> str:
+    return line.partition("#")[2]
+
+
+def test_without_overrides_every_byte_stays() -> None:
+    assert override_text(TEXT, {}, source="params.yaml") == TEXT
+
+
+def test_only_the_values_change() -> None:
+    overrides: dict[str, Any] = {
+        "hash.bits": 128,
+        "fusion.mlp_dims": [256, 128, 64],
+        "optimizer.lr": 1e-3,
+        "runtime.coco_root": "/data/my coco: #1",
+        "backbone.prompt_templates": ["it's a {}", "{}"],
+        "runtime.logging.progress": False,
+    }
+    text = override_text(TEXT, overrides, source="params.yaml")
+    lines = changed_lines(TEXT, text)
+    assert len(lines) == len(overrides)
+    for old, new in lines:
+        assert comment(old) in new
+        assert old.partition(":")[0] == new.partition(":")[0]
+    assert "  mlp_dims: [256, 128, 64]\n" in text
+    assert "  bits: 128                   # 16 | 32 | 64 | 128, or 0" in text
+    params = parse_params(YAML(typ="safe", pure=True).load(text))
+    assert params.runtime.coco_root == "/data/my coco: #1"
+    assert params.backbone.prompt_templates == ("it's a {}", "{}")
+
+
+@pytest.mark.parametrize("value", ["007", "1e5", "true", "null", "~", "2014-01-01", "a: b"])
+def test_a_word_that_looks_like_something_else_stays_a_word(value: str) -> None:
+    text = override_text(TEXT, {"backbone.revision": value}, source="params.yaml")
+    assert parse_params(YAML(typ="safe", pure=True).load(text)).backbone.revision == value
+
+
+@pytest.mark.parametrize("key", ["hash.bitz", "bits", "hash.bits.x", "seed.x", "", "hash.", ".bits"])
+def test_an_unknown_key_is_named(key: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        override_text(TEXT, {key: 64}, source="params.yaml")
+    assert f"{key} = 64: unknown key" in str(caught.value)
+
+
+def test_a_whole_section_is_not_replaced() -> None:
+    with pytest.raises(ParamsError, match=r"hash = .*: a section.*\n.*hash\.KEY=VALUE"):
+        override_text(TEXT, {"hash": {"bits": 64}}, source="params.yaml")
+
+
+@pytest.mark.parametrize("text", ["hash: [", "a: 1\na: 2\n"])
+def test_a_broken_file_is_named(text: str) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML"):
+        override_text(text, {"seed": 1}, source="params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        ({"hash.bits": 0}, "knn.distance = hamming"),
+        ({"hash.bits": 63}, "hash.bits = 63"),
+        ({"hash.bits": 128, "seed": -1}, "seed = -1"),
+        ({"hash.bits": 128, "hash.bitz": 1}, "hash.bitz = 1: unknown key"),
+        ({"dataset.name": "coco2014"}, "--coco-root"),
+        ({"fusion.mlp_dims": []}, "fusion.mlp_dims = []"),
+    ],
+)
+def test_what_is_not_allowed_leaves_the_file_untouched(
+    params_file: Path, overrides: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(ParamsError) as caught:
+        apply_overrides(params_file, overrides)
+    assert part in str(caught.value)
+    assert params_file.read_text(encoding="utf-8") == TEXT
+    assert [path.name for path in params_file.parent.iterdir()] == ["params.yaml"]
+
+
+def test_keys_that_belong_together_change_together(params_file: Path) -> None:
+    apply_overrides(params_file, {"hash.bits": 0, "knn.distance": "cosine"})
+    assert load_params(params_file).knn.distance == "cosine"
+
+
+def test_the_change_is_shown(params_file: Path) -> None:
+    shown = apply_overrides(params_file, {"seed": 7}).splitlines()
+    assert shown[0] == f"--- {params_file} (before)"
+    assert shown[1] == f"+++ {params_file} (after)"
+    assert shown[3:] == ["-seed: 42", "+seed: 7"]
+    assert apply_overrides(params_file, {"seed": 7}) == ""
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml: no such file\n.*root of the project"):
+        apply_overrides(tmp_path / "params.yaml", {"seed": 7})
+
+
+def test_presets_that_agree_are_merged() -> None:
+    one = Preset("one", "", {"seed": 1, "hash.bits": 64})
+    two = Preset("two", "", {"hash.bits": 64, "knn.K": 5})
+    assert merge_presets([one, two]) == {"seed": 1, "hash.bits": 64, "knn.K": 5}
+
+
+def test_presets_that_clash_are_refused() -> None:
+    presets = [load_preset(name, PRESETS) for name in ("siglip2-tiny", "rtx5080-16gb")]
+    with pytest.raises(ParamsError) as caught:
+        merge_presets(presets)
+    for part in ("backbone.amp_dtype", "'siglip2-tiny'", "float32", "'rtx5080-16gb'", "bfloat16"):
+        assert part in str(caught.value)
+
+
+def test_an_unknown_preset_lists_those_there_are() -> None:
+    with pytest.raises(ParamsError) as caught:
+        load_preset("siglip3", PRESETS)
+    assert "preset 'siglip3': unknown" in str(caught.value)
+    for path in PRESETS.glob("*.yaml"):
+        assert path.stem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[", "description: x", "overrides: {}", "description: x\noverrides: 3", "- 1"]
+)
+def test_a_file_that_is_no_preset_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ParamsError, match=r"mine\.yaml: needs the keys"):
+        load_preset("mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("hash.bits=128", ("hash.bits", 128)),
+        ("optimizer.lr=1e-3", ("optimizer.lr", 1e-3)),
+        ("fusion.mlp_dims=[256, 64]", ("fusion.mlp_dims", [256, 64])),
+        ("training.drop_last=false", ("training.drop_last", False)),
+        ("backbone.checkpoint=a=b", ("backbone.checkpoint", "a=b")),
+        ("backbone.revision='1'", ("backbone.revision", "1")),
+        ("seed=", ("seed", None)),
+    ],
+)
+def test_assignments(text: str, pair: tuple[str, Any]) -> None:
+    assert parse_assignment(text) == pair
+
+
+@pytest.mark.parametrize("text", ["hash.bits", "", "=128", "fusion.mlp_dims=[1", "seed={"])
+def test_assignments_that_are_none(text: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        parse_assignment(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(PRESETS.glob("*.yaml"))])
+def test_every_preset_of_the_repository_applies(params_file: Path, name: str) -> None:
+    preset = load_preset(name, PRESETS)
+    assert preset.description
+    extra = COCO_ROOT if name == "coco2014" else {}
+    apply_overrides(params_file, preset.overrides | extra)
+    params = load_params(params_file)
+    for key, value in preset.overrides.items():
+        found: Any = params
+        for part in key.split("."):
+            found = getattr(found, part)
+        assert found == value
+    assert params_file.read_text(encoding="utf-8").count("#") == TEXT.count("#")
+
+
+@pytest.mark.parametrize("backbone", ["siglip2-base-256", "siglip2-base-naflex"])
+@pytest.mark.parametrize("hardware", ["cpu", "rtx5080-16gb"])
+def test_dataset_backbone_and_hardware_go_together(backbone: str, hardware: str) -> None:
+    presets = [load_preset(name, PRESETS) for name in ("coco2014", backbone, hardware)]
+    text = override_text(TEXT, merge_presets(presets) | COCO_ROOT, source="params.yaml")
+    params = parse_params(YAML(typ="safe", pure=True).load(text))
+    assert params.backbone.name == backbone
+    assert params.backbone.checkpoint.startswith("google/siglip2-base-patch16-")
+
+
+def test_each_backbone_has_a_name_of_its_own() -> None:
+    """The name is the folder of its outputs."""
+    overrides = [preset.overrides for preset in list_presets(PRESETS)]
+    pairs = {
+        one["backbone.checkpoint"]: one["backbone.name"]
+        for one in overrides
+        if "backbone.checkpoint" in one
+    }
+    assert len(set(pairs.values())) == len(pairs)
+
+
+def test_local_checkpoints_of_the_defaults_are_in_the_repository() -> None:
+    checkpoint = load_params(ROOT / "params.yaml").backbone.checkpoint
+    assert (ROOT / checkpoint / "config.json").is_file()
