@@ -37,7 +37,6 @@ def main(
         codes=read_head_codes(codes),
         evaluation=result,
         history=history,
-        top_n=params.knn.top_n_tags,
     )
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)

@@ -27,7 +27,7 @@ class Preset:
 
 def list_presets(folder: Path = PRESET_FOLDER) -> list[Preset]:
     """All presets, by name."""
-    return [load_preset(path.stem, folder) for path in sorted(folder.glob("*.yaml"))]
+    return [load_preset(name, folder) for name in _names(folder)]
 
 
 def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
@@ -38,8 +38,9 @@ def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(other.stem for other in folder.glob("*.yaml"))) or "none"
-        raise ParamsError(f"preset {name!r}: unknown", f"known presets: {known}")
+        known = ", ".join(_names(folder))
+        remedy = f"known presets: {known}" if known else "run from the root of the project"
+        raise ParamsError(f"preset {name!r}: unknown", remedy)
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         return Preset(name, str(content["description"]), dict(content["overrides"]))
@@ -138,6 +139,10 @@ def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
         n=0, lineterm="",
     )  # fmt: skip
     return "\n".join(lines)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def _like(old: Any, new: Any) -> Any:

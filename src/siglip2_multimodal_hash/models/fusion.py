@@ -6,6 +6,9 @@ from torch import Tensor, nn
 from siglip2_multimodal_hash.models.config import Activation, FusionKind
 from siglip2_multimodal_hash.models.decomposition import Decomposed
 
+# Spread that float32 rounding alone gives the log-magnitude of embeddings of equal length.
+CONSTANT_BELOW = 1e-6
+
 
 def join_modalities(kind: FusionKind, image: Decomposed, caption: Decomposed) -> Tensor:
     """The MLP's input from two decomposed embeddings.
@@ -29,8 +32,45 @@ def join_modalities(kind: FusionKind, image: Decomposed, caption: Decomposed) ->
     return torch.cat(parts, dim=-1)
 
 
+class Standardise(nn.Module):
+    """(x - mean) * scale with fixed vectors; they are 0 and 1 until :meth:`set_statistics`.
+
+    The linear map behind it could absorb it, so what the MLP can express is as without it. What
+    changes is where the fit starts: see :class:`FusionMLP`.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, dim] -> [B, dim]."""
+        return (x - self.mean) * self.scale
+
+    @torch.no_grad()
+    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
+        """Take over the mean and standard deviation [dim] of the training inputs.
+
+        A column that varies by no more than rounding is only centred, not blown up.
+        """
+        self.mean.copy_(mean)
+        varies = deviation > CONSTANT_BELOW
+        self.scale.copy_(torch.where(varies, 1 / deviation, torch.ones_like(deviation)))
+
+
 class FusionMLP(nn.Sequential):
-    """Linear, activation and dropout for each of ``mlp_dims``.
+    """Linear, activation and dropout for each of ``mlp_dims``, on standardised inputs.
+
+    The parts of the input differ in size by orders of magnitude: an element of a direction is near
+    1 / sqrt(D), of a product near 1 / D, a log-magnitude is a few units and nearly constant, and
+    embeddings of a tower share a large common component. On such inputs, and with PyTorch's default
+    initialisation, z is nearly the same for every pair; the hash layer then turns every bit into a
+    constant within two epochs and stays there. Hence the standardisation, and an initialisation
+    that keeps the variance through the layers (He et al., ICCV 2015).
 
     Args:
         input_dim: Width of the input.
@@ -42,12 +82,17 @@ class FusionMLP(nn.Sequential):
     def __init__(
         self, input_dim: int, mlp_dims: tuple[int, ...], dropout: float, activation: Activation
     ) -> None:
-        layers: list[nn.Module] = []
+        standardise = Standardise(input_dim)
+        layers: list[nn.Module] = [standardise]
         for width in mlp_dims:
+            linear = nn.Linear(input_dim, width)
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
+            nn.init.zeros_(linear.bias)
             layers += [
-                nn.Linear(input_dim, width),
+                linear,
                 nn.GELU() if activation == "gelu" else nn.ReLU(),
                 nn.Dropout(dropout),
             ]
             input_dim = width
         super().__init__(*layers)
+        self.standardise = standardise
