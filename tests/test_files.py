@@ -72,9 +72,7 @@ def test_an_old_target_is_replaced_whatever_it_is(tmp_path: Path, old: Maker, ne
 
 @pytest.mark.parametrize("error", INTERRUPTIONS)
 @pytest.mark.parametrize("make", MAKERS)
-def test_failure_leaves_nothing(
-    tmp_path: Path, make: Maker, error: type[BaseException]
-) -> None:
+def test_failure_leaves_nothing(tmp_path: Path, make: Maker, error: type[BaseException]) -> None:
     def fail() -> None:
         with replacing(tmp_path / "target") as temporary:
             make(temporary, "half")
@@ -185,9 +183,7 @@ def test_json_takes_no_nan(tmp_path: Path, number: float) -> None:
     ("data", "reason"),
     [(b'{"a": ', "line 1 column 7"), (b"", "line 1 column 1"), (b'"\xff"', "0xff")],
 )
-def test_damaged_json_is_named_with_its_position(
-    tmp_path: Path, data: bytes, reason: str
-) -> None:
+def test_damaged_json_is_named_with_its_position(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "damaged.json"
     path.write_bytes(data)
     with pytest.raises(DataError) as caught:

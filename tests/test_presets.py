@@ -72,7 +72,9 @@ def test_a_word_that_looks_like_something_else_stays_a_word(value: str) -> None:
     assert parse_params(YAML(typ="safe", pure=True).load(text)).backbone.revision == value
 
 
-@pytest.mark.parametrize("key", ["hash.bitz", "bits", "hash.bits.x", "seed.x", "", "hash.", ".bits"])
+@pytest.mark.parametrize(
+    "key", ["hash.bitz", "bits", "hash.bits.x", "seed.x", "", "hash.", ".bits"]
+)
 def test_an_unknown_key_is_named(key: str) -> None:
     with pytest.raises(ParamsError) as caught:
         override_text(TEXT, {key: 64}, source="params.yaml")

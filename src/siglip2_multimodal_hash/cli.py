@@ -1,8 +1,8 @@
 """``smhash``: what is not a stage of the pipeline."""
 
 import argparse
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.presets import (
 )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Parse the command line and run one command."""
     arguments = _parser().parse_args()
     run_guarded(lambda: arguments.run(arguments))
@@ -68,4 +68,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

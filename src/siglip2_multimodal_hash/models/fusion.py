@@ -33,14 +33,17 @@ def join_modalities(kind: FusionKind, image: Decomposed, caption: Decomposed) ->
 
 
 class Standardise(nn.Module):
-    """(x - mean) * scale with fixed vectors; they are 0 and 1 until :meth:`set_statistics`.
+    """(x - mean) * scale with fixed vectors: 0 and 1 until :meth:`set_statistics`.
 
     The linear map behind it could absorb it, so what the MLP can express is as without it. What
-    changes is where the fit starts: see :class:`FusionMLP`.
+    changes is where a fit starts: see :class:`FusionMLP`.
+
+    Args:
+        dim: Width of x.
     """
 
-    mean: Tensor
-    scale: Tensor
+    mean: Tensor  # float32 [dim]
+    scale: Tensor  # float32 [dim]
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -53,24 +56,25 @@ class Standardise(nn.Module):
 
     @torch.no_grad()
     def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
-        """Take over the mean and standard deviation [dim] of the training inputs.
+        """Take over the mean and the standard deviation [dim] of the training inputs.
 
         A column that varies by no more than rounding is only centred, not blown up.
         """
         self.mean.copy_(mean)
-        varies = deviation > CONSTANT_BELOW
-        self.scale.copy_(torch.where(varies, 1 / deviation, torch.ones_like(deviation)))
+        constant = deviation < CONSTANT_BELOW
+        self.scale.copy_(1 / deviation.masked_fill(constant, 1))
 
 
-class FusionMLP(nn.Sequential):
+class FusionMLP(nn.Module):
     """Linear, activation and dropout for each of ``mlp_dims``, on standardised inputs.
 
     The parts of the input differ in size by orders of magnitude: an element of a direction is near
     1 / sqrt(D), of a product near 1 / D, a log-magnitude is a few units and nearly constant, and
-    embeddings of a tower share a large common component. On such inputs, and with PyTorch's default
-    initialisation, z is nearly the same for every pair; the hash layer then turns every bit into a
-    constant within two epochs and stays there. Hence the standardisation, and an initialisation
-    that keeps the variance through the layers (He et al., ICCV 2015).
+    the embeddings of a tower share a large common component. On such inputs, with PyTorch's default
+    initialisation, z is nearly the same for every pair; the hash layer then turns each bit into a
+    constant within two epochs, and no gradient is left to bring it back. Hence the
+    standardisation, and an initialisation that keeps the variance through the layers (He et al.,
+    ICCV 2015).
 
     Args:
         input_dim: Width of the input.
@@ -82,8 +86,9 @@ class FusionMLP(nn.Sequential):
     def __init__(
         self, input_dim: int, mlp_dims: tuple[int, ...], dropout: float, activation: Activation
     ) -> None:
-        standardise = Standardise(input_dim)
-        layers: list[nn.Module] = [standardise]
+        super().__init__()
+        self.standardise = Standardise(input_dim)
+        layers: list[nn.Module] = []
         for width in mlp_dims:
             linear = nn.Linear(input_dim, width)
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
@@ -94,5 +99,9 @@ class FusionMLP(nn.Sequential):
                 nn.Dropout(dropout),
             ]
             input_dim = width
-        super().__init__(*layers)
-        self.standardise = standardise
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, input_dim] -> [B, D_z]."""
+        z: Tensor = self.layers(self.standardise(x))
+        return z

@@ -5,7 +5,17 @@ from torch import Tensor, nn
 
 
 class HashLayer(nn.Linear):
-    """h = tanh(W z + b): soft codes in (-1, 1); the bit is 1 where h > 0."""
+    """h = tanh(W z + b): soft codes in (-1, 1); the bit is 1 where h > 0.
+
+    Args:
+        fused_dim: Width of z.
+        bits: Width of h.
+    """
+
+    def __init__(self, fused_dim: int, bits: int) -> None:
+        super().__init__(fused_dim, bits)
+        nn.init.xavier_normal_(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(self, z: Tensor) -> Tensor:
         """[B, D_z] -> [B, bits]."""

@@ -136,6 +136,26 @@ class HeadLoss:
             )
         return LossParts(total, bce, cosine, quantisation, balance, decorrelation)
 
+    def prior_logits(self, labels: Tensor) -> Tensor:
+        """The logits that suit a class's frequency alone: its log odds, weighted as the loss is.
+
+        They minimise the classification term among all constants (but for the focusing of the
+        focal loss). Half an image is added to either side, so that they are finite.
+
+        Args:
+            labels: [n, C] of the training split.
+
+        Returns:
+            float32 [C].
+        """
+        positives = labels.sum(dim=0, dtype=torch.float64)
+        odds = (positives + 0.5) / (labels.shape[0] - positives + 0.5)
+        if self.params.imbalance == "focal":
+            odds = odds * (self.params.focal_alpha / (1 - self.params.focal_alpha))
+        elif self.positive_weights is not None:
+            odds = odds * self.positive_weights
+        return odds.log().float()
+
     def _classification(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.params.imbalance == "focal":
             return focal_loss(logits, labels, self.params.focal_alpha, self.params.focal_gamma)

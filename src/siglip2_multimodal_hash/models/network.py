@@ -38,6 +38,14 @@ class HeadOutput(NamedTuple):
         return cls._make(part[0] if part[0] is None else torch.cat(part) for part in parts)
 
 
+class _Views(NamedTuple):
+    """B pairs on their way into the fusion MLP."""
+
+    joined: Tensor  # [B, input_dim]
+    image: Decomposed | None
+    caption: Decomposed | None
+
+
 class HashNetwork(nn.Module):
     """Image and caption embeddings -> class logits and a code.
 
@@ -59,6 +67,9 @@ class HashNetwork(nn.Module):
         )
         self.hash_layer = HashLayer(config.fused_dim, config.bits) if config.bits else None
         self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
+        nn.init.xavier_normal_(self.classifier.weight)
+        if self.classifier.bias is not None:
+            nn.init.zeros_(self.classifier.bias)
 
     def forward(self, v_img: Tensor | None, v_txt: Tensor | None) -> HeadOutput:
         """Run the head.
@@ -70,33 +81,38 @@ class HashNetwork(nn.Module):
         Raises:
             ValueError: An embedding that the config needs is None.
         """
-        image = caption = None
-        inputs: list[Tensor] = []
-        if self.uses_image:
-            adapted = self.image_adapter(_needed(v_img, "v_img"))
-            image = self._decomposed(adapted)
-            inputs.append(adapted if image is None else image.direction)
-        if self.uses_caption:
-            adapted = self.caption_adapter(_needed(v_txt, "v_txt"))
-            caption = self._decomposed(adapted)
-            inputs.append(adapted if caption is None else caption.direction)
-        if image is not None and caption is not None:
-            fused = self.fusion(join_modalities(self.config.fusion, image, caption))
-        else:
-            fused = self.fusion(torch.cat(inputs, dim=-1))
+        views = self._views(v_img, v_txt)
+        fused = self.fusion(views.joined)
         soft_code = None if self.hash_layer is None else self.hash_layer(fused)
+        d_img, m_img = views.image or (None, None)
+        d_txt, m_txt = views.caption or (None, None)
         return HeadOutput(
             logits=self.classifier(fused if soft_code is None else soft_code),
             fused=fused,
             soft_code=soft_code,
-            d_img=None if image is None else image.direction,
-            d_txt=None if caption is None else caption.direction,
-            m_img=None if image is None else image.magnitude,
-            m_txt=None if caption is None else caption.magnitude,
+            d_img=d_img,
+            d_txt=d_txt,
+            m_img=m_img,
+            m_txt=m_txt,
         )
 
-    def _decomposed(self, adapted: Tensor) -> Decomposed | None:
-        return None if self.config.fusion == "raw" else decompose(adapted, self.config.eps)
+    def fusion_input(self, v_img: Tensor | None, v_txt: Tensor | None) -> Tensor:
+        """What the fusion MLP sees of these embeddings, [B, input_dim]; see :meth:`forward`."""
+        return self._views(v_img, v_txt).joined
+
+    def _views(self, v_img: Tensor | None, v_txt: Tensor | None) -> "_Views":
+        vectors: list[Tensor] = []
+        if self.uses_image:
+            vectors.append(self.image_adapter(_needed(v_img, "v_img")))
+        if self.uses_caption:
+            vectors.append(self.caption_adapter(_needed(v_txt, "v_txt")))
+        if self.config.fusion == "raw":
+            return _Views(torch.cat(vectors, dim=-1), None, None)
+        parts = [decompose(v, self.config.eps) for v in vectors]
+        if len(parts) == 1:
+            image, caption = (parts[0], None) if self.uses_image else (None, parts[0])
+            return _Views(parts[0].direction, image, caption)
+        return _Views(join_modalities(self.config.fusion, *parts), *parts)
 
     @torch.inference_mode()
     def encode(self, v_img: Tensor | None, v_txt: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -133,7 +133,7 @@ class _Gallery:
         return f"<figure>{self._picture(row)}{caption}</figure>"
 
     def _picture(self, row: int) -> str:
-        name = self._frame["file_name"].iat[row]
+        name = str(self._frame["file_name"].iat[row])
         if self._images is None:
             return html.escape(name)
         image = self._images.open(name)
@@ -144,7 +144,8 @@ class _Gallery:
         return f'<img alt="{html.escape(self._caption(row))}" src="data:image/jpeg;base64,{data}">'
 
     def _caption(self, row: int) -> str:
-        return str(self._frame["captions"].iat[row][0]).strip()
+        captions: Any = self._frame["captions"].iat[row]
+        return str(captions[0]).strip()
 
     def _tags(self, row: int) -> list[str]:
         tags: list[str] = self._names[self._labels[row].astype(bool)].tolist()

@@ -76,7 +76,9 @@ def write_plots(
 def write_training(folder: Path, history: list[dict[str, Any]]) -> None:
     """Losses of train and val in files of their own, so that one picture can overlay them."""
     for split in ("train", "val"):
-        parts = [key for key in history[0] if key.startswith(f"{split}_")]
+        # Not every epoch is validated: the first record may lack what a later one has.
+        keys = dict.fromkeys(key for record in history for key in record)
+        parts = [key for key in keys if key.startswith(f"{split}_")]
         validated = [record for record in history if all(part in record for part in parts)]
         header = ["epoch", *(part.removeprefix(f"{split}_") for part in parts)]
         rows = ([record["epoch"], *(record[part] for part in parts)] for record in validated)

@@ -30,7 +30,8 @@ def summary_metrics(figures: Json, fit: Json) -> Json:
     }
     if "codes" in figures:
         summary["codes"] = _chosen(figures["codes"], CODES)
-    return rounded(summary)
+    metrics: Json = rounded(summary)
+    return metrics
 
 
 def baseline_metrics(figures: Json, baselines: Json) -> Json:
@@ -46,12 +47,14 @@ def baseline_metrics(figures: Json, baselines: Json) -> Json:
         "knn": figures["knn"]["test"]["mAP_chance"],
         "retrieval": figures["retrieval"]["test"]["chance"],
     }
-    return rounded(table)
+    metrics: Json = rounded(table)
+    return metrics
 
 
 def details(figures: Json, baselines: Json) -> Json:
     """Every figure there is, val and test."""
-    return rounded({"fused": figures, **baselines})
+    metrics: Json = rounded({"fused": figures, **baselines})
+    return metrics
 
 
 def rounded(value: Any) -> Any:

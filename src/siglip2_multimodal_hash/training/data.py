@@ -1,5 +1,6 @@
 """The embeddings and labels that a fit works on, as tensors that live on the device."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -82,6 +83,14 @@ class TrainingData:
         # uniform < 1 in steps of 2^-53, so that uniform * count < count even after rounding.
         uniform = torch.rand(len(counts), generator=generator, dtype=torch.float64)
         return self.caption_offsets[:-1] + (uniform * counts).long()
+
+    def first_pairs(self, batch_size: int = 4096) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each image with the first of its captions, in order: [B, D_i] and [B, D_t]."""
+        firsts = self.caption_offsets[:-1].to(self.captions.device)
+        for v_img, rows in zip(
+            torch.split(self.v_img, batch_size), torch.split(firsts, batch_size), strict=True
+        ):
+            yield v_img, self.captions.index_select(0, rows)
 
     def to(self, device: torch.device) -> Self:
         """The same data on ``device``."""

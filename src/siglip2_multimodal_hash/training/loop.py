@@ -14,6 +14,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams
@@ -123,6 +124,8 @@ def _run_epochs(
     params = settings.training
     updates = updates_per_epoch(len(train), params)
     trainer = _build_trainer(network, train, settings, updates)
+    standardise_inputs(network, train.first_pairs())
+    set_class_prior(network, trainer.loss.prior_logits(train.labels))
     best = _BestEpoch()
     history: list[EpochRecord] = []
     for epoch in range(1, params.num_epochs + 1):

@@ -60,6 +60,8 @@ def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) 
     with replacing(folder) as temporary:
         half.save_pretrained(temporary)
         processor_for(model, tokenizer).save_pretrained(temporary)
+        for file in temporary.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def load_tokenizer(folder: Path) -> Siglip2Tokenizer:

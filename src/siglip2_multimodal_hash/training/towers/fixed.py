@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from siglip2_multimodal_hash.training.towers import forward
 from siglip2_multimodal_hash.training.towers.architecture import fixed_config, new_fixed_model
 from siglip2_multimodal_hash.training.towers.export import export_checkpoint
 from siglip2_multimodal_hash.training.towers.parallel import Share
-from siglip2_multimodal_hash.training.towers.pretraining import Course, Plan, pretrain
+from siglip2_multimodal_hash.training.towers.pretraining import Course, Places, Plan, pretrain
 from siglip2_multimodal_hash.training.towers.stream import (
     FIXED,
     TOKENIZER,
@@ -25,19 +24,20 @@ from siglip2_multimodal_hash.training.towers.stream import (
     endless,
     scene_batch,
 )
-from siglip2_multimodal_hash.training.towers.tokenizer import encode_texts, train_tokenizer
+from siglip2_multimodal_hash.training.towers.tokenizer import train_tokenizer
 from siglip2_multimodal_hash.training.towers.zero_shot import (
-    class_embeddings,
     class_prompts,
-    encode_in_chunks,
     labelled_scenes,
-    macro_average_precision,
+    zero_shot_map,
 )
 
 BATCH_SIZE: Final = 256
 TOKENIZER_SCENES: Final = 4_000
 VALIDATION_SCENES: Final = 1_000
 SEED: Final = 0
+
+FIXED_PLAN: Final = Plan(minutes=74)
+"""For two CPU cores."""
 
 
 def learn_tokenizer(scenes: int = TOKENIZER_SCENES) -> Siglip2Tokenizer:
@@ -56,19 +56,21 @@ def fixed_batch(tokenizer: Siglip2Tokenizer, share: Share, number: int) -> Scene
     return scene_batch(FIXED, first, share.size, tokenizer)
 
 
-def train_fixed(
-    plan: Plan, out: Path, state: Path, curve: Path, device: torch.device, workers: int
-) -> None:
-    """Train the fixed-resolution towers and export them to ``out``.
+def train_fixed(plan: Plan, places: Places, *, device: torch.device, workers: int) -> None:
+    """Train the fixed-resolution towers from scratch and export them.
+
+    Args:
+        plan: how to train.
+        places: where to write.
+        device: where to compute.
+        workers: processes that render scenes; 0 renders in this one.
 
     Raises:
-        DataError: ``state`` belongs to another architecture.
+        DataError: the saved state belongs to another architecture.
     """
     share = Share.of(BATCH_SIZE)
     tokenizer = learn_tokenizer()
     model = new_fixed_model(fixed_config(len(tokenizer)), SEED).to(device)
-    scenes = labelled_scenes(VALIDATION, VALIDATION_SCENES)
-    images = torch.from_numpy(scenes.images)
 
     def features(pixels: Tensor) -> Tensor:
         return forward.image_features(model, pixels)
@@ -77,14 +79,13 @@ def train_fixed(
         return forward.text_features(model, tokens)
 
     def validate() -> float:
-        with torch.no_grad():
-            classes = class_embeddings(
-                lambda prompts: text_features(
-                    torch.from_numpy(encode_texts(tokenizer, prompts)).to(device)
-                )
-            )
-        encoded = encode_in_chunks(lambda chunk: features(chunk.to(device)), images)
-        return macro_average_precision(encoded, classes, scenes.labels)
+        scenes = labelled_scenes(VALIDATION, VALIDATION_SCENES)
+        return zero_shot_map(
+            scenes,
+            tokenizer,
+            lambda pixels: features(pixels.to(device)),
+            lambda tokens: text_features(tokens.to(device)),
+        )
 
     compiled_images: Callable[[Tensor], Tensor] = torch.compile(features)
     compiled_texts: Callable[[Tensor], Tensor] = torch.compile(text_features)
@@ -98,8 +99,8 @@ def train_fixed(
         encode_images=encode_images,
         encode_texts=compiled_texts,
         validate=validate,
-        export=lambda: export_checkpoint(out, model, tokenizer),
+        export=lambda: export_checkpoint(places.out, model, tokenizer),
     )
     if not share.rank:
         course.export()
-    pretrain(course, plan, state, curve)
+    pretrain(course, plan, places)

@@ -108,7 +108,7 @@ def cut_into_patches(pixels: Tensor, patch: int) -> Tensor:
 
 
 def flatten_kernel(kernel: Tensor) -> Tensor:
-    """A patch embedding's convolution kernel [D, 3, P, P] as a matrix over flat patches, [D, P*P*3].
+    """A convolution kernel [D, 3, P, P] as a matrix over flat patches, [D, P * P * 3].
 
     ``F.linear(cut_into_patches(x, P), flatten_kernel(k))`` equals the convolution of x by k with
     stride P.

@@ -51,6 +51,18 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where a training writes."""
+
+    out: Path
+    """Folder of the checkpoint."""
+    state: Path
+    """Folder of the resumable state."""
+    curve: Path
+    """CSV of (minutes, samples, loss, zero_shot_map), one row a validation."""
+
+
+@dataclass(frozen=True)
 class Course(Generic[AnyBatch]):
     """What is trained, on what, and how it is judged."""
 
@@ -62,7 +74,7 @@ class Course(Generic[AnyBatch]):
     encode_texts: Callable[[Tensor], Tensor]
     """int64 [T, 64] -> [T, D]."""
     validate: Callable[[], float]
-    """Zero-shot macro mAP."""
+    """Zero-shot macro mAP; asked in process 0 only, as is ``export``."""
     export: Callable[[], None]
     """Write the checkpoint in its present state."""
 
@@ -97,23 +109,23 @@ def make_optimizers(model: nn.Module, plan: Plan) -> tuple[torch.optim.Optimizer
     )
 
 
-def pretrain(course: Course[AnyBatch], plan: Plan, state: Path, curve: Path) -> None:
-    """Train until the time is up; go on from ``state`` if there is one.
+def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
+    """Train until the time is up; go on from the state if there is one.
 
-    Ctrl-C loses what came after the last saved state, and nothing else.
+    Ctrl-C loses what came after the last saved state, and nothing else. A finished training goes
+    on when it is given more time: its rate then rises to where that longer cycle would be.
 
     Args:
         course: what is trained, on what.
         plan: how.
-        state: folder of the resumable state.
-        curve: CSV of (minutes, samples, loss, zero_shot_map), one row a validation.
+        places: where the state and the curve are kept.
 
     Raises:
         DataError: the saved state belongs to another architecture.
     """
     model = course.model
     optimizers = make_optimizers(model, plan)
-    progress = load_state(state, model, optimizers) or Progress()
+    progress = load_state(places.state, model, optimizers) or Progress()
     batches = course.batches(progress.steps)
     first = next(batches)
     with parallel.first_then_others():
@@ -133,16 +145,17 @@ def pretrain(course: Course[AnyBatch], plan: Plan, state: Path, curve: Path) -> 
         progress = progress.after_step(size, parallel.agree((time.monotonic() - began) / 60))
         over = progress.minutes >= plan.minutes
         if over or progress.minutes >= progress.validated + plan.validate_every:
-            row = (progress.minutes, progress.samples, sum(losses) / len(losses), course.validate())
+            score = parallel.agree(0.0 if parallel.rank() else course.validate())
+            row = (progress.minutes, progress.samples, sum(losses) / len(losses), score)
             progress = progress.noting(row)
             losses.clear()
             if not parallel.rank():
-                write_curve(curve, progress.curve)
-                print("%6.1f min  %8d scenes  loss %.4f  zero-shot mAP %.4f" % row, flush=True)
+                write_curve(places.curve, progress.curve)
+                print("{:6.1f} min  {:8d} scenes  loss {:.4f}  mAP {:.4f}".format(*row), flush=True)
         if over or progress.minutes >= progress.saved + plan.save_every:
             progress = progress.just_saved()
             if not parallel.rank():
-                save_state(state, model, optimizers, progress)
+                save_state(places.state, model, optimizers, progress)
                 course.export()
 
 

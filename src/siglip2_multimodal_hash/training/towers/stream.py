@@ -19,7 +19,7 @@ from siglip2_multimodal_hash.datasets.mojicoco import (
 )
 from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE
 from siglip2_multimodal_hash.training.towers.sigmoid_loss import text_code
-from siglip2_multimodal_hash.training.towers.tokenizer import encode_texts
+from siglip2_multimodal_hash.training.towers.tokenizer import token_ids
 
 AnyBatch = TypeVar("AnyBatch")
 
@@ -58,7 +58,7 @@ def encode_scene_texts(
     """Tokens and fingerprints of the texts of B scenes, as :class:`SceneBatch` holds them."""
     in_order = [text for column in zip(*texts, strict=True) for text in column]
     return (
-        torch.from_numpy(encode_texts(tokenizer, in_order)),
+        torch.from_numpy(token_ids(tokenizer, in_order)),
         torch.tensor([[text_code(text) for text in row] for row in texts]),
     )
 

@@ -65,7 +65,7 @@ def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
     return [(left, right) for left, right in pairs]
 
 
-def encode_texts(tokenizer: Siglip2Tokenizer, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+def token_ids(tokenizer: Siglip2Tokenizer, texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """Padded token ids, int64 [len(texts), 64]: what the processor gives, without its overhead."""
     encodings = tokenizer.backend_tokenizer.encode_batch_fast(list(texts))
     ids = np.full((len(texts), TEXT_LENGTH), tokenizer.pad_token_id, dtype=np.int64)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -10,9 +12,12 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import AutoModel, AutoProcessor, Siglip2Tokenizer
 
 from siglip2_multimodal_hash.datasets.mojicoco import CATEGORIES, render_scene, sample_scene
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE
+from siglip2_multimodal_hash.training.towers.tokenizer import token_ids
 
 TEMPLATES: Final = ("a photo of a {}.", "{}", "a picture with a {} in it.")
 
@@ -27,6 +32,7 @@ class LabelledScenes:
     """uint8 [N, 80], columns in ascending category id."""
 
 
+@cache
 def labelled_scenes(stream: int, count: int) -> LabelledScenes:
     """The first ``count`` scenes of a stream, labelled by what is visible."""
     column = {category.id: position for position, category in enumerate(CATEGORIES)}
@@ -45,9 +51,13 @@ def class_prompts(templates: Sequence[str] = TEMPLATES) -> list[str]:
     return [template.format(category.name) for template in templates for category in CATEGORIES]
 
 
-def class_embeddings(encode: Callable[[list[str]], Tensor]) -> Tensor:
-    """One unit vector a category, [80, D]: the mean of its prompts' unit vectors."""
-    prompts = F.normalize(encode(class_prompts()).float(), dim=-1)
+def class_embeddings(prompts: Tensor) -> Tensor:
+    """One unit vector a category, [80, D]: the mean of its prompts' unit vectors.
+
+    Args:
+        prompts: features of :func:`class_prompts`, [3 * 80, D], of any length.
+    """
+    prompts = F.normalize(prompts.float(), dim=-1)
     return F.normalize(prompts.view(len(TEMPLATES), len(CATEGORIES), -1).mean(dim=0), dim=-1)
 
 
@@ -74,3 +84,49 @@ def macro_average_precision(
 def encode_in_chunks(encode: Callable[[Tensor], Tensor], inputs: Tensor, size: int = 250) -> Tensor:
     """``encode`` applied to ``size`` rows at a time: [N, ...] -> float32 [N, D]."""
     return torch.cat([encode(chunk).float() for chunk in inputs.split(size)])
+
+
+def zero_shot_map(
+    scenes: LabelledScenes,
+    tokenizer: Siglip2Tokenizer,
+    encode_images: Callable[[Tensor], Tensor],
+    encode_texts: Callable[[Tensor], Tensor],
+) -> float:
+    """Zero-shot macro mAP of towers that are given as functions.
+
+    Args:
+        scenes: what to tag.
+        tokenizer: for the class prompts.
+        encode_images: uint8 [B, 128, 128, 3] -> [B, D].
+        encode_texts: int64 [B, 64] -> [B, D].
+    """
+    prompts = torch.from_numpy(token_ids(tokenizer, class_prompts()))
+    classes = class_embeddings(encode_in_chunks(encode_texts, prompts))
+    images = encode_in_chunks(encode_images, torch.from_numpy(scenes.images))
+    return macro_average_precision(images, classes, scenes.labels)
+
+
+def evaluate_checkpoint(folder: Path, scenes: LabelledScenes) -> float:
+    """Zero-shot macro mAP of an exported checkpoint, through ``AutoModel`` and ``AutoProcessor``.
+
+    Raises:
+        DataError: the folder holds no checkpoint.
+    """
+    if not (folder / "config.json").exists():
+        raise DataError(f"{folder}: holds no config.json", "train the checkpoint first")
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(folder)
+    # Said again because Siglip2Processor has a default of its own, for larger models.
+    most = getattr(processor.image_processor, "max_num_patches", None)
+    sizes = {} if most is None else {"max_num_patches": most}
+
+    def encode_images(pixels: Tensor) -> Tensor:
+        inputs = processor(images=list(pixels.numpy()), return_tensors="pt", **sizes)
+        features: Tensor = model.get_image_features(**inputs).pooler_output
+        return features
+
+    def encode_texts(tokens: Tensor) -> Tensor:
+        features: Tensor = model.get_text_features(input_ids=tokens).pooler_output
+        return features
+
+    return zero_shot_map(scenes, processor.tokenizer, encode_images, encode_texts)

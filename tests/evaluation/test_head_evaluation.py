@@ -1,0 +1,338 @@
+"""The figures of a head and of the baselines beside it are those of the functions they name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from siglip2_multimodal_hash.datasets.index import make_index
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.evaluation.baselines import (
+    evaluate_by_search,
+    evaluate_classifier,
+    evaluate_untrained,
+    evaluate_variants,
+    evaluate_zero_shot,
+    float_embedding,
+)
+from siglip2_multimodal_hash.evaluation.code_quality import code_quality
+from siglip2_multimodal_hash.evaluation.heads import (
+    HeadEvaluation,
+    Predictions,
+    SplitRows,
+    evaluate_head,
+    predict,
+)
+from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
+from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions, evaluate_retrieval
+from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_evaluation
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
+
+COUNT, CLASSES, BITS = 60, 4, 16
+# Splits interleaved, so that a row of the database is not the same row of the dataset.
+ROWS = SplitRows(
+    np.flatnonzero(np.arange(COUNT) % 3 == 1),
+    np.flatnonzero(np.arange(COUNT) % 3 == 0),
+    np.flatnonzero(np.arange(COUNT) % 3 == 2),
+)
+
+
+def knn_params(**changes: Any) -> KnnParams:
+    plan = {
+        "K": 4,
+        "distance": "hamming",
+        "vote": "softmax",
+        "tau": 0.07,
+        "threshold": 0.5,
+        "shortlist": 10,
+        "hybrid_weight": 0.25,
+        "top_n_tags": 2,
+    }
+    return KnnParams.model_validate(plan | changes)
+
+
+def some_labels() -> npt.NDArray[np.uint8]:
+    labels = (np.random.default_rng(5).random((COUNT, CLASSES)) < 0.35).astype(np.uint8)
+    labels[:3] = 1  # every class has a positive in every split
+    return labels
+
+
+def some_codes(*, bits: int = BITS, scores: bool = True) -> HeadCodes:
+    """Codes and scores that know something of the labels."""
+    generator = np.random.default_rng(6)
+    labels = some_labels().astype(np.float64)
+    signal = (2 * labels - 1) @ generator.standard_normal((CLASSES, bits or BITS))
+    soft = np.tanh(0.3 * signal + 0.5 * generator.standard_normal(signal.shape)).astype(np.float32)
+    noisy = (0.5 * labels + 0.5 * generator.random(labels.shape)).astype(np.float32)
+    packed = np.packbits(soft > 0, axis=1) if bits else None
+    return HeadCodes(soft if bits else unit_vectors(soft), packed, noisy if scores else None)
+
+
+def evaluated(codes: HeadCodes, knn: KnnParams) -> HeadEvaluation:
+    index = build_index(codes.searchable()[ROWS.train])
+    return evaluate_head(codes, index, some_labels(), ROWS, knn)
+
+
+def test_codes_that_say_the_class_are_perfect() -> None:
+    """Three classes with codes 16 bits apart: each query's neighbours are of its own class."""
+    patterns = np.array([[255, 255, 0, 0], [0, 0, 255, 255], [255, 0, 255, 0]], dtype=np.uint8)
+    number = np.arange(COUNT) // 3 % 3
+    labels = np.eye(3, dtype=np.uint8)[number]
+    packed = patterns[number]
+    soft = (2.0 * np.unpackbits(packed, axis=1) - 1).astype(np.float32)
+    codes = HeadCodes(soft, packed, labels.astype(np.float32))
+    index = build_index(packed[ROWS.train])
+    figures = evaluate_head(codes, index, labels, ROWS, knn_params()).figures
+    for name in ("knn", "mlp", "hybrid"):
+        assert figures[name]["val"]["mAP"] == figures[name]["test"]["mAP"] == 1
+    assert figures["retrieval"]["test"]["mAP@all"] == 1
+    assert figures["codes"]["distinct_share"] == 3 / len(ROWS.train)
+    assert figures["codes"]["quantisation_error"] == 0
+
+
+def test_neighbours_are_rows_of_the_database() -> None:
+    codes, labels = some_codes(), some_labels()
+    assert codes.packed is not None
+    bits = np.unpackbits(codes.packed, axis=1).astype(int)
+    index = build_index(codes.packed[ROWS.train])
+    found = predict(codes, index, labels, ROWS.train, ROWS.test, knn_params(vote="uniform"))
+    for position, query in enumerate(ROWS.test):
+        distances = np.abs(bits[ROWS.train] - bits[query]).sum(axis=1)
+        nearest = np.lexsort((np.arange(len(distances)), distances))[:4]
+        assert np.array_equal(found.neighbours.rows[position], nearest)
+        voted = labels[ROWS.train][nearest].mean(axis=0)
+        np.testing.assert_allclose(found.scores["knn"][position], voted, atol=1e-7)
+        assert codes.scores is not None
+        mixed = 0.25 * voted + 0.75 * codes.scores[query]
+        np.testing.assert_allclose(found.scores["hybrid"][position], mixed, atol=1e-6)
+    assert codes.scores is not None
+    assert np.array_equal(found.scores["mlp"], codes.scores[ROWS.test])
+
+
+@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid"])
+def test_figures_are_those_of_direct_calls(distance: str) -> None:
+    codes, labels, knn = some_codes(), some_labels(), knn_params(distance=distance)
+    result = evaluated(codes, knn)
+    assert codes.packed is not None
+    index = build_index(codes.packed[ROWS.train])
+    val, test = (
+        predict(codes, index, labels, ROWS.train, rows, knn).scores
+        for rows in (ROWS.val, ROWS.test)
+    )
+    for name in ("knn", "mlp", "hybrid"):
+        assert result.figures[name] == evaluate_predictions(
+            val[name],
+            labels[ROWS.val],
+            test[name],
+            labels[ROWS.test],
+            top_n_tags=2,
+            fixed_threshold=0.5 if name == "mlp" else None,
+        )
+    direct = evaluate_retrieval(
+        codes.packed[ROWS.test], codes.packed[ROWS.train], labels[ROWS.test], labels[ROWS.train]
+    )
+    assert result.figures["retrieval"]["test"] == direct.figures()
+    assert np.array_equal(result.curves["test"].precision, direct.curve.precision)
+    assert result.figures["codes"] == code_quality(codes.packed[ROWS.train], codes.soft[ROWS.train])
+    assert set(result.figures) == {"knn", "mlp", "hybrid", "retrieval", "codes"}
+
+
+def test_the_database_is_train_whatever_the_other_rows_hold() -> None:
+    """Codes and labels of test change nothing that val shows."""
+    codes, labels = some_codes(), some_labels()
+    assert codes.packed is not None
+    before = evaluated(codes, knn_params()).figures
+    codes.packed[ROWS.test] = 0
+    labels[ROWS.test] = 1
+    index = build_index(codes.packed[ROWS.train])
+    after = evaluate_head(codes, index, labels, ROWS, knn_params()).figures
+    assert after["knn"]["val"] == before["knn"]["val"]
+    assert after["retrieval"]["val"] == before["retrieval"]["val"]
+    assert after["codes"] == before["codes"]
+
+
+def test_without_bits_the_vectors_are_searched_and_there_are_no_code_figures() -> None:
+    codes = some_codes(bits=0)
+    result = evaluated(codes, knn_params(distance="cosine"))
+    assert "codes" not in result.figures
+    labels = some_labels()
+    direct = evaluate_retrieval(
+        codes.soft[ROWS.val], codes.soft[ROWS.train], labels[ROWS.val], labels[ROWS.train]
+    )
+    assert result.figures["retrieval"]["val"] == direct.figures()
+    cosines = codes.soft[ROWS.val].astype(float) @ codes.soft[ROWS.train].T
+    assert np.array_equal(result.predictions["val"].neighbours.rows[:, 0], cosines.argmax(axis=1))
+    with pytest.raises(InputError, match=r"knn\.distance = hamming"):
+        evaluated(codes, knn_params())
+
+
+def test_without_a_classifier_there_is_one_predictor() -> None:
+    result = evaluated(some_codes(scores=False), knn_params())
+    assert set(result.figures) == {"knn", "retrieval", "codes"}
+    assert set(result.predictions["test"].scores) == {"knn"}
+
+
+def test_splits_are_those_of_the_dataset() -> None:
+    splits = ["train", "test", "restval", "val", "test"]
+    columns = {
+        "image_id": range(5),
+        "file_name": ["a"] * 5,
+        "split": splits,
+        **dict.fromkeys(("width", "height", "bytes"), [1] * 5),
+    }
+    dataset = make_index(columns, [["a"]] * 5, np.ones((5, 1), np.uint8), (1,), ("dog",))
+    rows = SplitRows.of(dataset)
+    assert (rows.train.tolist(), rows.val.tolist(), rows.test.tolist()) == ([0, 2], [3], [1, 4])
+    assert rows.queries("val") is rows.val
+    assert rows.queries("test") is rows.test
+
+
+# Files
+
+
+def test_an_evaluation_comes_back_as_it_was(tmp_path: Path) -> None:
+    result = evaluated(some_codes(), knn_params())
+    write_evaluation(tmp_path / "evaluation", result)
+    stored = read_evaluation(tmp_path / "evaluation")
+    assert stored.figures == result.figures
+    for split in ("val", "test"):
+        one, other = stored.predictions[split], result.predictions[split]
+        assert np.array_equal(one.neighbours.rows, other.neighbours.rows)
+        assert np.array_equal(one.neighbours.similarities, other.neighbours.similarities)
+        assert set(one.scores) == {"knn", "mlp", "hybrid"}
+        for name, scores in one.scores.items():
+            assert scores.dtype == np.float32
+            assert np.array_equal(scores, other.scores[name])
+        assert stored.curves[split]["recall"] == result.curves[split].recall.tolist()
+        assert stored.curves[split]["distance"] == result.curves[split].distances.tolist()
+
+
+def test_equal_evaluations_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_evaluation(tmp_path / name, evaluated(some_codes(), knn_params()))
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert len(files) == 2 + 2 * 5
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_an_evaluation_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    result = evaluated(some_codes(), knn_params())
+    objects = np.array([None], dtype=object)
+    bad = Predictions(result.predictions["test"].neighbours, {"knn": objects})
+    broken = HeadEvaluation(result.figures, {"val": bad}, result.curves)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        write_evaluation(tmp_path / "evaluation", broken)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["figures.json", "curves.json", "test-mlp.npy", "val-knn.npy"])
+def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "evaluation"
+    write_evaluation(folder, evaluated(some_codes(), knn_params()))
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=name):
+        read_evaluation(folder)
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=f"{name}: no such file"):
+        read_evaluation(folder)
+
+
+# Baselines
+
+
+def test_zero_shot_is_the_cosine_of_image_and_prompt() -> None:
+    generator, labels = np.random.default_rng(7), some_labels()
+    images = generator.standard_normal((COUNT, 8)).astype(np.float32) * 30
+    prompts = generator.standard_normal((CLASSES, 8)).astype(np.float32)
+    lengths = np.outer(np.linalg.norm(images, axis=1), np.linalg.norm(prompts, axis=1))
+    scores = ((1 + images.astype(float) @ prompts.T / lengths) / 2).astype(np.float32)
+    found = evaluate_zero_shot(images, prompts, labels, ROWS, top_n_tags=2)
+    expected = evaluate_predictions(
+        scores[ROWS.val], labels[ROWS.val], scores[ROWS.test], labels[ROWS.test], top_n_tags=2
+    )
+    assert found["test"]["mAP"] == pytest.approx(expected["test"]["mAP"])
+    assert found["val"]["lrap"] == pytest.approx(expected["val"]["lrap"])
+    assert "fixed" not in found["threshold"]
+
+
+def test_a_lone_classifier_has_both_thresholds() -> None:
+    codes, labels = some_codes(), some_labels()
+    assert codes.scores is not None
+    found = evaluate_classifier(codes.scores, labels, ROWS, top_n_tags=2)
+    assert found == evaluated(codes, knn_params()).figures["mlp"]
+    assert found["threshold"]["fixed"] == 0.5
+
+
+@pytest.fixture
+def variants(tmp_path: Path) -> Path:
+    codes = some_codes()
+    assert codes.scores is not None
+    for name in ("direction_only", "image_only", "caption_only"):
+        write_head_codes(tmp_path / name, codes.soft, codes.scores, bits=BITS)
+    write_head_codes(tmp_path / "mlp", unit_vectors(codes.soft), codes.scores, bits=0)
+    return tmp_path
+
+
+def test_variants_are_evaluated_like_the_head(variants: Path) -> None:
+    labels, knn = some_labels(), knn_params()
+    figures = evaluate_variants(variants, labels, ROWS, knn)
+    own = evaluated(some_codes(), knn).figures
+    assert list(figures) == ["mlp", "direction_only", "image_only", "caption_only"]
+    assert figures["mlp"] == own["mlp"]
+    for name in ("direction_only", "image_only", "caption_only"):
+        assert figures[name] == own
+
+
+@pytest.mark.parametrize("name", ["mlp", "direction_only", "image_only", "caption_only"])
+def test_a_missing_variant_is_named(variants: Path, name: str) -> None:
+    (variants / name).rename(variants / "elsewhere")
+    with pytest.raises(DataError, match=rf"{name}.*no such file"):
+        evaluate_variants(variants, some_labels(), ROWS, knn_params())
+
+
+def test_the_float_embedding_is_both_directions() -> None:
+    images = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)
+    captions = np.array([[0.0, 0.0, 5.0], [1.0, 0.0, 0.0]], dtype=np.float32)
+    np.testing.assert_allclose(
+        float_embedding(images, captions), [[0.6, 0.8, 0, 0, 1], [0, 1, 1, 0, 0]], atol=1e-7
+    )
+
+
+def test_untrained_codes_are_fitted_on_train_and_searched_like_the_head() -> None:
+    labels, knn = some_labels(), knn_params(distance="hybrid")
+    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
+    figures = evaluate_untrained(vectors, labels, ROWS, knn, bits=BITS, seed=3)
+    assert set(figures) == {"float", "lsh", "pca_sign", "itq"}
+    train = vectors[ROWS.train]
+    fitted = {
+        "lsh": fit_lsh(train, BITS, 3),
+        "pca_sign": fit_pca_sign(train, BITS),
+        "itq": fit_itq(train, BITS, 3),
+    }
+    for name, linear in fitted.items():
+        codes = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
+        assert figures[name] == evaluate_by_search(codes, labels, ROWS, knn)
+        assert set(figures[name]) == {"knn", "retrieval", "codes"}
+    # Whatever the head's distance, float vectors are searched by cosine.
+    by_cosine = knn_params(distance="cosine")
+    expected = evaluate_by_search(
+        HeadCodes(unit_vectors(vectors), None, None), labels, ROWS, by_cosine
+    )
+    assert figures["float"] == expected
+    json.dumps(figures, allow_nan=False)
+
+
+def test_without_bits_only_the_float_vectors_are_compared() -> None:
+    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
+    knn = knn_params(distance="cosine")
+    figures = evaluate_untrained(vectors, some_labels(), ROWS, knn, bits=0, seed=3)
+    assert set(figures) == {"float"}

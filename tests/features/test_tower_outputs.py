@@ -1,0 +1,165 @@
+"""The towers against AutoModel and AutoProcessor used directly."""
+
+import pickle
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoProcessor
+
+from siglip2_multimodal_hash.features.preprocessing import canonical
+from siglip2_multimodal_hash.features.towers import load_towers, pooled
+
+CPU = torch.device("cpu")
+TEXTS = ["a cat on a mat.", "two dogs", "a zebra"]
+
+
+@pytest.fixture
+def towers(checkpoint, make_backbone):
+    return load_towers(make_backbone(checkpoint), CPU)
+
+
+@pytest.fixture
+def direct(checkpoint):
+    """The library used by hand, as the checkpoint's documentation shows it."""
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    return SimpleNamespace(model=model, processor=AutoProcessor.from_pretrained(checkpoint))
+
+
+def direct_images(direct, pictures):
+    options = {"max_num_patches": 16} if direct.model.config.model_type == "siglip2" else {}
+    inputs = direct.processor(images=pictures, return_tensors="pt", **options)
+    with torch.no_grad():
+        return direct.model.get_image_features(**inputs).pooler_output
+
+
+def direct_texts(direct, texts):
+    inputs = direct.processor(
+        text=texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        return direct.model.get_text_features(input_ids=inputs["input_ids"]).pooler_output
+
+
+def test_images_equal_direct_use(towers, direct, pictures):
+    features = towers.encode_images(towers.preprocess(pictures))
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features, direct_images(direct, pictures), atol=1e-5, rtol=0)
+
+
+def test_texts_equal_direct_use(towers, direct):
+    features = towers.encode_texts(TEXTS)
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features, direct_texts(direct, TEXTS), atol=1e-5, rtol=0)
+
+
+def test_output_is_not_normalised(towers, direct, pictures):
+    images = towers.encode_images(towers.preprocess(pictures))
+    for features in (images, towers.encode_texts(TEXTS)):
+        norms = features.norm(dim=1)
+        assert ((norms - 1).abs() > 0.1).all()
+        assert norms.std() > 1e-3
+    # Unlike what the whole model hands out.
+    inputs = towers.preprocess(pictures) | towers.tokenize(TEXTS)
+    with torch.no_grad():
+        whole = direct.model(**inputs)
+    torch.testing.assert_close(whole.image_embeds.norm(dim=1), torch.ones(len(pictures)))
+    torch.testing.assert_close(torch.nn.functional.normalize(images), whole.image_embeds)
+
+
+def test_batch_does_not_change_an_image(towers, pictures):
+    together = towers.encode_images(towers.preprocess(pictures))
+    alone = torch.cat([towers.encode_images(towers.preprocess([one])) for one in pictures])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_naflex_keeps_the_aspect_ratio_within_the_patches(checkpoints, make_backbone, pictures):
+    towers = load_towers(make_backbone(checkpoints["siglip2"], max_num_patches=20), CPU)
+    inputs = towers.preprocess(pictures)
+    patches = inputs["spatial_shapes"].prod(dim=1)
+    assert inputs["pixel_values"].shape == (len(pictures), 20, 16 * 16 * 3)
+    assert (patches <= 20).all()
+    assert torch.equal(inputs["pixel_attention_mask"].sum(dim=1), patches)
+    assert len({tuple(shape) for shape in inputs["spatial_shapes"].tolist()}) > 1
+
+
+def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone, pictures):
+    towers = load_towers(make_backbone(checkpoints["siglip"]), CPU)
+    inputs = towers.preprocess(pictures)
+    assert set(inputs) == {"pixel_values"}
+    assert inputs["pixel_values"].shape == (len(pictures), 3, 64, 64)
+
+
+@pytest.mark.parametrize("length", [16, 64])
+def test_texts_are_padded_to_the_full_length_without_a_mask(checkpoint, make_backbone, length):
+    towers = load_towers(make_backbone(checkpoint, text_max_length=length), CPU)
+    inputs = towers.tokenize(["a cat", "x" * 200])
+    assert set(inputs) == {"input_ids"}
+    assert inputs["input_ids"].shape == (2, length)
+    assert inputs["input_ids"].dtype == torch.int64
+    pad = towers.tokenize.tokenizer.pad_token_id
+    assert (inputs["input_ids"][0, 5:] == pad).all()
+    assert (inputs["input_ids"][1] != pad).all()
+
+
+def test_padding_counts(checkpoint, make_backbone):
+    """The trap: pooled at the last position, so a shorter padding is another embedding."""
+    short, long = (
+        load_towers(make_backbone(checkpoint, text_max_length=length), CPU) for length in (16, 64)
+    )
+    assert not torch.allclose(short.encode_texts(TEXTS), long.encode_texts(TEXTS), atol=1e-3)
+
+
+def test_case_and_blanks_do_not_count(towers):
+    assert canonical(" Two\tDOGS \n on  grass.\n") == "two dogs on grass."
+    plain = towers.encode_texts(["two dogs on grass."])
+    assert torch.equal(plain, towers.encode_texts([" Two\tDOGS \n on  grass.\n"]))
+
+
+def test_both_return_types_of_the_library(towers, monkeypatch, pictures):
+    wanted = torch.arange(6.0).reshape(2, 3)
+    assert pooled(wanted) is wanted
+    assert pooled(SimpleNamespace(pooler_output=wanted)) is wanted
+    for output in (wanted, SimpleNamespace(pooler_output=wanted, last_hidden_state=None)):
+        result = output
+        monkeypatch.setattr(towers.model, "get_image_features", lambda result=result, **_: result)
+        monkeypatch.setattr(towers.model, "get_text_features", lambda result=result, **_: result)
+        assert torch.equal(towers.encode_images(towers.preprocess(pictures[:2])), wanted)
+        assert torch.equal(towers.encode_texts(TEXTS[:2]), wanted)
+
+
+def test_checkpoint_in_half_precision_computes_in_single(
+    checkpoint, make_backbone, tmp_path, pictures
+):
+    half = AutoModel.from_pretrained(checkpoint).half()
+    half.save_pretrained(tmp_path)
+    AutoProcessor.from_pretrained(checkpoint).save_pretrained(tmp_path)
+    towers = load_towers(make_backbone(tmp_path), CPU)
+    assert {weight.dtype for weight in towers.model.parameters()} == {torch.float32}
+    reference = load_towers(make_backbone(checkpoint), CPU)
+    torch.testing.assert_close(
+        towers.encode_images(towers.preprocess(pictures)),
+        reference.encode_images(reference.preprocess(pictures)),
+        atol=0.02,
+        rtol=0.02,
+    )
+
+
+def test_bfloat16_is_near_and_comes_out_as_single(checkpoint, make_backbone, towers, pictures):
+    low = load_towers(make_backbone(checkpoint, amp_dtype="bfloat16"), CPU)
+    features = low.encode_images(low.preprocess(pictures))
+    reference = towers.encode_images(towers.preprocess(pictures))
+    assert features.dtype == torch.float32
+    assert not torch.equal(features, reference)
+    cosines = torch.nn.functional.cosine_similarity(features, reference)
+    assert (cosines > 0.99).all()
+
+
+def test_frozen_and_picklable(towers, pictures):
+    assert not towers.model.training
+    assert not any(weight.requires_grad for weight in towers.model.parameters())
+    copy = pickle.loads(pickle.dumps(towers))
+    assert np.array_equal(copy.encode_texts(TEXTS), towers.encode_texts(TEXTS))
+    inputs, again = towers.preprocess(pictures), copy.preprocess(pictures)
+    assert torch.equal(inputs["pixel_values"], again["pixel_values"])

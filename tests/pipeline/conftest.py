@@ -1,0 +1,109 @@
+"""A small mojicoco and its whole pipeline, run once a session, in this process, stage by stage."""
+
+import contextlib
+import importlib
+import os
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from siglip2_multimodal_hash.params import Section
+from siglip2_multimodal_hash.presets import override_text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = {
+    "dataset.mojicoco.train": 90,
+    "dataset.mojicoco.restval": 30,
+    "dataset.mojicoco.val": 30,
+    "dataset.mojicoco.test": 30,
+    "training.num_epochs": 3,
+    "runtime.dataloader.num_workers": 0,
+    "runtime.logging.progress": False,
+    "report.queries": 5,
+}
+
+
+def small_params(**more: Any) -> str:
+    """params.yaml of the project with a small dataset; ``more`` uses `__` for the dot."""
+    overrides = SMALL | {key.replace("__", "."): value for key, value in more.items()}
+    return override_text(
+        (ROOT / "params.yaml").read_text(encoding="utf-8"), overrides, source="params.yaml"
+    )
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make ``folder`` the working directory of the block."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def commands() -> dict[str, list[str]]:
+    """Each stage's module and arguments, with dvc.yaml's templates filled in."""
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    params = YAML(typ="safe").load(small_params())
+    filled = {}
+    for name, stage in stages.items():
+        text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
+        text = text.replace("${backbone.name}", params["backbone"]["name"])
+        for variant in stage.get("matrix", {}).get("variant", [None]):
+            words = text.replace("${item.variant}", str(variant)).split()
+            filled[f"{name}@{variant}" if variant else name] = words[2:]
+    return filled
+
+
+def run_stage(words: list[str]) -> int:
+    """Run one stage in this process; its exit code."""
+    module = importlib.import_module(words[0])
+    before = sys.argv
+    sys.argv = list(words)
+    paths = [word.removeprefix("--") for word in words[1::2]]
+    try:
+        importlib.import_module("siglip2_multimodal_hash.entry").run_stage(module.main, *paths)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, set[str]]]:
+    """The folder of a finished small run, and the parameters that each stage read, leaf by leaf."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "params.yaml").write_text(small_params(), encoding="utf-8")
+    shutil.copytree(ROOT / "models", folder / "models")
+    reads: dict[str, set[str]] = defaultdict(set)
+    original = Section.__getattribute__
+    with working_in(folder):
+        for name, words in commands().items():
+            read = reads[name.partition("@")[0]]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Section, "__getattribute__", _recording(original, read))
+                assert run_stage(words) == 0, name
+    return folder, dict(reads)
+
+
+def _recording(original: Any, read: set[str]) -> Any:
+    """``Section.__getattribute__`` that notes (section, field) of every parameter it gives out."""
+
+    def getattribute(self: Section, name: str) -> Any:
+        value = original(self, name)
+        # The loader's own look at combinations is no use of a parameter.
+        if name in type(self).model_fields and sys._getframe(1).f_globals["__name__"] != (
+            "siglip2_multimodal_hash.params"
+        ):
+            read.add(f"{type(self).__name__}.{name}")
+        return value
+
+    return getattribute

@@ -1,0 +1,150 @@
+"""The stages on 239 real COCO photos, and what they say to damaged copies of them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.conftest import ROOT, run_stage, small_params, working_in
+
+COCO_MINI = ROOT.parent / "shared" / "coco-mini"
+pytestmark = pytest.mark.skipif(not COCO_MINI.is_dir(), reason="the folder coco-mini is not here")
+
+DATA = Path("data/coco2014")
+OUTPUTS = Path("outputs/coco2014/siglip2-tiny")
+
+
+def _prepare(folder: Path, root: Path) -> None:
+    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root))
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    (folder / "models").symlink_to(ROOT / "models")
+
+
+def _stage(name: str, **paths: Path) -> int:
+    words = [f"stages.{name}"]
+    for option, path in paths.items():
+        words += [f"--{option}", str(path)]
+    return run_stage(words)
+
+
+def _to_index() -> list[int]:
+    """Run the first three stages until one fails; their exit codes."""
+    source, split = DATA / "source", DATA / "karpathy_split.json"
+    calls: list[Callable[[], int]] = [
+        lambda: _stage("prepare_dataset", out=source),
+        lambda: _stage("download_karpathy_split", source=source, out=split),
+        lambda: _stage(
+            "build_dataset_index",
+            source=source,
+            split=split,
+            index=DATA / "index.parquet",
+            statistics=DATA / "statistics.json",
+        ),
+    ]
+    codes = []
+    for call in calls:
+        codes.append(call())
+        if codes[-1]:
+            break
+    return codes
+
+
+def test_real_photos_go_through_to_metrics(tmp_path):
+    _prepare(tmp_path, COCO_MINI)
+    index, embeddings = DATA / "index.parquet", OUTPUTS / "embeddings"
+    head, codes, faiss = OUTPUTS / "head", OUTPUTS / "codes", OUTPUTS / "database.faiss"
+    with working_in(tmp_path):
+        assert _to_index() == [0, 0, 0]
+        assert not _stage("embed", source=DATA / "source", index=index, out=embeddings)
+        assert not _stage("train", index=index, embeddings=embeddings, out=head)
+        assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
+        assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
+        evaluation = OUTPUTS / "evaluation"
+        assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
+        figures = json.loads((evaluation / "figures.json").read_text())
+    assert figures["knn"]["test"]["images"] == 40
+    assert figures["knn"]["val"]["images"] == 39
+    assert figures["knn"]["test"]["mAP"] > 0
+
+
+def _damaged(folder: Path) -> Path:
+    root = folder / "coco"
+    shutil.copytree(COCO_MINI, root)
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return root
+
+
+def _change_json(path: Path, change: Callable[[Any], None]) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _outside(content: Any) -> None:
+    content["images"][0]["file_name"] = "../../etc/passwd"
+
+
+def _unknown_image(content: Any) -> None:
+    stray = {**content["images"][0], "cocoid": 999999}
+    content["images"].append({**stray, "filename": "COCO_val2014_000000999999.jpg"})
+
+
+def _missing(root: Path) -> str:
+    victim = sorted((root / "images/val2014").iterdir())[3]
+    victim.unlink()
+    return victim.name
+
+
+def _escaping(root: Path) -> str:
+    _change_json(root / "annotations/instances_val2014.json", _outside)
+    return "../../etc/passwd"
+
+
+def _stray_split(root: Path) -> str:
+    _change_json(root / "karpathy_split.json", _unknown_image)
+    return "999999"
+
+
+def _half_json(root: Path) -> str:
+    path = root / "annotations/captions_val2014.json"
+    path.write_bytes(path.read_bytes()[:5000])
+    return path.name
+
+
+@pytest.mark.parametrize("damage", [_missing, _escaping, _stray_split, _half_json])
+def test_damage_ends_in_one_message_and_no_index(tmp_path, capsys, damage):
+    root = _damaged(tmp_path)
+    named = damage(root)
+    _prepare(tmp_path, root)
+    with working_in(tmp_path):
+        codes = _to_index()
+        assert codes[-1] == 2
+        assert not (DATA / "index.parquet").exists()
+    message = capsys.readouterr().err
+    assert named in message
+    assert "Traceback" not in message
+    assert message.count("error:") == 1
+    assert "->" in message
+
+
+def test_truncated_photos_are_all_named_and_nothing_is_embedded(tmp_path, capsys):
+    root = _damaged(tmp_path)
+    victims = sorted((root / "images/val2014").iterdir())[:2]
+    for victim in victims:
+        victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
+    _prepare(tmp_path, root)
+    with working_in(tmp_path):
+        assert _to_index() == [0, 0, 0]
+        out = OUTPUTS / "embeddings"
+        index = DATA / "index.parquet"
+        assert _stage("embed", source=DATA / "source", index=index, out=out) == 2
+        assert not out.exists()
+        assert not list(OUTPUTS.glob(".*"))
+    message = capsys.readouterr().err
+    for victim in victims:
+        assert victim.name in message
+    assert "Traceback" not in message

@@ -1,0 +1,121 @@
+"""The whole pipeline on a small mojicoco: what it reads, and what it leaves behind."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.params import Params, Section
+from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
+STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+
+
+def _key_of(section: type[Section], prefix: str = "") -> dict[str, str]:
+    """``Class.field`` -> dotted key, for the leaves of a section."""
+    keys: dict[str, str] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys |= _key_of(kind, f"{prefix}{name}.")
+        else:
+            keys[f"{section.__name__}.{name}"] = f"{prefix}{name}"
+    return keys
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
+    _, reads = finished_run
+    keys = _key_of(Params)
+    read = {keys[one] for one in reads[stage] if one in keys}
+    read = {key for key in read if not key.startswith("runtime.")}
+    declared = set(STAGES[stage].get("params", []))
+    assert read <= declared, f"read but not declared: {sorted(read - declared)}"
+    assert declared - read <= CONDITIONAL.get(stage, set()), (
+        f"declared but not read: {sorted(declared - read)}"
+    )
+
+
+# Read only where another parameter asks for it, so not in a run of the default.
+_FIT = {"loss.focal_alpha", "loss.focal_gamma"}
+CONDITIONAL = {
+    "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},
+    "train": _FIT,
+    "train_baseline": _FIT,
+}
+
+
+def test_embeddings_belong_to_the_index(finished_run):
+    folder, _ = finished_run
+    index = read_index(folder / "data/mojicoco/index.parquet")
+    vectors = load_embeddings(folder / OUTPUTS / "embeddings")
+    assert len(vectors.image) == len(index.frame) == 180
+    np.testing.assert_array_equal(vectors.caption_offsets, index.caption_offsets())
+    norms = np.linalg.norm(vectors.image, axis=1)
+    assert norms.std() > 0.01, "the magnitude must not be a constant"
+
+
+def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run):
+    folder, _ = finished_run
+    codes = read_head_codes(folder / OUTPUTS / "codes")
+    assert codes.packed is not None
+    assert codes.packed.shape == (180, 8)
+    np.testing.assert_array_equal(codes.packed, binarize(codes.soft))
+
+
+def test_metrics_name_every_predictor_on_val_and_test(finished_run):
+    folder, _ = finished_run
+    metrics = folder / "metrics/mojicoco/siglip2-tiny"
+    summary = json.loads((metrics / "summary.json").read_text())
+    for split in ("val", "test"):
+        assert set(summary[split]) == {"knn", "mlp", "hybrid"}
+        assert all(0 < row["mAP"] <= 1 for row in summary[split].values())
+    rows = json.loads((metrics / "baselines.json").read_text())
+    assert set(rows) == {
+        *("fused", "mlp", "direction_only", "image_only", "caption_only", "zero_shot"),
+        *("float", "lsh", "pca_sign", "itq", "chance"),
+    }
+
+
+def test_plots_hold_data(finished_run):
+    folder, _ = finished_run
+    plots = folder / "plots/mojicoco/siglip2-tiny"
+    for path in sorted(plots.glob("*.csv")):
+        with path.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert rows, path.name
+        assert all(None not in row.values() for row in rows), path.name
+    assert (plots / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_report_is_one_file_without_links(finished_run):
+    folder, _ = finished_run
+    page = (folder / "reports/mojicoco/siglip2-tiny/index.html").read_text()
+    assert page.count("<article>") == 5
+    assert "http" not in page.replace("data:image", "")
+
+
+def test_a_second_fit_gives_the_same_bytes(finished_run, tmp_path):
+    from tests.pipeline.conftest import commands, run_stage, working_in
+
+    folder, _ = finished_run
+    words = commands()["train"]
+    out = words.index("--out") + 1
+    again = [*words[:out], str(tmp_path / "head")]
+    with working_in(folder):
+        assert run_stage(again) == 0
+    for name in ("best.safetensors", "last.safetensors", "history.json"):
+        assert _digest(tmp_path / "head" / name) == _digest(folder / OUTPUTS / "head" / name)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,65 @@
+"""dvc.yaml declares exactly what each stage reads: parameters leaf by leaf, modules file by file."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from ruamel.yaml import YAML
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+declarations = _load("declarations")
+STAGES = YAML(typ="safe").load(declarations.ROOT / "dvc.yaml")["stages"]
+CODE = ("src/", "stages/")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_parameters_are_those_that_the_stage_reads(stage):
+    declared = set(STAGES[stage].get("params", []))
+    derived = declarations.params_of(stage)
+    assert declared == derived, (
+        f"dvc.yaml, {stage}, params: add {sorted(derived - declared)}, "
+        f"remove {sorted(declared - derived)}"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_modules_are_those_that_the_stage_imports(stage):
+    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith(CODE)}
+    derived = declarations.modules_of(stage)
+    assert declared == derived, (
+        f"dvc.yaml, {stage}, deps: add {sorted(derived - declared)}, "
+        f"remove {sorted(declared - derived)}"
+    )
+
+
+def test_every_stage_script_is_a_stage():
+    scripts = {path.stem for path in (declarations.ROOT / "stages").glob("*.py")} - {"__init__"}
+    assert scripts == set(STAGES)
+
+
+def test_every_parameter_outside_runtime_is_declared_by_a_stage():
+    declared = {key for stage in STAGES.values() for key in stage.get("params", [])}
+    assert declared == {
+        leaf for leaf in declarations.ALL_LEAVES if not leaf.startswith("runtime.")
+    }
+
+
+def test_stage_scripts_are_short():
+    for path in (declarations.ROOT / "stages").glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 65, path.name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_the_summary_leaves_the_cache(stage):
+    uncached = [out for out in STAGES[stage]["outs"] if not isinstance(out, str)]
+    assert bool(uncached) == (stage == "summarise")
