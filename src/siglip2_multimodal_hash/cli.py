@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.presets import (
     apply_overrides,
@@ -13,6 +14,9 @@ from siglip2_multimodal_hash.presets import (
     merge_presets,
     parse_assignment,
 )
+from siglip2_multimodal_hash.reporting.tables import markdown_table
+
+METRICS_FOLDER = Path("metrics")
 
 
 def main() -> NoReturn:
@@ -46,6 +50,13 @@ def check(_: argparse.Namespace) -> None:
     print(f"{PARAMS_FILE}: every parameter is known and allowed")
 
 
+def table(_: argparse.Namespace) -> None:
+    """Print the comparison with bounds and baselines as Markdown, mAP on test in percent."""
+    params = load_params()
+    folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
+    print(markdown_table(read_json(folder / "baselines.json")), end="")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="smhash", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -64,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=use)
     command = commands.add_parser("check", help=check.__doc__, description=check.__doc__)
     command.set_defaults(run=check)
+    command = commands.add_parser("table", help=table.__doc__, description=table.__doc__)
+    command.set_defaults(run=table)
     return parser
 
 

@@ -14,7 +14,7 @@ from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
-from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS
+from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, in_order
 
 THUMBNAIL = 112
 SHOWN_NEIGHBOURS = 6
@@ -158,6 +158,6 @@ def _table(rows: dict[str, dict[str, Any]], columns: Sequence[str] = BASELINE_CO
         f"<tr><td>{html.escape(name)}</td>"
         + "".join(f"<td>{100 * row[c]:.1f}</td>" if c in row else "<td></td>" for c in columns)
         + "</tr>"
-        for name, row in rows.items()
+        for name, row in ((name, rows[name]) for name in in_order(rows))
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

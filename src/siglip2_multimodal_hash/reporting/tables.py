@@ -6,6 +6,19 @@ Json = dict[str, Any]
 
 PREDICTORS = ("knn", "mlp", "hybrid")
 BASELINE_COLUMNS = (*PREDICTORS, "zero_shot", "retrieval")
+ROWS = (
+    "fused",
+    "direction_only",
+    "image_only",
+    "caption_only",
+    "mlp",
+    "zero_shot",
+    "float",
+    "itq",
+    "pca_sign",
+    "lsh",
+    "chance",
+)
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "precision@radius2", "NDCG@100")
 CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
 DECIMALS = 6
@@ -66,12 +79,17 @@ def rounded(value: Any) -> Any:
 
 def markdown_table(baselines: Json) -> str:
     """:func:`baseline_metrics` as a Markdown table, in percent."""
-    columns = BASELINE_COLUMNS
-    lines = [f"| row | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
-    for name, row in baselines.items():
-        cells = (f"{100 * row[column]:.1f}" if column in row else "" for column in columns)
+    lines = [f"| row | {' | '.join(BASELINE_COLUMNS)} |", f"|---|{'---:|' * len(BASELINE_COLUMNS)}"]
+    for name in in_order(baselines):
+        row = baselines[name]
+        cells = (f"{100 * row[column]:.1f}" if column in row else "" for column in BASELINE_COLUMNS)
         lines.append(f"| {name.replace('_', '-')} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def in_order(baselines: Json) -> list[str]:
+    """Names of the rows: the head, its variants, bounds; any other behind them."""
+    return sorted(baselines, key=lambda name: (ROWS.index(name) if name in ROWS else len(ROWS), name))
 
 
 def _headline(figures: Json) -> Json:

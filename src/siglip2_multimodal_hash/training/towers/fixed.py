@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Siglip2Tokenizer
 
 from siglip2_multimodal_hash.datasets.mojicoco import alt_text, sample_scene
@@ -51,7 +51,7 @@ def learn_tokenizer(scenes: int = TOKENIZER_SCENES) -> Siglip2Tokenizer:
 
 
 def fixed_batch(tokenizer: Siglip2Tokenizer, share: Share, number: int) -> SceneBatch:
-    """This process's scenes of batch ``number``."""
+    """The scenes of batch ``number`` that are this process's."""
     first = number * BATCH_SIZE + share.rank * share.size
     return scene_batch(FIXED, first, share.size, tokenizer)
 
@@ -70,7 +70,8 @@ def train_fixed(plan: Plan, places: Places, *, device: torch.device, workers: in
     """
     share = Share.of(BATCH_SIZE)
     tokenizer = learn_tokenizer()
-    model = new_fixed_model(fixed_config(len(tokenizer)), SEED).to(device)
+    model = new_fixed_model(fixed_config(len(tokenizer)), SEED)
+    nn.Module.to(model, device)
 
     def features(pixels: Tensor) -> Tensor:
         return forward.image_features(model, pixels)
@@ -101,6 +102,4 @@ def train_fixed(plan: Plan, places: Places, *, device: torch.device, workers: in
         validate=validate,
         export=lambda: export_checkpoint(places.out, model, tokenizer),
     )
-    if not share.rank:
-        course.export()
     pretrain(course, plan, places)

@@ -6,8 +6,10 @@ fused CPU kernel is slower on 64 tokens); and the last text layer computes the o
 is pooled. Weights are read from the modules, so these functions train the modules themselves.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers import Siglip2Model, SiglipModel
 
@@ -23,10 +25,11 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor 
     if mask is not None:
         scores = scores + mask
     weights = scores.float().softmax(dim=-1).to(value.dtype)
-    return (weights @ value).transpose(1, 2).reshape(batch, -1, width)
+    attended: Tensor = (weights @ value).transpose(1, 2)
+    return attended.reshape(batch, -1, width)
 
 
-def _layer(layer: nn.Module, x: Tensor, mask: Tensor | None, *, last_only: bool = False) -> Tensor:
+def _layer(layer: Any, x: Tensor, mask: Tensor | None, *, last_only: bool = False) -> Tensor:
     """One pre-norm encoder layer on [B, T, D]; with ``last_only`` the last position, [B, 1, D]."""
     attention = layer.self_attn
     queries, keys, values = attention.q_proj, attention.k_proj, attention.v_proj
@@ -43,10 +46,11 @@ def _layer(layer: nn.Module, x: Tensor, mask: Tensor | None, *, last_only: bool 
     x = x + attention.out_proj(_attend(query, key, value, attention.num_heads, mask))
     mlp = layer.mlp
     hidden = F.gelu(mlp.fc1(layer.layer_norm2(x)), approximate="tanh")
-    return x + mlp.fc2(hidden)
+    result: Tensor = x + mlp.fc2(hidden)
+    return result
 
 
-def _pool(head: nn.Module, tokens: Tensor, mask: Tensor | None) -> Tensor:
+def _pool(head: Any, tokens: Tensor, mask: Tensor | None) -> Tensor:
     """The attention pooling of the image tokens: [B, T, D] -> [B, D]."""
     attention = head.attention
     width = tokens.shape[-1]
@@ -56,7 +60,8 @@ def _pool(head: nn.Module, tokens: Tensor, mask: Tensor | None) -> Tensor:
     x = attention.out_proj(_attend(query.to(key.dtype), key, value, attention.num_heads, mask))
     mlp = head.mlp
     hidden = F.gelu(mlp.fc1(head.layernorm(x)), approximate="tanh")
-    return (x + mlp.fc2(hidden))[:, 0]
+    result: Tensor = x + mlp.fc2(hidden)
+    return result[:, 0]
 
 
 def encode_patches(model: Towers, embedded: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -70,7 +75,7 @@ def encode_patches(model: Towers, embedded: Tensor, mask: Tensor | None = None) 
     Returns:
         [B, D], not normalised.
     """
-    vision = model.vision_model
+    vision: Any = model.vision_model
     x = embedded
     for layer in vision.encoder.layers:
         x = _layer(layer, x, mask)
@@ -79,7 +84,7 @@ def encode_patches(model: Towers, embedded: Tensor, mask: Tensor | None = None) 
 
 def image_features(model: SiglipModel, pixels: Tensor) -> Tensor:
     """Pooled features of square images: uint8 [B, S, S, 3] -> [B, D], not normalised."""
-    embeddings = model.vision_model.embeddings
+    embeddings: Any = model.vision_model.embeddings
     kernel, bias = embeddings.patch_embedding.weight, embeddings.patch_embedding.bias
     patches = cut_into_patches(pixels, kernel.shape[-1]).to(kernel.dtype) / 127.5 - 1.0
     projected = F.linear(patches, flatten_kernel(kernel), bias)
@@ -88,13 +93,14 @@ def image_features(model: SiglipModel, pixels: Tensor) -> Tensor:
 
 def text_features(model: Towers, tokens: Tensor) -> Tensor:
     """Pooled features of padded texts: int64 [B, 64] -> [B, D], not normalised."""
-    text = model.text_model
+    text: Any = model.text_model
     embeddings = text.embeddings
     x = embeddings.token_embedding(tokens) + embeddings.position_embedding.weight
     layers = text.encoder.layers
     for position, layer in enumerate(layers, start=1):
         x = _layer(layer, x, None, last_only=position == len(layers))
-    return text.head(text.final_layer_norm(x[:, -1]))
+    pooled: Tensor = text.head(text.final_layer_norm(x[:, -1]))
+    return pooled
 
 
 def cut_into_patches(pixels: Tensor, patch: int) -> Tensor:

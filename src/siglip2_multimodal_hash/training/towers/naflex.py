@@ -9,18 +9,18 @@ from typing import Final
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, Siglip2Model, Siglip2Tokenizer, SiglipModel
 
 from siglip2_multimodal_hash.datasets.mojicoco import render_scene, sample_scene
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.training.towers import forward, parallel
-from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE, naflex_from_fixed
-from siglip2_multimodal_hash.training.towers.export import (
-    NAFLEX_PATCHES,
-    export_checkpoint,
-    load_tokenizer,
+from siglip2_multimodal_hash.training.towers.architecture import (
+    IMAGE_SIZE,
+    PATCH_SIZE,
+    naflex_from_fixed,
 )
+from siglip2_multimodal_hash.training.towers.export import NAFLEX_PATCHES, export_checkpoint
 from siglip2_multimodal_hash.training.towers.flexible import (
     Patches,
     flexible_features,
@@ -37,6 +37,7 @@ from siglip2_multimodal_hash.training.towers.stream import (
     endless,
     scene_texts,
 )
+from siglip2_multimodal_hash.training.towers.tokenizer import load_tokenizer
 from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, zero_shot_map
 
 BATCH_SIZE: Final = 256
@@ -115,8 +116,8 @@ def square_features(model: Siglip2Model, pixels: Tensor) -> Tensor:
     Returns:
         [B, D], not normalised.
     """
-    values = forward.cut_into_patches(pixels, model.config.vision_config.patch_size)
-    side = IMAGE_SIZE // model.config.vision_config.patch_size
+    values = forward.cut_into_patches(pixels, PATCH_SIZE)
+    side = IMAGE_SIZE // PATCH_SIZE
     shapes = torch.tensor([(side, side)]).expand(len(pixels), 2)
     mask = torch.ones(values.shape[:2], dtype=torch.bool, device=pixels.device)
     positions = position_weights(shapes, side * side, side).to(pixels.device)
@@ -141,7 +142,8 @@ def train_naflex(
     """
     share = Share.of(BATCH_SIZE)
     tokenizer = load_tokenizer(init)
-    model = naflex_from_fixed(load_fixed(init)).to(device)
+    model = naflex_from_fixed(load_fixed(init))
+    nn.Module.to(model, device)
     side = round(NAFLEX_PATCHES**0.5)
 
     def text_features(tokens: Tensor) -> Tensor:
@@ -180,9 +182,6 @@ def train_naflex(
         validate=validate,
         export=lambda: export_checkpoint(places.out, model, tokenizer),
     )
-    if not share.rank:
-        course.export()
-        print(f"zero-shot mAP before training: {validate():.4f}", flush=True)
     with parallel.first_then_others():
         _compile_all_budgets(course, plan, tokenizer, share)
     pretrain(course, plan, places)
@@ -197,5 +196,5 @@ def _compile_all_budgets(
         batch = flexible_batch(tokenizer, share, BUDGETS.index(budget))
         with torch.autocast(device.type, torch.bfloat16, enabled=plan.bfloat16):
             features = course.encode_images(batch)
-        features.sum().backward()
+        torch.autograd.backward(features.sum())
     course.model.zero_grad(set_to_none=True)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 
 from siglip2_multimodal_hash.errors import InputError
 
 
 def rank() -> int:
-    """This process's number; 0 where there is only one."""
+    """The number of this process; 0 where there is only one."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
@@ -49,15 +50,18 @@ def run(processes: int, task: Callable[..., None], *arguments: Any) -> None:
     if processes == 1:
         task(*arguments)
         return
-    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    multiprocessing.spawn(_join, args=(processes, store.port, task, arguments), nprocs=processes)
+    library: Any = distributed
+    store = library.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    start: Callable[..., Any] = spawn
+    start(_join, args=(processes, store.port, task, arguments), nprocs=processes)
 
 
 def _join(
     number: int, processes: int, port: int, task: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     torch.set_num_threads(1)
-    store = distributed.TCPStore("127.0.0.1", port, is_master=False)
+    library: Any = distributed
+    store = library.TCPStore("127.0.0.1", port, is_master=False)
     distributed.init_process_group("gloo", store=store, rank=number, world_size=processes)
     try:
         task(*arguments)
@@ -100,7 +104,8 @@ def sum_gradients(model: nn.Module, shared: tuple[Tensor, ...]) -> None:
     own = [w for w in model.parameters() if w.grad is not None and all(w is not s for s in shared)]
     flat = torch.cat([weight.grad.flatten() for weight in own if weight.grad is not None])
     distributed.all_reduce(flat)
-    for weight, total in zip(own, flat.split([weight.numel() for weight in own]), strict=True):
+    sizes = [weight.numel() for weight in own]
+    for weight, total in zip(own, torch.split(flat, sizes), strict=True):
         weight.grad = total.view_as(weight)
 
 

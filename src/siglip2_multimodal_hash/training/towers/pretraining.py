@@ -126,6 +126,8 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
     model = course.model
     optimizers = make_optimizers(model, plan)
     progress = load_state(places.state, model, optimizers) or Progress()
+    if not progress.steps and not parallel.rank():
+        course.export()  # others can work with the files while the weights come
     batches = course.batches(progress.steps)
     first = next(batches)
     with parallel.first_then_others():
@@ -172,7 +174,7 @@ def _features(
 def _compile(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> None:
     """Run both towers forth and back once, so that no process waits for a compiler later."""
     images, texts, _ = _features(course, plan, batch)
-    (images.sum() + texts.sum()).backward()
+    torch.autograd.backward(images.sum() + texts.sum())
     course.model.zero_grad(set_to_none=True)
 
 
@@ -188,7 +190,7 @@ def _backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[fl
         model.logit_bias,
         positive_pairs(codes),
     )
-    loss.backward()
+    torch.autograd.backward(loss)
     parallel.sum_gradients(model, (model.logit_scale, model.logit_bias))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
     return loss.item(), len(codes)

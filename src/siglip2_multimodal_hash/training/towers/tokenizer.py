@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import Siglip2Tokenizer
+from transformers import AutoTokenizer, Siglip2Tokenizer
+
+from siglip2_multimodal_hash.errors import DataError
 
 TEXT_LENGTH = 64
 """Tokens a text: SigLIP 2 pads every text to exactly this many and masks none."""
@@ -60,7 +64,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> Sigli
     return tokenizer
 
 
-def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
+def _merges(tokenizer: Tokenizer) -> list[Any]:
     pairs = json.loads(tokenizer.to_str())["model"]["merges"]
     return [(left, right) for left, right in pairs]
 
@@ -73,3 +77,17 @@ def token_ids(tokenizer: Siglip2Tokenizer, texts: Sequence[str]) -> npt.NDArray[
         kept = encoding.ids[:TEXT_LENGTH]
         row[: len(kept)] = kept
     return ids
+
+
+def load_tokenizer(folder: Path) -> Siglip2Tokenizer:
+    """The tokenizer of an exported checkpoint.
+
+    Raises:
+        DataError: the folder holds none of this kind.
+    """
+    if not (folder / "tokenizer.json").exists():
+        raise DataError(f"{folder}: holds no tokenizer.json", "train the fixed checkpoint first")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if not isinstance(tokenizer, Siglip2Tokenizer):
+        raise DataError(f"{folder}: {type(tokenizer).__name__} is not a Siglip2Tokenizer")
+    return tokenizer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,12 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import AutoModel, AutoProcessor, Siglip2Tokenizer
+from transformers import AutoImageProcessor, AutoModel, Siglip2Tokenizer
 
 from siglip2_multimodal_hash.datasets.mojicoco import CATEGORIES, render_scene, sample_scene
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE
-from siglip2_multimodal_hash.training.towers.tokenizer import token_ids
+from siglip2_multimodal_hash.training.towers.tokenizer import load_tokenizer, token_ids
 
 TEMPLATES: Final = ("a photo of a {}.", "{}", "a picture with a {} in it.")
 
@@ -83,7 +83,7 @@ def macro_average_precision(
 @torch.no_grad()
 def encode_in_chunks(encode: Callable[[Tensor], Tensor], inputs: Tensor, size: int = 250) -> Tensor:
     """``encode`` applied to ``size`` rows at a time: [N, ...] -> float32 [N, D]."""
-    return torch.cat([encode(chunk).float() for chunk in inputs.split(size)])
+    return torch.cat([encode(chunk).float() for chunk in torch.split(inputs, size)])
 
 
 def zero_shot_map(
@@ -107,7 +107,7 @@ def zero_shot_map(
 
 
 def evaluate_checkpoint(folder: Path, scenes: LabelledScenes) -> float:
-    """Zero-shot macro mAP of an exported checkpoint, through ``AutoModel`` and ``AutoProcessor``.
+    """Zero-shot macro mAP of an exported checkpoint, through transformers' own classes.
 
     Raises:
         DataError: the folder holds no checkpoint.
@@ -115,13 +115,13 @@ def evaluate_checkpoint(folder: Path, scenes: LabelledScenes) -> float:
     if not (folder / "config.json").exists():
         raise DataError(f"{folder}: holds no config.json", "train the checkpoint first")
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder)
-    # Said again because Siglip2Processor has a default of its own, for larger models.
-    most = getattr(processor.image_processor, "max_num_patches", None)
-    sizes = {} if most is None else {"max_num_patches": most}
+    tokenizer = load_tokenizer(folder)
+    # Pillow's backend, with torchvision installed or not: the two resize differently.
+    auto: Any = AutoImageProcessor
+    processor = auto.from_pretrained(folder, backend="pil")
 
     def encode_images(pixels: Tensor) -> Tensor:
-        inputs = processor(images=list(pixels.numpy()), return_tensors="pt", **sizes)
+        inputs = processor(images=list(pixels.numpy()), return_tensors="pt")
         features: Tensor = model.get_image_features(**inputs).pooler_output
         return features
 
@@ -129,4 +129,4 @@ def evaluate_checkpoint(folder: Path, scenes: LabelledScenes) -> float:
         features: Tensor = model.get_text_features(input_ids=tokens).pooler_output
         return features
 
-    return zero_shot_map(scenes, processor.tokenizer, encode_images, encode_texts)
+    return zero_shot_map(scenes, tokenizer, encode_images, encode_texts)

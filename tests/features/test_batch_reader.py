@@ -1,0 +1,151 @@
+"""The reader: order, threads, bad images, and equal texts read once."""
+
+import pickle
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, canonical
+from siglip2_multimodal_hash.features.reader import (
+    Batch,
+    ImageReader,
+    TextReader,
+    read_batches,
+    unreadable,
+)
+
+
+class Sizes:
+    """Stands for an image processor: each image's width, so that order shows."""
+
+    def __call__(self, images, return_tensors):
+        return {"pixel_values": torch.tensor([image.width for image in images])}
+
+
+def lengths(texts):
+    """Stands for a tokenizer."""
+    return {"input_ids": torch.tensor([[len(text)] for text in texts])}
+
+
+@pytest.fixture
+def names(index):
+    return index.frame["file_name"].tolist()
+
+
+@pytest.fixture
+def reader(open_images, archive, names):
+    return ImageReader(open_images(archive), names, ImagePreprocessor(Sizes(), None), 5)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_all_images_in_order(reader, pictures, workers):
+    batches = list(read_batches(reader, workers))
+    assert [len(batch.rows) for batch in batches] == [5, 5, 2] and len(reader) == 3
+    assert np.concatenate([batch.rows for batch in batches]).tolist() == list(range(12))
+    widths = torch.cat([batch.inputs["pixel_values"] for batch in batches]).tolist()
+    assert widths == [picture.width for picture in pictures]
+
+
+def test_pickled_reader_reads_the_same(reader):
+    copy = pickle.loads(pickle.dumps(reader))
+    for number in range(len(reader)):
+        expected, batch = reader[number].inputs, copy[number].inputs
+        assert torch.equal(expected["pixel_values"], batch["pixel_values"])
+
+
+def test_order_holds_when_a_later_batch_is_ready_first():
+    class Uneven:
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, number):
+            time.sleep(0.02 * (number % 2 == 0))
+            return Batch({}, np.array([number]), np.array([0]))
+
+    assert [int(batch.rows[0]) for batch in read_batches(Uneven(), 4)] == list(range(8))
+
+
+def test_reads_ahead_only_a_few_batches():
+    class Counting:
+        read = 0
+
+        def __len__(self):
+            return 100
+
+        def __getitem__(self, number):
+            self.read += 1
+            return Batch({}, np.array([number]), np.array([0]))
+
+    reader = Counting()
+    batches = read_batches(reader, 2)
+    next(batches)
+    time.sleep(0.05)
+    assert reader.read <= 5
+    batches.close()
+    assert not [one for one in threading.enumerate() if one.name.startswith("reader")]
+
+
+def test_bad_images_are_all_found_and_counted(open_images, archive, names):
+    damaged = archive.with_name("damaged.zip")
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(damaged, "w") as target:
+        for member in source.namelist():
+            data = source.read(member)
+            if member.endswith("003.jpg"):
+                data = data[: len(data) // 2]
+            elif member.endswith("011.jpg"):
+                data = b"no image"
+            target.writestr(member, data)
+    reader = ImageReader(
+        open_images(damaged), [*names, "val2014/gone.jpg"], ImagePreprocessor(Sizes(), None), 5
+    )
+    batches = list(read_batches(reader, 2))
+    assert [batch.inputs is None for batch in batches] == [True, False, True]
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert len(failures) == 3
+    message = str(unreadable(failures))
+    assert "3 of the images cannot be read" in message
+    for name, reason in (("003.jpg", "truncated"), ("011.jpg", "no known"), ("gone.jpg", "member")):
+        (line,) = [line for line in message.splitlines() if name in line]
+        assert reason in line
+
+
+def test_only_ten_failures_are_listed():
+    message = str(unreadable([f"{number}.jpg: bad" for number in range(25)]))
+    assert "25 of the images" in message
+    assert message.count(".jpg: bad") == 10
+    assert "and 15 more" in message
+
+
+def test_errors_that_are_no_damage_come_through(archive, open_images, names):
+    def broken(images, return_tensors):
+        raise RuntimeError("a defect")
+
+    reader = ImageReader(open_images(archive), names, ImagePreprocessor(broken, None), 5)
+    with pytest.raises(RuntimeError, match="a defect"):
+        list(read_batches(reader, 2))
+
+
+def test_equal_texts_are_read_once():
+    reader = TextReader(["a cat", "two dogs", "A  cat ", "zebra", "two dogs"], lengths, 2)
+    assert reader.distinct == ["a cat", "two dogs", "zebra"]
+    first, second = (reader[number] for number in range(len(reader)))
+    assert first.rows.tolist() == [0, 2, 1, 4]
+    assert first.items.tolist() == [0, 0, 1, 1]
+    assert second.rows.tolist() == [3]
+    assert second.inputs["input_ids"].tolist() == [[5]]
+
+
+@given(st.lists(st.sampled_from(["a", "A ", "bb", "ccc", "dddd", "eeeee"]), min_size=1), st.data())
+def test_every_row_gets_its_own_text(texts, data):
+    reader = TextReader(texts, lengths, data.draw(st.integers(1, 7)))
+    found = np.full(len(texts), -1)
+    for batch in read_batches(reader, 0):
+        assert (found[batch.rows] == -1).all()
+        found[batch.rows] = batch.inputs["input_ids"][:, 0].numpy()[batch.items]
+    assert found.tolist() == [len(canonical(text)) for text in texts]

@@ -1,0 +1,219 @@
+"""The whole pass, from images and captions to the folder of embeddings."""
+
+import hashlib
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoProcessor
+
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.features.mapper import Mapper
+from siglip2_multimodal_hash.features.prompts import fill_template
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.features.timing import Stopwatch
+from siglip2_multimodal_hash.features.writer import ArrayWriter
+
+
+@pytest.fixture
+def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path):
+    def run(checkpoint, name="out", *, runtime=None, images=None, **backbone):
+        folder = tmp_path / name
+        embed_dataset(
+            index,
+            images or open_images(archive),
+            make_backbone(checkpoint, **backbone),
+            runtime or make_runtime(),
+            folder,
+        )
+        return folder
+
+    return run
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open_images):
+    embeddings = load_embeddings(embed(checkpoint))
+    embeddings.check_finite()
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    options = {"max_num_patches": 16} if model.config.model_type == "siglip2" else {}
+    images = [open_images(archive).open(name) for name in index.frame["file_name"]]
+
+    def encode(texts):
+        inputs = processor.tokenizer(
+            texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
+        )
+        return model.get_text_features(input_ids=inputs["input_ids"]).pooler_output.numpy()
+
+    with torch.no_grad():
+        inputs = processor(images=images, return_tensors="pt", **options)
+        expected = model.get_image_features(**inputs).pooler_output.numpy()
+        captions = encode([" ".join(text.lower().split()) for text in index.captions()])
+        templates = ("a photo of a {}.", "{}", "a picture with a {} in it.")
+        filled = [[fill_template(t, name) for name in index.category_names] for t in templates]
+        per_template = np.stack([encode(texts) for texts in filled])
+    np.testing.assert_allclose(embeddings.image, expected, atol=1e-5)
+    np.testing.assert_allclose(embeddings.caption, captions, atol=1e-5)
+    units = per_template / np.linalg.norm(per_template, axis=2, keepdims=True)
+    np.testing.assert_allclose(embeddings.prompt, units.mean(axis=0), atol=1e-5)
+    assert np.array_equal(embeddings.caption_offsets, index.caption_offsets())
+    assert np.abs(np.linalg.norm(embeddings.image, axis=1) - 1).min() > 0.1
+
+
+def test_equal_captions_get_identical_rows(embed, checkpoint, index):
+    caption = load_embeddings(embed(checkpoint)).caption
+    texts = [" ".join(text.lower().split()) for text in index.captions()]
+    for row, text in enumerate(texts):
+        assert np.array_equal(caption[row], caption[texts.index(text)])
+    assert len(np.unique(caption, axis=0)) == len(set(texts)) == 5
+
+
+def test_each_distinct_caption_is_embedded_once(embed, checkpoint, make_runtime, monkeypatch):
+    sizes = []
+    original = Mapper.__call__
+
+    def spy(self, batch):
+        sizes.append(len(next(iter(batch.inputs.values()))))
+        return original(self, batch)
+
+    monkeypatch.setattr(Mapper, "__call__", spy)
+    embed(checkpoint, runtime=make_runtime(batch_size=100))
+    assert sizes == [12, 5]  # images, captions
+
+
+def test_bytes_are_reproducible_whatever_the_workers(embed, checkpoint, make_runtime):
+    first = contents(embed(checkpoint, "first"))
+    assert first == contents(embed(checkpoint, "again"))
+    assert first == contents(embed(checkpoint, "threads", runtime=make_runtime(workers=3)))
+
+
+def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path):
+    text = (embed(checkpoint, text_max_length=48) / "meta.json").read_text()
+    meta = json.loads(text)
+    digest = hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
+    naflex = checkpoint.name == "siglip2"
+    assert meta == {
+        "checkpoint": str(checkpoint),
+        "revision": None,
+        "commit": None,
+        "weights_sha256": {"model.safetensors": digest},
+        "model_type": checkpoint.name,
+        "image_processor": "Siglip2ImageProcessorPil" if naflex else "SiglipImageProcessorPil",
+        "max_num_patches": 16 if naflex else None,
+        "text_max_length": 48,
+        "prompt_templates": ["a photo of a {}.", "{}", "a picture with a {} in it."],
+        "prompt_ensemble": "mean over the templates of unit vectors",
+        "amp_dtype": "float32",
+        "dtype": "float32",
+        "normalised": False,
+        "images": 12,
+        "captions": 24,
+        "classes": 3,
+        "image_dim": 32,
+        "caption_dim": 32,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "changed"),
+    [
+        ({"text_max_length": 32}, {"caption.npy", "prompt.npy", "meta.json"}),
+        ({"prompt_templates": ["one {}"]}, {"prompt.npy", "meta.json"}),
+        ({"amp_dtype": "bfloat16"}, {"image.npy", "caption.npy", "prompt.npy", "meta.json"}),
+        ({"max_num_patches": 32}, {"image.npy", "meta.json"}),
+        ({"name": "other"}, set()),
+    ],
+)
+def test_each_parameter_acts_where_it_should(embed, checkpoints, changes, changed):
+    plain = contents(embed(checkpoints["siglip2"], "plain"))
+    other = contents(embed(checkpoints["siglip2"], "other", **changes))
+    assert {name for name in plain if plain[name] != other[name]} == changed
+
+
+def test_bad_images_leave_no_folder(embed, checkpoint, open_images, archive, tmp_path):
+    class Damaged:
+        def __init__(self):
+            self.asked = []
+
+        def read(self, name):
+            self.asked.append(name)
+            if name[-7:-4] in {"002", "009"}:
+                raise DataError(f"{name}: no such file", "remedy")
+            return open_images(archive).read(name)
+
+    images = Damaged()
+    with pytest.raises(DataError) as caught:
+        embed(checkpoint, images=images)
+    message = str(caught.value)
+    assert "2 of the images cannot be read" in message
+    assert "val2014/002.jpg: no such file" in message
+    assert "val2014/009.jpg: no such file" in message
+    assert len(images.asked) == 12
+    assert [path.name for path in tmp_path.iterdir()] == [archive.name]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_interruption_leaves_the_old_folder(
+    embed, checkpoint, make_runtime, monkeypatch, tmp_path, workers
+):
+    before = contents(embed(checkpoint))
+    calls = []
+
+    def interrupt(self, rows, features):
+        calls.append(rows)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self, rows, features)
+
+    original = ArrayWriter.write
+    monkeypatch.setattr(ArrayWriter, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        embed(checkpoint, runtime=make_runtime(workers=workers), text_max_length=32)
+    assert contents(tmp_path / "out") == before
+    assert not [path for path in tmp_path.iterdir() if ".tmp" in path.name]
+
+
+def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path):
+    folder = save_tiny(tmp_path / "nan", "siglip")
+    model = AutoModel.from_pretrained(folder)
+    with torch.no_grad():
+        model.vision_model.post_layernorm.bias[0] = torch.nan
+    model.save_pretrained(folder)
+    with pytest.raises(DataError, match=r"image\.npy.*row 0"):
+        embed(folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_texts_too_short_to_differ_are_refused(embed, checkpoint, tmp_path):
+    with pytest.raises(InputError, match="'airplane' and 'cat'"):
+        embed(checkpoint, text_max_length=4, prompt_templates=["one {}"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_log_tells_rates_and_the_bottleneck(embed, checkpoint, caplog):
+    caplog.set_level(logging.INFO)
+    embed(checkpoint)
+    images, captions = (record.message for record in caplog.records if "/s" in record.message)
+    assert images.startswith("12 images in ")
+    assert captions.startswith("24 captions in ")
+    for line in (images, captions):
+        assert all(part in line for part in ("reader", "mapper", "writer", "bottleneck: "))
+
+
+def test_stopwatch(monkeypatch):
+    times = iter([0.0, 1.0, 1.0, 4.0, 4.0, 5.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    watch = Stopwatch()
+    for part in ("reader", "mapper", "reader"):
+        with watch.time(part):
+            pass
+    assert watch.report(50, "images") == (
+        "50 images in 5.0 s, 10 images/s (reader 2.0 s, mapper 3.0 s; bottleneck: mapper)"
+    )

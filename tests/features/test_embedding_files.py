@@ -1,0 +1,135 @@
+"""The files of embeddings: written in batches, loaded and checked, captions by policy."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.features.writer import ArrayWriter
+from siglip2_multimodal_hash.files import save_array, write_json
+
+
+def rows(*numbers):
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_batches_fill_the_array_in_any_order(tmp_path):
+    writer = ArrayWriter(tmp_path / "image.npy", 3)
+    writer.write(rows(2, 0), np.array([[5, 6], [1, 2]], dtype=np.float32))
+    writer.write(rows(1), np.array([[3, 4]], dtype=np.float32))
+    writer.flush()
+    array = np.load(tmp_path / "image.npy", allow_pickle=False)
+    assert array.dtype == np.float32
+    assert array.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert (writer.rows, writer.width) == (3, 2)
+
+
+def test_pickled_writer_goes_on_in_the_same_file(tmp_path):
+    writer = ArrayWriter(tmp_path / "image.npy", 2)
+    writer.write(rows(0), np.ones((1, 2), np.float32))
+    copy = pickle.loads(pickle.dumps(writer))
+    copy.write(rows(1), np.full((1, 2), 2, np.float32))
+    copy.flush()
+    assert np.load(tmp_path / "image.npy").tolist() == [[1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_a_number_is_refused_with_its_row(tmp_path, value):
+    features = np.ones((2, 3), np.float32)
+    features[1, 2] = value
+    writer = ArrayWriter(tmp_path / "caption.npy", 9)
+    with pytest.raises(DataError, match=r"caption\.npy.*row 7\n.*amp_dtype"):
+        writer.write(rows(4, 7), features)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two images of 3 dimensions; three captions and two classes of 2."""
+    save_array(tmp_path / store.IMAGE, np.arange(6, dtype=np.float32).reshape(2, 3))
+    save_array(tmp_path / store.CAPTION, np.array([[1, 5], [3, 1], [8, 8]], dtype=np.float32))
+    save_array(tmp_path / store.OFFSETS, rows(0, 2, 3))
+    save_array(tmp_path / store.PROMPT, np.eye(2, dtype=np.float32))
+    write_json(tmp_path / store.META, {"checkpoint": "tiny"})
+    return tmp_path
+
+
+def test_load(folder):
+    embeddings = load_embeddings(folder)
+    assert embeddings.image.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert embeddings.meta == {"checkpoint": "tiny"}
+    assert isinstance(embeddings.image, np.memmap)
+    embeddings.check_finite()
+
+
+def test_captions_by_policy(folder):
+    embeddings = load_embeddings(folder)
+    assert embeddings.captions_by_policy("first").tolist() == [[1, 5], [8, 8]]
+    means = embeddings.captions_by_policy("mean")
+    assert means.tolist() == [[2, 3], [8, 8]]  # (1 + 3) / 2, (5 + 1) / 2
+    assert means.dtype == np.float32
+
+
+def test_mean_over_many_images_equals_the_formula(monkeypatch):
+    monkeypatch.setattr(store, "CHUNK", 7)
+    generator = np.random.default_rng(0)
+    counts = generator.integers(1, 8, 50)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    captions = generator.normal(size=(offsets[-1], 4)).astype(np.float32)
+    image = np.zeros((50, 1), np.float32)
+    embeddings = Embeddings(image, captions, offsets, captions[:3], {})
+    bounds = zip(offsets[:-1], offsets[1:], strict=True)
+    expected = [captions[begin:end].astype(np.float64).mean(axis=0) for begin, end in bounds]
+    np.testing.assert_allclose(embeddings.captions_by_policy("mean"), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [store.IMAGE, store.CAPTION, store.PROMPT])
+def test_check_finite_names_file_and_row(folder, name):
+    array = np.load(folder / name)
+    array[1, 0] = np.nan
+    save_array(folder / name, array)
+    with pytest.raises(DataError, match=rf"{name}: row 1 "):
+        load_embeddings(folder).check_finite()
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        (store.IMAGE, np.zeros((3, 3), np.float32), "3 images and 3 captions do not fit 3 offsets"),
+        (store.IMAGE, np.zeros((2, 3), np.float64), "float64"),
+        (store.IMAGE, np.zeros(2, np.float32), r"float32 \[2\]"),
+        (store.CAPTION, np.zeros((4, 2), np.float32), "4 captions do not fit"),
+        (store.OFFSETS, rows(1, 2, 3), "do not fit"),
+        (store.OFFSETS, rows(0, 3), "do not fit"),
+        (store.OFFSETS, rows(0, 3, 3), "an image has no caption"),
+        (store.OFFSETS, np.array([0.0, 2.0, 3.0]), "float64, expected int64"),
+        (store.PROMPT, np.zeros((2, 5), np.float32), "captions have 2 dimensions, prompts 5"),
+    ],
+)
+def test_arrays_that_do_not_belong_together(folder, name, array, reason):
+    save_array(folder / name, array)
+    with pytest.raises(DataError, match=reason) as caught:
+        load_embeddings(folder)
+    assert str(folder) in str(caught.value)
+    assert "dvc repro" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", [store.IMAGE, store.CAPTION, store.OFFSETS, store.PROMPT, store.META]
+)
+def test_missing_and_truncated_files(folder, name):
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=name):
+        load_embeddings(folder)
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=name):
+        load_embeddings(folder)
+
+
+def test_meta_is_an_object(folder):
+    write_json(folder / store.META, [1])
+    with pytest.raises(DataError, match=r"meta\.json: not a JSON object"):
+        load_embeddings(folder)
