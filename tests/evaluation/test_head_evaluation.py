@@ -303,7 +303,9 @@ def test_the_float_embedding_is_both_directions() -> None:
     images = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)
     captions = np.array([[0.0, 0.0, 5.0], [1.0, 0.0, 0.0]], dtype=np.float32)
     np.testing.assert_allclose(
-        float_embedding(images, captions), [[0.6, 0.8, 0, 0, 1], [0, 1, 1, 0, 0]], atol=1e-7
+        float_embedding(images, captions),
+        [[0.6, 0.8, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]],
+        atol=1e-7,
     )
 
 

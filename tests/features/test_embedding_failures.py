@@ -71,9 +71,7 @@ class BrokenModel:
         ("get_text_features", 3, r"caption\.npy.* row \d+\n"),  # one call for each template
     ],
 )
-def test_nan_from_a_tower_is_refused(
-    embed, tmp_path, monkeypatch, method, sound_calls, message
-):
+def test_nan_from_a_tower_is_refused(embed, tmp_path, monkeypatch, method, sound_calls, message):
     def load(*arguments):
         towers = load_towers(*arguments)
         return dataclasses.replace(towers, model=BrokenModel(towers.model, method, sound_calls))
@@ -151,7 +149,7 @@ def test_one_image_with_one_caption_and_more_workers_than_batches(
     checkpoint, make_backbone, make_runtime, archive, open_images, tmp_path
 ):
     columns = {"image_id": [1], "file_name": ["val2014/004.jpg"], "split": ["test"]}
-    columns |= dict.fromkeys(("width", "height", "bytes"), [10])
+    columns |= {name: [10] for name in ("width", "height", "bytes")}
     index = make_index(columns, [["a dog"]], np.ones((1, 1), np.uint8), (18,), ("dog",))
     folder = tmp_path / "embeddings"
     runtime = make_runtime(workers=3, batch_size=64)

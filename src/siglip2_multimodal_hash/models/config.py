@@ -1,5 +1,6 @@
 """The shape of the head: everything that is needed to build it again from a checkpoint."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
@@ -57,13 +58,17 @@ class HeadConfig:
             _require_positive_int("mlp_dims", dim)
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
-            # bool is an int in Python: False would pass for 0 bits.
-            if value not in allowed or isinstance(value, bool):
+            # False == 0 and 64.0 == 64 in Python: neither is a number of bits.
+            if value not in allowed or type(value) is not type(allowed[0]):
                 raise HeadConfigError(f"{name} = {value!r}: must be one of {allowed}")
         if not 0 <= self.dropout < 1:
             raise HeadConfigError(f"dropout = {self.dropout}: must be in [0, 1)")
-        if not self.eps > 0:
-            raise HeadConfigError(f"eps = {self.eps}: must be positive")
+        if not 0 < self.eps < math.inf:
+            raise HeadConfigError(f"eps = {self.eps}: must be positive and finite")
+        if not isinstance(self.classifier_bias, bool):
+            raise HeadConfigError(
+                f"classifier_bias = {self.classifier_bias!r}: must be true or false"
+            )
         self._check_fusion()
 
     def _check_fusion(self) -> None:

@@ -26,7 +26,7 @@ def quantisation_loss(h: Tensor) -> Tensor:
     """mean((|h| - 1)^2): pushes every soft bit towards -1 or +1.
 
     Args:
-        h: [B, bits] soft codes.
+        h: [..., B, bits] soft codes of one or more batches.
     """
     return (h.abs() - 1).square().mean()
 
@@ -37,9 +37,9 @@ def balance_loss(h: Tensor) -> Tensor:
     For independent balanced bits its expectation is 1 / B, not 0: compare it at equal batch sizes.
 
     Args:
-        h: [B, bits] soft codes.
+        h: [..., B, bits] soft codes; of several batches the mean of their losses is taken.
     """
-    return h.mean(dim=0).square().mean()
+    return h.mean(dim=-2).square().mean()
 
 
 def decorrelation_loss(h: Tensor) -> Tensor:
@@ -48,11 +48,11 @@ def decorrelation_loss(h: Tensor) -> Tensor:
     The covariance is over the batch with divisor B.
 
     Args:
-        h: [B, bits] soft codes.
+        h: [..., B, bits] soft codes; of several batches the mean of their losses is taken.
     """
-    samples, bits = h.shape
-    centred = h - h.mean(dim=0)
-    covariance = centred.T @ centred / samples
+    samples, bits = h.shape[-2:]
+    centred = h - h.mean(dim=-2, keepdim=True)
+    covariance = centred.mT @ centred / samples
     # Subtracting the diagonal first, rather than its squares from the sum, avoids cancellation.
-    off_diagonal = covariance - torch.diag(covariance.diagonal())
-    return off_diagonal.square().sum() / bits**2
+    off_diagonal = covariance - torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1))
+    return off_diagonal.square().sum(dim=(-2, -1)).mean() / bits**2

@@ -108,12 +108,14 @@ class HeadLoss:
         if self.params.imbalance == "class_weights" and self.positive_weights is None:
             raise ValueError("loss.imbalance = class_weights needs positive_weights")
 
-    def __call__(self, output: HeadOutput, labels: Tensor) -> LossParts:
+    def __call__(self, output: HeadOutput, labels: Tensor, batches: int = 1) -> LossParts:
         """Compute the objective in float32, whatever precision the head ran in.
 
         Args:
-            output: Of B pairs.
+            output: Of one or more batches of equal size, B pairs in all.
             labels: float32 [B, C] of 0 and 1.
+            batches: How many batches these are. Balance and decorrelation are properties of a
+                batch; of several, the mean is taken.
 
         Raises:
             InputError: ``loss.cosine_weight`` is not 0 and the embeddings differ in width.
@@ -126,7 +128,7 @@ class HeadLoss:
             total = total + params.cosine_weight * cosine
         quantisation = balance = decorrelation = None
         if output.soft_code is not None:
-            h = output.soft_code.float()
+            h = output.soft_code.float().reshape(batches, -1, output.soft_code.shape[-1])
             quantisation, balance = quantisation_loss(h), balance_loss(h)
             decorrelation = decorrelation_loss(h)
             total = total + params.hash_weight * (
@@ -152,15 +154,19 @@ class HeadLoss:
         odds = (positives + 0.5) / (labels.shape[0] - positives + 0.5)
         if self.params.imbalance == "focal":
             odds = odds * (self.params.focal_alpha / (1 - self.params.focal_alpha))
-        elif self.positive_weights is not None:
-            odds = odds * self.positive_weights
+        elif (weights := self._weights()) is not None:
+            odds = odds * weights
         return odds.log().float()
 
     def _classification(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.params.imbalance == "focal":
             return focal_loss(logits, labels, self.params.focal_alpha, self.params.focal_gamma)
-        weights = self.positive_weights if self.params.imbalance == "class_weights" else None
-        return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
+        return functional.binary_cross_entropy_with_logits(
+            logits, labels, pos_weight=self._weights()
+        )
+
+    def _weights(self) -> Tensor | None:
+        return self.positive_weights if self.params.imbalance == "class_weights" else None
 
     def _cosine(self, output: HeadOutput) -> Tensor | None:
         d_img, d_txt = output.d_img, output.d_txt

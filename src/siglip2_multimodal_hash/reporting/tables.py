@@ -89,7 +89,9 @@ def markdown_table(baselines: Json) -> str:
 
 def in_order(baselines: Json) -> list[str]:
     """Names of the rows: the head, its variants, bounds; any other behind them."""
-    return sorted(baselines, key=lambda name: (ROWS.index(name) if name in ROWS else len(ROWS), name))
+    return sorted(
+        baselines, key=lambda name: (ROWS.index(name) if name in ROWS else len(ROWS), name)
+    )
 
 
 def _headline(figures: Json) -> Json:

@@ -1,12 +1,16 @@
 """How an epoch is cut into micro-batches, and these into updates."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.params import TrainingParams
+
+# Some 10 MB of activations for SigLIP 2 base; a micro-batch that is larger is run on its own.
+ROWS_TOGETHER = 512
 
 
 def batches_per_epoch(samples: int, params: TrainingParams) -> int:
@@ -30,17 +34,38 @@ def updates_per_epoch(samples: int, params: TrainingParams) -> int:
     return math.ceil(batches_per_epoch(samples, params) / params.accumulation_steps)
 
 
-def group_batches(order: Tensor, params: TrainingParams) -> list[list[Tensor]]:
-    """Cut an epoch into groups of micro-batches, one group an update.
+class Run(NamedTuple):
+    """Micro-batches of equal size that go through the head together."""
 
-    The last group may hold fewer than ``accumulation_steps`` micro-batches. Its update is the
-    mean over the samples that it has, so it is not weaker than the others.
+    rows: Tensor  # int64 [batches * size], rows of the training data
+    batches: int
+
+
+def group_batches(order: Tensor, params: TrainingParams) -> list[list[Run]]:
+    """Cut an epoch into the groups of micro-batches that make one update each.
+
+    The last group may hold fewer than ``accumulation_steps`` micro-batches, and its last
+    micro-batch fewer than ``batch_size`` samples.
+
+    A group's micro-batches are run together up to :data:`ROWS_TOGETHER`: on cached embeddings a
+    step costs by the call, not by the row. The incomplete one is run on its own, because the
+    regularisers are properties of a micro-batch.
 
     Args:
         order: int64 [n], the order of this epoch's samples.
         params: Batch size, accumulation and drop_last.
     """
-    count = batches_per_epoch(len(order), params)
-    batches = list(torch.split(order, params.batch_size))[:count]
-    size = params.accumulation_steps
-    return [batches[start : start + size] for start in range(0, count, size)]
+    size = params.batch_size
+    samples = min(len(order), batches_per_epoch(len(order), params) * size)
+    groups = torch.split(order[:samples], size * params.accumulation_steps)
+    return [_runs(rows, size) for rows in groups]
+
+
+def _runs(rows: Tensor, size: int) -> list[Run]:
+    whole = len(rows) // size * size
+    together = max(1, ROWS_TOGETHER // size) * size
+    parts = torch.split(rows[:whole], together) if whole else ()
+    runs = [Run(part, len(part) // size) for part in parts]
+    if whole < len(rows):
+        runs.append(Run(rows[whole:], 1))
+    return runs

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
@@ -111,7 +111,8 @@ def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfi
 
 
 def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    save_file({name: v.detach().cpu().contiguous() for name, v in weights.items()}, path)
+    # `save_file` would leave the file readable by its owner alone.
+    path.write_bytes(save({name: v.detach().cpu().contiguous() for name, v in weights.items()}))
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:

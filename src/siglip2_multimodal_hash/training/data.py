@@ -12,12 +12,13 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingData:
     """n images with one or more captions each.
 
     Raises:
-        DataError: Shapes contradict each other, an image has no caption, or a value is not finite.
+        DataError: There is no image, shapes contradict each other, an image has no caption, or a
+            value is not finite.
     """
 
     v_img: Tensor  # float32 [n, D_i]
@@ -27,6 +28,8 @@ class TrainingData:
 
     def __post_init__(self) -> None:
         n = self.v_img.shape[0]
+        if not n:
+            raise DataError("training split: it has no image", _REMEDY)
         if self.labels.shape[0] != n or self.caption_offsets.shape != (n + 1,):
             raise DataError(
                 f"training split: {n} image embeddings, {self.labels.shape[0]} rows of labels and "
@@ -34,11 +37,12 @@ class TrainingData:
                 _REMEDY,
             )
         counts = self.caption_offsets.diff()
-        if n and (int(counts.min()) < 1 or int(self.caption_offsets[-1]) != len(self.captions)):
+        first, last = int(self.caption_offsets[0]), int(self.caption_offsets[-1])
+        if int(counts.min()) < 1 or (first, last) != (0, len(self.captions)):
             raise DataError(
                 "training split: every image needs a caption and every caption an image, but row "
-                f"{int(counts.argmin())} has {int(counts.min())} and the offsets end at "
-                f"{int(self.caption_offsets[-1])} of {len(self.captions)} captions",
+                f"{int(counts.argmin())} has {int(counts.min())} and the offsets go from {first} "
+                f"to {last} of {len(self.captions)} captions",
                 _REMEDY,
             )
         _require_finite("training split: image embeddings", self.v_img)
@@ -84,7 +88,7 @@ class TrainingData:
         uniform = torch.rand(len(counts), generator=generator, dtype=torch.float64)
         return self.caption_offsets[:-1] + (uniform * counts).long()
 
-    def first_pairs(self, batch_size: int = 4096) -> Iterator[tuple[Tensor, Tensor]]:
+    def first_pairs(self, batch_size: int = 2048) -> Iterator[tuple[Tensor, Tensor]]:
         """Each image with the first of its captions, in order: [B, D_i] and [B, D_t]."""
         firsts = self.caption_offsets[:-1].to(self.captions.device)
         for v_img, rows in zip(
@@ -102,7 +106,7 @@ class TrainingData:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ValidationData:
     """n images with one caption embedding each, chosen by a fixed policy.
 

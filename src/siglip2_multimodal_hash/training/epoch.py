@@ -8,7 +8,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
-from siglip2_multimodal_hash.training.batches import group_batches
+from siglip2_multimodal_hash.training.batches import Run, group_batches
 from siglip2_multimodal_hash.training.data import TrainingData
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.seeding import epoch_seed
@@ -66,38 +66,41 @@ class EpochTrainer:
         for done, group in enumerate(groups, start=1):
             update = updates_before + done
             self._set_learning_rate(self.learning_rate(update - 1))
-            self._accumulate(group, captions, trace)
+            self._accumulate(group, captions, trace, f"epoch {epoch}, update {done}")
             self._step()
             self.after_update(update)
             if update % self.settings.runtime.logging.log_every_n_steps == 0:
-                trace.require_finite(f"epoch {epoch}", self.settings)
+                trace.require_finite(self.settings)
                 figures = {**trace.means(reported), "lr": self.learning_rate(update - 1)}
                 reported = len(trace)
                 report(done, figures)
-        trace.require_finite(f"epoch {epoch}", self.settings)
+        trace.require_finite(self.settings)
         return trace.means()
 
     def _set_learning_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _accumulate(self, group: list[Tensor], captions: Tensor, trace: LossTrace) -> None:
-        """Add up the gradient of the mean loss over the samples of a group of micro-batches."""
-        data, group_size = self.data, sum(map(len, group))
-        for batch in group:
-            v_img = data.v_img.index_select(0, batch)
-            v_txt = data.captions.index_select(0, captions.index_select(0, batch))
+    def _accumulate(self, group: list[Run], captions: Tensor, trace: LossTrace, place: str) -> None:
+        """Add up the gradient of the mean loss over the samples of an update.
+
+        The mean is over the samples that there are: an incomplete group is as strong as the others.
+        """
+        data, group_size = self.data, sum(len(run.rows) for run in group)
+        for rows, batches in group:
+            v_img = data.v_img.index_select(0, rows)
+            v_txt = data.captions.index_select(0, captions.index_select(0, rows))
             with self.precision.autocast():
                 output: HeadOutput = self.network(v_img, v_txt)
-            parts = self.loss(output, data.labels.index_select(0, batch))
-            share = parts.total * (len(batch) / group_size)
+            parts = self.loss(output, data.labels.index_select(0, rows), batches)
+            share = parts.total * (len(rows) / group_size)
             torch.autograd.backward(self.scaler.scale(share))
-            trace.add(parts.present(), len(batch))
+            trace.add(parts.present(), len(rows), place)
 
     def _step(self) -> None:
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(
-            self.network.parameters(), self.settings.training.gradient_clip_norm
+            self.optimizer.param_groups[0]["params"], self.settings.training.gradient_clip_norm
         )
         self.scaler.step(self.optimizer)
         self.scaler.update()

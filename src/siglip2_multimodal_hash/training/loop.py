@@ -138,7 +138,7 @@ def _run_epochs(
             val_map = None
             if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
                 val_losses, val_map = validate(
-                    network, trainer.loss, val, trainer.precision, settings
+                    network, trainer.loss, val, trainer.precision, settings, place=title
                 )
                 record |= {f"val_{name}": value for name, value in val_losses.items()}
                 record["val_mAP"] = val_map

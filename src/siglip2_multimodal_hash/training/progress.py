@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Never
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -23,7 +24,7 @@ class EpochProgress:
 
     def __init__(self, params: LoggingParams, title: str, updates: int) -> None:
         self._title = title
-        self._bar: tqdm[None] = tqdm(
+        self._bar: tqdm[Never] = tqdm(
             total=updates, desc=title, unit="update", disable=not params.progress
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -45,7 +46,13 @@ def head_config(
 def training_splits(
     index: DatasetIndex, embeddings: Embeddings, policy: CaptionPolicy
 ) -> tuple[TrainingData, ValidationData]:
-    """Train with all captions of each image, val with the caption that evaluation uses."""
+    """Train with all captions of each image, val with the caption that evaluation uses.
+
+    Raises:
+        DataError: The embeddings are not those of the index's images and captions, or a split is
+            empty.
+    """
+    _require_same_rows(index, embeddings)
     labels = index.labels()
     train = TrainingData.select(
         index.rows("train"),
@@ -79,3 +86,14 @@ def encode_embeddings(
         batch_size,
         chosen,
     )
+
+
+def _require_same_rows(index: DatasetIndex, embeddings: Embeddings) -> None:
+    offsets = index.caption_offsets()
+    if not np.array_equal(offsets, embeddings.caption_offsets):
+        raise DataError(
+            f"the index has {len(offsets) - 1} images and {offsets[-1]} captions, the embeddings "
+            f"{len(embeddings.image)} and {len(embeddings.caption)}, or the captions belong to "
+            "other images",
+            "the embeddings and the index do not belong together: run `dvc repro`",
+        )

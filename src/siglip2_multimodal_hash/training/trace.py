@@ -1,4 +1,4 @@
-"""The losses of many micro-batches, averaged, and watched for divergence."""
+"""The losses of many steps, averaged, and watched for divergence."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ Losses = dict[str, float]
 
 
 class LossTrace:
-    """The losses of some micro-batches, kept on the device.
+    """The losses of the steps of one pass, kept on the device.
 
     Reading a number from a CUDA device waits for all its work, so it is done only now and then.
     """
@@ -22,24 +22,32 @@ class LossTrace:
         self._names: tuple[str, ...] = ()
         self._rows: list[Tensor] = []
         self._sizes: list[int] = []
+        self._places: list[str] = []
 
-    def add(self, parts: Mapping[str, Tensor], samples: int) -> None:
-        """Note the parts of one micro-batch."""
+    def add(self, parts: Mapping[str, Tensor], samples: int, place: str) -> None:
+        """Note the parts of one step.
+
+        Args:
+            parts: Scalars, the same names at every step.
+            samples: Their weight in the means.
+            place: Where this was, for the message if a part is not finite.
+        """
         self._names = tuple(parts)
         self._rows.append(torch.stack([part.detach() for part in parts.values()]))
         self._sizes.append(samples)
+        self._places.append(place)
 
     def means(self, start: int = 0) -> Losses:
-        """Mean of each part over the samples of the micro-batches from ``start`` on."""
+        """Mean of each part over the samples of the steps from ``start`` on."""
         values = torch.stack(self._rows[start:]).cpu().numpy().astype(np.float64)
         means = np.average(values, axis=0, weights=self._sizes[start:])
         return dict(zip(self._names, means.tolist(), strict=True))
 
-    def require_finite(self, where: str, settings: FitSettings) -> None:
+    def require_finite(self, settings: FitSettings) -> None:
         """Refuse a NaN or infinite loss.
 
         Raises:
-            InputError: There is one; the message names its micro-batch, counted from 1.
+            InputError: There is one; the message names the first step that has it.
         """
         bad = (~torch.stack(self._rows).isfinite()).any(dim=1).nonzero()
         if not len(bad):
@@ -47,8 +55,7 @@ class LossTrace:
         precision = settings.training.mixed_precision
         half = f", or set training.mixed_precision (now {precision}) to off"
         raise InputError(
-            f"{where}, micro-batch {int(bad[0]) + 1}: the loss is NaN or infinite: "
-            "the fit has diverged",
+            f"{self._places[int(bad[0])]}: the loss is NaN or infinite: the fit has diverged",
             f"lower optimizer.lr (now {settings.optimizer.lr:g})" + half * (precision != "off"),
         )
 

@@ -14,6 +14,9 @@ from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trace import Losses, LossTrace
 
+# Pairs that go through the head at a time: some 30 MB of activations for SigLIP 2 base.
+CHUNK = 2048
+
 
 def average_precision(
     labels: npt.NDArray[Any], scores: npt.NDArray[np.floating[Any]]
@@ -79,11 +82,21 @@ def validate(
     data: ValidationData,
     precision: Precision,
     settings: FitSettings,
+    *,
+    place: str,
 ) -> tuple[Losses, float]:
     """Losses and mAP on the validation split.
 
     Balance and decorrelation depend on the size of the batch, so the losses are means over batches
     of ``training.batch_size``, as in training, whatever size the network is run in.
+
+    Args:
+        network: Left in eval mode.
+        loss: The training objective.
+        data: On the network's device.
+        precision: Of the network.
+        settings: Sections of params.yaml.
+        place: Where this is, for the message if a loss is not finite.
 
     Returns:
         Mean of each part of the loss over the samples, and mAP over the classes with a positive.
@@ -93,18 +106,25 @@ def validate(
         DataError: No image of the split has a label.
     """
     network.eval()
-    chunk = settings.runtime.dataloader.inference_batch_size
-    pairs = zip(torch.split(data.v_img, chunk), torch.split(data.v_txt, chunk), strict=True)
+    # Not `runtime.dataloader.inference_batch_size`: kernels for another number of rows round
+    # differently, and no parameter of `runtime` may change what comes out.
+    images, captions = torch.split(data.v_img, CHUNK), torch.split(data.v_txt, CHUNK)
     outputs: list[HeadOutput] = []
-    for v_img, v_txt in pairs:
+    for v_img, v_txt in zip(images, captions, strict=True):
         with precision.autocast():
             outputs.append(network(v_img, v_txt))
     output = HeadOutput.joined(outputs)
     trace = LossTrace()
-    size = settings.training.batch_size
-    for start in range(0, len(data), size):
-        labels = data.labels[start : start + size]
-        trace.add(loss(output.rows(start, start + size), labels).present(), len(labels))
-    trace.require_finite("validation", settings)
+    for start, stop, batches in _whole_and_rest(len(data), settings.training.batch_size):
+        parts = loss(output.rows(start, stop), data.labels[start:stop], batches)
+        trace.add(parts.present(), stop - start, place)
+    trace.require_finite(settings)
     scores = output.logits.float().sigmoid().cpu().numpy()
     return trace.means(), mean_average_precision(data.labels.cpu().numpy(), scores)
+
+
+def _whole_and_rest(n: int, size: int) -> list[tuple[int, int, int]]:
+    """Start, stop and number of batches: of all whole batches together, and of what is left."""
+    whole = n // size * size
+    pieces = [(0, whole, whole // size), (whole, n, 1)]
+    return [piece for piece in pieces if piece[0] < piece[1]]

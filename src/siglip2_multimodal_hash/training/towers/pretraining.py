@@ -1,11 +1,11 @@
 """The training loop of the towers: one pass over an endless stream, one learning-rate cycle."""
 
 import csv
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -133,7 +133,7 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
     with parallel.first_then_others():
         _compile(course, plan, first)
     batches = chain((first,), batches)
-    began = time.monotonic() - 60 * progress.minutes
+    began = monotonic() - 60 * progress.minutes
     losses: list[float] = []
     while progress.minutes < plan.minutes:
         rate = learning_rate(progress.minutes / plan.minutes, plan)
@@ -144,7 +144,7 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
             optimizer.step()
         model.zero_grad(set_to_none=True)
         losses.append(loss)
-        progress = progress.after_step(size, parallel.agree((time.monotonic() - began) / 60))
+        progress = progress.after_step(size, parallel.agree((monotonic() - began) / 60))
         over = progress.minutes >= plan.minutes
         if over or progress.minutes >= progress.validated + plan.validate_every:
             score = parallel.agree(0.0 if parallel.rank() else course.validate())

@@ -1,0 +1,70 @@
+"""Where a fit starts: standardised inputs and the classes' prior."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
+from siglip2_multimodal_hash.models.network import HashNetwork
+from tests.models.heads import network, pairs
+
+
+def batches(v_img: torch.Tensor, v_txt: torch.Tensor, size: int) -> Iterator[Any]:
+    return zip(v_img.split(size), v_txt.split(size), strict=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"fusion": "raw", "bits": 0}, {"fusion": "concat", "modalities": "caption"}],
+)
+def test_the_mlp_sees_mean_0_and_variance_1(changes: dict[str, Any]) -> None:
+    head, (v_img, v_txt) = network(**changes), pairs(500)
+    standardise_inputs(head, batches(v_img, v_txt, 64))
+    x = head.fusion.standardise(head.fusion_input(v_img, v_txt)).detach().double().numpy()
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(x.std(axis=0), 1, rtol=1e-4)
+
+
+def test_the_size_of_the_batches_changes_nothing() -> None:
+    v_img, v_txt = pairs(100)
+    one, other = network(), network()
+    standardise_inputs(one, batches(v_img, v_txt, 100))
+    standardise_inputs(other, batches(v_img, v_txt, 7))
+    torch.testing.assert_close(one.fusion.standardise.mean, other.fusion.standardise.mean)
+    torch.testing.assert_close(one.fusion.standardise.scale, other.fusion.standardise.scale)
+
+
+def test_a_magnitude_that_is_the_same_everywhere_is_not_blown_up() -> None:
+    head, (v_img, v_txt) = network(), pairs(200)
+    unit = v_img / v_img.norm(dim=1, keepdim=True)
+    standardise_inputs(head, [(unit, v_txt)])
+    m_img = head.fusion.standardise(head.fusion_input(unit, v_txt))[:, -2]
+    assert m_img.abs().max() < 1e-5
+
+
+def test_standardising_leaves_what_the_head_can_express() -> None:
+    """A linear layer can undo it: (x - mean) * scale = x again after W / scale, b + W mean."""
+    plain, standardised = network(), network()
+    standardise_inputs(standardised, [(pairs(50)[0], pairs(50)[1])])
+    layer, first = standardised.fusion.standardise, standardised.fusion.layers[0]
+    assert isinstance(first, torch.nn.Linear)
+    with torch.no_grad():
+        first.bias += first.weight @ layer.mean
+        first.weight /= layer.scale
+    torch.testing.assert_close(
+        standardised(*pairs(5)).logits, plain(*pairs(5)).logits, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_the_prior_becomes_the_bias_of_the_classifier() -> None:
+    prior = torch.tensor([-1.0, -2.0, -3.0, 0.5])
+    head = network()
+    set_class_prior(head, prior)
+    assert torch.equal(head.classifier.bias.detach(), prior)
+    without: HashNetwork = network(classifier_bias=False)
+    before = {name: v.clone() for name, v in without.state_dict().items()}
+    set_class_prior(without, prior)
+    assert all(torch.equal(before[name], v) for name, v in without.state_dict().items())

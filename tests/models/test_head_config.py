@@ -1,0 +1,126 @@
+"""HeadConfig: from params.yaml, through JSON and back, and what it refuses."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
+from siglip2_multimodal_hash.params import load_params
+from tests.models.heads import head_config
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+
+
+@given(
+    adapter=st.sampled_from(["none", "linear", "residual"]),
+    fusion=st.sampled_from(["raw", "concat", "hadamard", "hadamard_with_magnitude"]),
+    bits=st.sampled_from([0, 16, 32, 64, 128]),
+    mlp_dims=st.lists(st.integers(1, 5000), min_size=1, max_size=4).map(tuple),
+    dropout=st.floats(0, 1, exclude_max=True),
+    eps=st.floats(1e-12, 1),
+    classifier_bias=st.booleans(),
+)
+def test_json_round_trip(**changes: Any) -> None:
+    config = head_config(**changes)
+    assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_from_params_takes_over_every_parameter() -> None:
+    params = load_params(PARAMS)
+    fusion = params.fusion.model_copy(
+        update={"type": "concat", "modalities": "image", "mlp_dims": (7, 5), "dropout": 0.2}
+    )
+    config = HeadConfig.from_params(
+        params.decomposer.model_copy(update={"eps": 0.5, "adapter": "residual"}),
+        fusion.model_copy(update={"activation": "gelu"}),
+        params.hash.model_copy(update={"bits": 32}),
+        params.classifier.model_copy(update={"use_bias": False}),
+        image_dim=9,
+        caption_dim=8,
+        classes=3,
+    )
+    assert config.to_json() == {
+        "image_dim": 9,
+        "caption_dim": 8,
+        "classes": 3,
+        "eps": 0.5,
+        "adapter": "residual",
+        "fusion": "concat",
+        "modalities": "image",
+        "mlp_dims": [7, 5],
+        "dropout": 0.2,
+        "activation": "gelu",
+        "bits": 32,
+        "classifier_bias": False,
+    }
+    assert (config.input_dim, config.fused_dim, config.code_dim) == (9, 5, 32)
+
+
+def test_without_bits_the_code_is_the_fused_vector() -> None:
+    assert head_config(bits=0, mlp_dims=(10, 8)).code_dim == 8
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_dim", 0),
+        ("caption_dim", 7.0),
+        ("classes", True),
+        ("mlp_dims", ()),
+        ("mlp_dims", (8, 0)),
+        ("adapter", "lora"),
+        ("fusion", "sum"),
+        ("modalities", "text"),
+        ("activation", "tanh"),
+        ("bits", 48),
+        ("bits", False),
+        ("bits", 64.0),
+        ("dropout", 1.0),
+        ("dropout", math.nan),
+        ("eps", 0.0),
+        ("eps", math.inf),
+        ("classifier_bias", "false"),
+        ("classifier_bias", 1),
+    ],
+)
+def test_refusals_name_the_key(key: str, value: Any) -> None:
+    with pytest.raises(HeadConfigError, match=f"^{key} = "):
+        head_config(**{key: value})
+
+
+def test_a_refusal_is_an_error_that_the_user_can_mend() -> None:
+    assert issubclass(HeadConfigError, InputError)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bits": "many"}, "bits = 'many'"),
+        ({"dropout": "0.1"}, "wrong type"),
+        ({"mlp_dims": 8}, "wrong type"),
+        ({"mlp_dims": "12"}, "mlp_dims = '1'"),
+        ({"colour": 1}, "colour"),
+    ],
+)
+def test_damaged_json_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(HeadConfigError, match=message):
+        HeadConfig.from_json(head_config().to_json() | change)
+
+
+@pytest.mark.parametrize("value", [None, [], "head"])
+def test_json_that_is_no_mapping_is_refused(value: Any) -> None:
+    with pytest.raises(HeadConfigError, match="must be a mapping"):
+        HeadConfig.from_json(value)
+
+
+def test_a_missing_key_is_named() -> None:
+    value = head_config().to_json()
+    del value["eps"]
+    with pytest.raises(HeadConfigError, match="missing or unknown keys: eps"):
+        HeadConfig.from_json(value)
