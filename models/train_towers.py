@@ -63,8 +63,9 @@ def _train_here(options: dict[str, Any], *, on_gpu: bool) -> None:
     from siglip2_multimodal_hash.training.towers.pretraining import Places
 
     # It warns of default values of its own, which these configurations do not use.
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    library: Any = transformers
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
     # Second moments of the optimizer reach numbers so small that CPUs slow down on them.
     torch.set_flush_denormal(True)
     out: Path = options["out"]

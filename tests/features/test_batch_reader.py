@@ -46,7 +46,8 @@ def reader(open_images, archive, names):
 @pytest.mark.parametrize("workers", [0, 1, 3])
 def test_all_images_in_order(reader, pictures, workers):
     batches = list(read_batches(reader, workers))
-    assert [len(batch.rows) for batch in batches] == [5, 5, 2] and len(reader) == 3
+    assert [len(batch.rows) for batch in batches] == [5, 5, 2]
+    assert len(reader) == 3
     assert np.concatenate([batch.rows for batch in batches]).tolist() == list(range(12))
     widths = torch.cat([batch.inputs["pixel_values"] for batch in batches]).tolist()
     assert widths == [picture.width for picture in pictures]

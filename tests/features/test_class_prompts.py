@@ -43,7 +43,7 @@ def test_ensemble_is_the_mean_of_unit_vectors():
 
 
 def test_classes_that_the_tokenizer_confuses_are_refused():
-    with pytest.raises(InputError, match="'cat' and 'dog'.*same tokens"):
+    with pytest.raises(InputError, match=r"'cat' and 'dog'.*same tokens"):
         encode_prompts(lambda texts: np.ones((len(texts), 2), np.float32), ["cat", "dog"], ["{}"])
 
 

@@ -20,8 +20,8 @@ from siglip2_multimodal_hash.features.writer import ArrayWriter
 
 @pytest.fixture
 def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path):
-    def run(checkpoint, name="out", *, runtime=None, images=None, **backbone):
-        folder = tmp_path / name
+    def run(checkpoint, out="out", /, *, runtime=None, images=None, **backbone):
+        folder = tmp_path / out
         embed_dataset(
             index,
             images or open_images(archive),

@@ -1,6 +1,7 @@
 """The files of embeddings: written in batches, loaded and checked, captions by policy."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,8 +81,9 @@ def test_mean_over_many_images_equals_the_formula(monkeypatch):
     captions = generator.normal(size=(offsets[-1], 4)).astype(np.float32)
     image = np.zeros((50, 1), np.float32)
     embeddings = Embeddings(image, captions, offsets, captions[:3], {})
-    bounds = zip(offsets[:-1], offsets[1:], strict=True)
-    expected = [captions[begin:end].astype(np.float64).mean(axis=0) for begin, end in bounds]
+    expected = [
+        captions[begin:end].astype(np.float64).mean(axis=0) for begin, end in pairwise(offsets)
+    ]
     np.testing.assert_allclose(embeddings.captions_by_policy("mean"), expected, rtol=1e-6)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import InputError
@@ -26,6 +26,7 @@ PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
     eps=st.floats(1e-12, 1),
     classifier_bias=st.booleans(),
 )
+@settings(deadline=None, max_examples=50)
 def test_json_round_trip(**changes: Any) -> None:
     config = head_config(**changes)
     assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

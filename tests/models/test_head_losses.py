@@ -155,6 +155,22 @@ def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_batches_together_give_the_mean_of_their_losses() -> None:
+    loss, head, labels = HeadLoss(loss_params()), network(), random_labels(15)
+    output = head(*pairs(15))
+    together = loss(output, labels, batches=3).present()
+    apart = [
+        loss(output.rows(start, start + 5), labels[start : start + 5]).present()
+        for start in (0, 5, 10)
+    ]
+    for name, part in together.items():
+        torch.testing.assert_close(part, torch.stack([one[name] for one in apart]).mean())
+    # The batch matters to these two: all 15 as one batch are something else.
+    as_one = loss(output, labels).present()
+    assert as_one["balance"] < together["balance"]
+    assert not torch.isclose(as_one["decorrelation"], together["decorrelation"], rtol=1e-3)
+
+
 def test_parts_that_do_not_apply_are_left_out() -> None:
     labels, loss = random_labels(5), HeadLoss(loss_params())
     v_img, v_txt = pairs(5)

@@ -50,7 +50,9 @@ def test_an_experiment_runs_only_what_its_parameter_reaches(repository):
     result = _run(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")
     assert result.returncode == 0, result.stdout + result.stderr
     ran = {
-        line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage")
+        line.split("'")[1]
+        for line in result.stdout.splitlines()
+        if line.startswith("Running stage")
     }
     untouched = {"prepare_dataset", "download_karpathy_split", "build_dataset_index", "embed"}
     assert not ran & untouched

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.devices import choose_device
+from siglip2_multimodal_hash.features.devices import DeviceName, choose_device
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -74,7 +74,7 @@ def encode_embeddings(
     network: HashNetwork,
     embeddings: Embeddings,
     policy: CaptionPolicy,
-    device: str,
+    device: DeviceName,
     batch_size: int,
 ) -> tuple[FloatArray, FloatArray]:
     """Soft codes (or unit vectors) and scores of every image; see :func:`.encode_dataset`."""

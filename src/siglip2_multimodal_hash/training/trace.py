@@ -52,11 +52,14 @@ class LossTrace:
         bad = (~torch.stack(self._rows).isfinite()).any(dim=1).nonzero()
         if not len(bad):
             return
-        precision = settings.training.mixed_precision
-        half = f", or set training.mixed_precision (now {precision}) to off"
+        name = settings.training.mixed_precision
+        lowered = name != "off" and (name != "auto" or self._rows[0].is_cuda)
+        remedy = f"lower optimizer.lr (now {settings.optimizer.lr:g})"
+        if lowered:
+            remedy += f", or set training.mixed_precision (now {name}) to off"
         raise InputError(
             f"{self._places[int(bad[0])]}: the loss is NaN or infinite: the fit has diverged",
-            f"lower optimizer.lr (now {settings.optimizer.lr:g})" + half * (precision != "off"),
+            remedy,
         )
 
     def __len__(self) -> int:

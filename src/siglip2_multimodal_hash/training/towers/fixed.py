@@ -36,7 +36,7 @@ TOKENIZER_SCENES: Final = 4_000
 VALIDATION_SCENES: Final = 1_000
 SEED: Final = 0
 
-FIXED_PLAN: Final = Plan(minutes=74)
+FIXED_PLAN: Final = Plan(minutes=50)
 """For two CPU cores."""
 
 

@@ -43,7 +43,7 @@ from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, z
 BATCH_SIZE: Final = 256
 VALIDATION_SCENES: Final = 1_000
 
-NAFLEX_PLAN: Final = Plan(minutes=12, peak_lr=8e-4)
+NAFLEX_PLAN: Final = Plan(minutes=5, peak_lr=8e-4)
 """For two CPU cores. Trained weights move less at a time than fresh ones."""
 
 BUDGETS: Final = (64, 36, 64, 100)

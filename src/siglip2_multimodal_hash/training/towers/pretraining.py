@@ -139,7 +139,7 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
         rate = learning_rate(progress.minutes / plan.minutes, plan)
         for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
             group["lr"] = rate
-        loss, size = _backward(course, plan, next(batches))
+        loss, size = backward(course, plan, next(batches))
         for optimizer in optimizers:
             optimizer.step()
         model.zero_grad(set_to_none=True)
@@ -178,7 +178,7 @@ def _compile(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> None:
     course.model.zero_grad(set_to_none=True)
 
 
-def _backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[float, int]:
+def backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[float, int]:
     """Leave the clipped gradient of the whole batch's loss; return that loss and the batch's B."""
     model = course.model
     images, texts, device = _features(course, plan, batch)

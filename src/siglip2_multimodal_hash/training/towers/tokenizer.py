@@ -90,4 +90,6 @@ def load_tokenizer(folder: Path) -> Siglip2Tokenizer:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if not isinstance(tokenizer, Siglip2Tokenizer):
         raise DataError(f"{folder}: {type(tokenizer).__name__} is not a Siglip2Tokenizer")
+    for key in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(key, None)  # how it was found is not to be saved with it
     return tokenizer

@@ -1,0 +1,105 @@
+"""A problem so small that a fit takes a fraction of a second, and the settings for it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.params import CheckpointingParams, Params, Section, load_params
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.settings import FitSettings
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+DIM, CLASSES, CAPTIONS = 8, 4, 3
+CPU = torch.device("cpu")
+
+
+def small_params(**sections: dict[str, Any]) -> Params:
+    """The repository's params.yaml; what the tests rely on is set here, then ``sections``."""
+    base: dict[str, dict[str, Any]] = {
+        "loss": {
+            "bce_weight": 1.0,
+            "cosine_weight": 1.0,
+            "hash_weight": 0.1,
+            "lambda_balance": 0.1,
+            "lambda_decorr": 0.01,
+            "imbalance": "none",
+        },
+        "training": {
+            "batch_size": 16,
+            "accumulation_steps": 1,
+            "drop_last": False,
+            "num_epochs": 3,
+            "val_every_n_epochs": 1,
+            "gradient_clip_norm": 1.0,
+            "early_stopping_patience": 100,
+            "mixed_precision": "auto",
+        },
+        "optimizer": {"lr": 0.01, "weight_decay": 0.01},
+        "scheduler": {"warmup_epochs": 1, "min_lr": 1e-4},
+        "checkpointing": {"save_top_k": 2, "save_last": True, "save_every_n_epochs": 0},
+    }
+    params = load_params(PARAMS)
+    logging = params.runtime.logging.model_copy(update={"progress": False})
+    runtime: dict[str, Any] = {"device": "cpu", "logging": logging}
+    changes: dict[str, Any] = {"seed": 7, "runtime": params.runtime.model_copy(update=runtime)}
+    for name in base.keys() | sections.keys():
+        section: Section = getattr(params, name)
+        changes[name] = section.model_copy(update=base.get(name, {}) | sections.get(name, {}))
+    return params.model_copy(update=changes)
+
+
+def small_settings(**sections: dict[str, Any]) -> FitSettings:
+    return FitSettings.from_params(small_params(**sections))
+
+
+def checkpointing(**changes: Any) -> CheckpointingParams:
+    return small_params(checkpointing=changes).checkpointing
+
+
+def small_head(**changes: Any) -> HeadConfig:
+    values: dict[str, Any] = {
+        "image_dim": DIM,
+        "caption_dim": DIM,
+        "classes": CLASSES,
+        "eps": 1e-6,
+        "adapter": "none",
+        "fusion": "hadamard_with_magnitude",
+        "modalities": "both",
+        "mlp_dims": (24, 16),
+        "dropout": 0.0,
+        "activation": "relu",
+        "bits": 16,
+        "classifier_bias": True,
+    }
+    return HeadConfig(**(values | changes))
+
+
+def small_arrays(n: int, seed: int = 0) -> dict[str, npt.NDArray[Any]]:
+    """Embeddings that are noisy sums of their classes' vectors, three captions an image."""
+    generator = np.random.default_rng(seed)
+    of_image, of_caption = np.random.default_rng(99).normal(size=(2, CLASSES, DIM))
+    labels = (generator.random((n, CLASSES)) < 0.4).astype(np.uint8)
+    image = labels @ of_image + 0.1 * generator.normal(size=(n, DIM))
+    caption = np.repeat(labels @ of_caption, CAPTIONS, axis=0)
+    caption += 0.1 * generator.normal(size=caption.shape)
+    return {
+        "image": image.astype(np.float32),
+        "caption": caption.astype(np.float32),
+        "caption_offsets": np.arange(n + 1, dtype=np.int64) * CAPTIONS,
+        "labels": labels,
+    }
+
+
+def small_training(n: int = 48, seed: int = 0) -> TrainingData:
+    return TrainingData.select(np.arange(n), **small_arrays(n, seed))
+
+
+def small_validation(n: int = 40, seed: int = 1) -> ValidationData:
+    arrays = small_arrays(n, seed)
+    del arrays["caption_offsets"]
+    arrays["caption"] = arrays["caption"][::CAPTIONS]
+    return ValidationData.select(np.arange(n), **arrays)
