@@ -3,7 +3,6 @@
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -34,10 +33,10 @@ def read(path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "mojicoco"
     make(folder)
-    yield folder
+    return folder
 
 
 def test_files(root: Path) -> None:
@@ -74,7 +73,8 @@ def test_instances_and_captions_follow_coco(root: Path, folder: str) -> None:
     assert "CC BY-SA 4.0" in instances["licenses"][0]["name"]
     assert len(instances["categories"]) == 80
     images = {image["id"]: image for image in instances["images"]}
-    assert len(images) == 60 and captions["images"] == instances["images"]
+    assert len(images) == 60
+    assert captions["images"] == instances["images"]
     for image in images.values():
         assert image["file_name"] == f"COCO_{folder}_{image['id']:012d}.jpg"
         assert (image["width"], image["height"], image["license"]) == (128, 128, 1)
@@ -85,9 +85,13 @@ def test_instances_and_captions_follow_coco(root: Path, folder: str) -> None:
             "id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation",
         }  # fmt: skip
         left, top, width, height = annotation["bbox"]
-        assert left >= 0 and top >= 0 and left + width <= 128 and top + height <= 128
+        assert left >= 0
+        assert top >= 0
+        assert left + width <= 128
+        assert top + height <= 128
         assert 0 < annotation["area"] <= width * height
-        assert annotation["image_id"] in images and annotation["iscrowd"] == 0
+        assert annotation["image_id"] in images
+        assert annotation["iscrowd"] == 0
     per_image = Counter(annotation["image_id"] for annotation in captions["annotations"])
     assert per_image == dict.fromkeys(images, 5)
 
@@ -104,7 +108,8 @@ def test_ids_are_unique_over_both_folders(root: Path) -> None:
 
 def test_pycocotools_reads_it(root: Path) -> None:
     coco = COCO(str(root / "annotations" / "instances_val2014.json"))
-    assert len(coco.getImgIds()) == 60 and len(coco.getCatIds()) == 80
+    assert len(coco.getImgIds()) == 60
+    assert len(coco.getCatIds()) == 80
     annotation = next(iter(coco.anns.values()))
     assert coco.annToMask(annotation).shape == (128, 128)
 
@@ -128,7 +133,8 @@ def test_karpathy_s_split(root: Path) -> None:
     assert Counter(image["split"] for image in images) == SIZES
     assert [image["imgid"] for image in images] == list(range(len(images)))
     in_val = [image["split"] for image in images if image["filepath"] == "val2014"]
-    assert set(in_val) == {"restval", "val", "test"} and in_val != sorted(in_val)
+    assert set(in_val) == {"restval", "val", "test"}
+    assert in_val != sorted(in_val)
     captions = {
         annotation["id"]: annotation
         for folder in ("train2014", "val2014")

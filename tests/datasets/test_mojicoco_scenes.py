@@ -51,7 +51,8 @@ def named(text: str) -> set[int]:
 
 def test_categories_are_those_of_coco() -> None:
     ids = [category.id for category in CATEGORIES]
-    assert len(ids) == 80 and ids == sorted(set(ids))
+    assert len(ids) == 80
+    assert ids == sorted(set(ids))
     assert (ids[0], ids[-1]) == (1, 90)
     assert len({category.supercategory for category in CATEGORIES}) == 12
 
@@ -104,7 +105,8 @@ def test_any_scene_is_sound(stream: int, number: int, size: int) -> None:
     assert all(LEAST_VISIBLE <= thing.visible <= 1 for thing in scene.objects)
     assert sum(thing.category_id > 0 for thing in scene.objects) <= 7
     rendered = render_scene(scene, size)
-    assert rendered.image.shape == (size, size, 3) and rendered.image.dtype == np.uint8
+    assert rendered.image.shape == (size, size, 3)
+    assert rendered.image.dtype == np.uint8
     assert {thing.category_id for thing in rendered.objects} == set(scene.labels)
     for thing in rendered.objects:
         left, top, width, height = thing.bbox
@@ -152,7 +154,8 @@ def test_frequencies_have_coco_s_long_tail() -> None:
 
 def test_objects_have_the_sizes_and_clutter_that_were_asked_for() -> None:
     sizes = [o.size for scene in SCENES for o in scene.objects if o.category_id]
-    assert min(sizes) >= 16 and max(sizes) <= 82
+    assert min(sizes) >= 16
+    assert max(sizes) <= 82
     assert np.mean([26 <= size <= 80 for size in sizes]) > 0.85
     assert 0.5 < np.mean([any(not o.category_id for o in s.objects) for s in SCENES]) < 0.95
     assert all(-0.1 * CANVAS < o.x < 1.1 * CANVAS for s in SCENES for o in s.objects)
@@ -162,7 +165,8 @@ def test_pairs_are_described_as_pairs() -> None:
     verbs = Counter(scene.pairing.verb for scene in SCENES if scene.pairing is not None)
     assert {"riding", "holding", "sitting on"} <= set(verbs)
     texts = " ".join(text for scene in SCENES for text in scene.captions)
-    assert " riding " in texts and " holding " in texts
+    assert " riding " in texts
+    assert " holding " in texts
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""dvc.yaml declares exactly what each stage reads: parameters leaf by leaf, modules file by file."""
+"""dvc.yaml declares exactly what each stage reads: parameters by leaf, modules by file."""
 
 import importlib.util
 from pathlib import Path
