@@ -13,7 +13,7 @@ from tests.models.heads import network, pairs
 
 
 def batches(v_img: torch.Tensor, v_txt: torch.Tensor, size: int) -> Iterator[Any]:
-    return zip(v_img.split(size), v_txt.split(size), strict=True)
+    return zip(torch.split(v_img, size), torch.split(v_txt, size), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_standardising_leaves_what_the_head_can_express() -> None:
     layer, first = standardised.fusion.standardise, standardised.fusion.layers[0]
     assert isinstance(first, torch.nn.Linear)
     with torch.no_grad():
-        first.bias += first.weight @ layer.mean
-        first.weight /= layer.scale
+        first.bias.add_(first.weight @ layer.mean)
+        first.weight.div_(layer.scale)
     torch.testing.assert_close(
         standardised(*pairs(5)).logits, plain(*pairs(5)).logits, rtol=1e-4, atol=1e-4
     )

@@ -120,7 +120,7 @@ def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
         cosine_weight=0.7,
         hash_weight=0.3,
         lambda_balance=0.4,
-        lambda_decorr=0.6,
+        lambda_decorr=60.0,  # as large a part of the total as the others
         imbalance=imbalance,
     )
     labels, weights = random_labels(9), torch.tensor([1.0, 2.0, 3.0, 4.0])
@@ -141,7 +141,7 @@ def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
     balance = (h.mean(axis=0) ** 2).mean()
     covariance = np.cov(h, rowvar=False, bias=True)
     decorrelation = ((covariance - np.diag(np.diag(covariance))) ** 2).sum() / h.shape[1] ** 2
-    total = 2 * bce + 0.7 * cosine + 0.3 * (quantisation + 0.4 * balance + 0.6 * decorrelation)
+    total = 2 * bce + 0.7 * cosine + 0.3 * (quantisation + 0.4 * balance + 60 * decorrelation)
 
     expected = {
         "total": total,

@@ -87,7 +87,10 @@ def test_rows_and_joined_undo_each_other() -> None:
     output = network(fusion="concat", modalities="caption")(None, pairs(7)[1])
     again = HeadOutput.joined([output.rows(0, 3), output.rows(3, 6), output.rows(6, 99)])
     for one, other in zip(output, again, strict=True):
-        assert (one is other is None) or torch.equal(one, other)
+        if one is None or other is None:
+            assert one is other
+        else:
+            assert torch.equal(one, other)
 
 
 def test_encode_gives_soft_codes_and_probabilities() -> None:

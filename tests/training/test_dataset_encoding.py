@@ -80,11 +80,9 @@ def test_val_may_have_the_mean_of_the_captions() -> None:
 
 
 def test_embeddings_of_other_images_are_refused() -> None:
-    index, _ = index_and_embeddings()
+    index, one = index_and_embeddings()
     more = small_arrays(9)
-    vectors = Embeddings(
-        more["image"], more["caption"], more["caption_offsets"], np.ones((CLASSES, DIM)), {}
-    )
+    vectors = Embeddings(more["image"], more["caption"], more["caption_offsets"], one.prompt, {})
     with pytest.raises(DataError, match=r"6 images and 18 captions, the embeddings 9 and 27"):
         training_splits(index, vectors, "first")
 

@@ -24,7 +24,9 @@ from tests.training.small_fits import (
 
 
 def small_fit(folder: Path | None = None, **sections: dict[str, Any]) -> FitResult:
-    checkpoints = folder and Checkpoints(folder, checkpointing(save_every_n_epochs=1))
+    checkpoints = None
+    if folder is not None:
+        checkpoints = Checkpoints(folder, checkpointing(save_every_n_epochs=1))
     return fit(
         small_head(dropout=0.1),
         small_training(),

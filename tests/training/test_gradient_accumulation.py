@@ -62,7 +62,7 @@ def plain_epoch(settings: FitSettings, n: int) -> Weights:
     generator = torch.Generator().manual_seed(epoch_seed(settings.seed, 1))
     order = torch.randperm(n, generator=generator)
     captions = data.draw_captions(generator)
-    micro = list(order.split(settings.training.batch_size))
+    micro = list(torch.split(order, settings.training.batch_size))
     steps = settings.training.accumulation_steps
     for start in range(0, len(micro), steps):
         group = micro[start : start + steps]
