@@ -99,7 +99,7 @@ def _reads(path: Path, function: str | None = None) -> set[str]:
         if parts:
             key = ".".join(parts)
             matched = {leaf for leaf in ALL_LEAVES if leaf == key or leaf.startswith(f"{key}.")}
-            assert matched, f"{path.name} reads params.{key}, which params.py does not know"
+            assert matched, f"{path.name} reads params.{key}, which params.yaml does not have"
             read |= matched
         else:
             read |= _reads_of_call(path, parents[node])

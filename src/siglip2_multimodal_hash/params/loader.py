@@ -1,0 +1,72 @@
+"""Read ``params.yaml`` strictly and say what is wrong with it.
+
+A key that is not known, a value of the wrong type, a value out of range, a combination that cannot
+work: each is refused with the key's full name, the value and what is allowed.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.params.sections import Params
+
+PARAMS_FILE = Path("params.yaml")
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check ``params.yaml``.
+
+    Raises:
+        ParamsError: The file is missing, is not YAML, or breaks a rule; every broken rule is
+            listed, each with the key's full name, its value and what is allowed.
+    """
+    try:
+        # YAML 1.2, as DVC reads it: `1e-3` is a number there and a string in YAML 1.1.
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from None
+    return parse_params(raw, source=str(path))
+
+
+def parse_params(raw: Any, *, source: str = "params") -> Params:
+    """Check a nested dict of parameters; see :func:`load_params`."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors(include_url=False)]
+        raise ParamsError(
+            f"{source}: " + "; ".join(lines),
+            "correct params.yaml, or the -S override; params.yaml explains each key",
+        ) from None
+
+
+def _explain(detail: Any) -> str:
+    """One pydantic error as ``key = value: what is allowed``."""
+    key = ".".join(str(part) for part in detail["loc"])
+    kind, value = detail["type"], detail["input"]
+    if kind == "value_error":
+        reason = str(detail["ctx"]["error"])
+        return f"{key}.{reason}" if key else reason
+    if kind == "extra_forbidden":
+        return f"{key} = {value!r}: unknown key{_known_keys(detail['loc'][:-1])}"
+    if kind == "missing":
+        return f"{key}: missing"
+    if kind == "model_type":
+        return f"{key or 'the file'} = {value!r}: must be a section, with keys and values"
+    # Python's tuple is YAML's list.
+    reason = detail["msg"].replace("tuple", "list").replace("Tuple", "List")
+    return f"{key} = {value!r}: {reason[0].lower()}{reason[1:]}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> str:
+    """The keys that a section has, for the message about one that it has not."""
+    section: Any = Params
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    return f" (known here: {', '.join(section.model_fields)})"
