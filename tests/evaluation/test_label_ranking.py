@@ -2,6 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    coverage_error,
+    label_ranking_average_precision_score,
+    label_ranking_loss,
+)
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.classification import (
@@ -17,6 +24,20 @@ def test_golden_label_ranking() -> None:
     # Photo 2: rank 2 -> 1/2; depth 2; one of two pairs wrong.
     assert label_ranking_figures(scores, labels) == pytest.approx(
         {"lrap": (5 / 6 + 1 / 2) / 2, "coverage_error": 2.5, "ranking_loss": 0.5}
+    )
+
+
+@given(st.integers(1, 700), st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_label_ranking_equals_scikit_learn(photos, classes, levels, seed) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(levels, size=(photos, classes)) / 4  # ties abound
+    labels = (generator.random((photos, classes)) < generator.random()).astype(np.uint8)
+    assert label_ranking_figures(scores, labels) == pytest.approx(
+        {
+            "lrap": label_ranking_average_precision_score(labels, scores),
+            "coverage_error": coverage_error(labels, scores),
+            "ranking_loss": label_ranking_loss(labels, scores),
+        }
     )
 
 

@@ -26,7 +26,7 @@ table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: 
 border-bottom: 1px solid var(--line); } td:first-child, th:first-child { text-align: left; }
 img.wide { max-width: 100%; background: #fff; } article { border-top: 1px solid var(--line);
 padding: 1rem 0; display: grid; grid-template-columns: 8rem 1fr; gap: 1rem; }
-figure { margin: 0; display: inline-block; width: 7rem; font-size: .75rem; vertical-align: top; }
+figure { margin: 0 .5rem .5rem 0; display: inline-block; width: 7rem; font-size: .75rem; vertical-align: top; }
 figure img { width: 100%; border-radius: 4px; } .hit { color: var(--good); }
 .miss { color: var(--bad); } .tags { margin: .2rem 0; } .scroll { overflow-x: auto; }
 """
@@ -72,6 +72,8 @@ def write_report(
         "macro mAP of tags; <code>retrieval</code> is tie-aware mAP@all of the codes.</p>",
         f'<img class="wide" alt="Overview" src="data:image/png;base64,{picture}">',
         "<h2>Queries and their neighbours</h2>",
+        "<p>Predicted tags are those of <code>knn</code>, right ones in green. Below a neighbour "
+        "stand its similarity (1: equal codes) and the labels that it shares with the query.</p>",
         *(gallery.article(int(query), int(rows[query])) for query in chosen),
     ]
     with replacing(path) as temporary:
