@@ -57,9 +57,7 @@ def commands() -> dict[str, list[str]]:
     for name, stage in stages.items():
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])
-        for variant in stage.get("matrix", {}).get("variant", [None]):
-            words = text.replace("${item.variant}", str(variant)).split()
-            filled[f"{name}@{variant}" if variant else name] = words[2:]
+        filled[name] = text.split()[2:]
     return filled
 
 
@@ -87,9 +85,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     original = Section.__getattribute__
     with working_in(folder):
         for name, words in commands().items():
-            read = reads[name.partition("@")[0]]
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Section, "__getattribute__", _recording(original, read))
+                patch.setattr(Section, "__getattribute__", _recording(original, reads[name]))
                 assert run_stage(words) == 0, name
     return folder, dict(reads)
 
@@ -100,9 +97,8 @@ def _recording(original: Any, read: set[str]) -> Any:
     def getattribute(self: Section, name: str) -> Any:
         value = original(self, name)
         # The loader's own look at combinations is no use of a parameter.
-        if name in type(self).model_fields and sys._getframe(1).f_globals["__name__"] != (
-            "siglip2_multimodal_hash.params"
-        ):
+        reader = str(sys._getframe(1).f_globals["__name__"])
+        if name in type(self).model_fields and not reader.startswith(Section.__module__):
             read.add(f"{type(self).__name__}.{name}")
         return value
 

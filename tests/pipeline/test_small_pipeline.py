@@ -50,7 +50,7 @@ _FIT = {"loss.focal_alpha", "loss.focal_gamma"}
 CONDITIONAL = {
     "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},
     "train": _FIT,
-    "train_baseline": _FIT,
+    "train_baselines": _FIT,
 }
 
 
@@ -119,3 +119,20 @@ def test_a_second_fit_gives_the_same_bytes(finished_run, tmp_path):
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(finished_run, tmp_path):
+    folder, _ = finished_run  # made with num_workers 0
+    (tmp_path / "params.yaml").write_text(small_params(runtime__dataloader__num_workers=2))
+    words = commands()["train_baselines"]
+    made = words[words.index("--out") + 1]
+    (tmp_path / "data").symlink_to(folder / "data")
+    embeddings = Path(words[words.index("--embeddings") + 1])
+    (tmp_path / embeddings).parent.mkdir(parents=True)
+    (tmp_path / embeddings).symlink_to(folder / embeddings)
+    with working_in(tmp_path):
+        assert run_stage(words) == 0
+    files = sorted(path.relative_to(folder) for path in (folder / made).rglob("*.npy"))
+    assert len(files) == 11  # three files each, but two for the plain MLP, which has no code
+    for file in files:
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file

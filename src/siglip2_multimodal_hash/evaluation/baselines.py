@@ -68,7 +68,7 @@ def evaluate_variants(
     """
     mlp = read_head_codes(folder / "mlp")
     if mlp.scores is None:
-        raise DataError(f"{folder / 'mlp'}: holds no scores", "run `dvc repro train_baseline`")
+        raise DataError(f"{folder / 'mlp'}: holds no scores", "run `dvc repro train_baselines`")
     figures: dict[str, Figures] = {
         "mlp": evaluate_classifier(mlp.scores, labels, rows, top_n_tags=knn.top_n_tags)
     }

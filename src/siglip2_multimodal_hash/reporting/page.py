@@ -26,7 +26,8 @@ table { border-collapse: collapse; } td, th { padding: .2rem .8rem; text-align: 
 border-bottom: 1px solid var(--line); } td:first-child, th:first-child { text-align: left; }
 img.wide { max-width: 100%; background: #fff; } article { border-top: 1px solid var(--line);
 padding: 1rem 0; display: grid; grid-template-columns: 8rem 1fr; gap: 1rem; }
-figure { margin: 0 .5rem .5rem 0; display: inline-block; width: 7rem; font-size: .75rem; vertical-align: top; }
+figure { margin: 0 .5rem .5rem 0; display: inline-block; width: 7rem; font-size: .75rem;
+vertical-align: top; }
 figure img { width: 100%; border-radius: 4px; } .hit { color: var(--good); }
 .miss { color: var(--bad); } .tags { margin: .2rem 0; } .scroll { overflow-x: auto; }
 """

@@ -1,0 +1,32 @@
+"""Fit the baseline heads and run them over every image."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.retrieval.store import write_head_codes
+from siglip2_multimodal_hash.training.baselines import BaselineTask, fit_baselines
+from siglip2_multimodal_hash.training.settings import FitSettings
+
+
+def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
+    """Write the codes of each baseline into a folder of its name."""
+    task = BaselineTask(
+        index,
+        embeddings,
+        params.dataset.eval_caption,
+        params.decomposer,
+        params.fusion,
+        params.hash,
+        params.classifier,
+        FitSettings.from_params(params),
+    )
+    with replacing(out) as temporary:
+        temporary.mkdir()
+        for codes in fit_baselines(task):
+            write_head_codes(temporary / codes.name, codes.soft, codes.scores, bits=codes.bits)
+
+
+if __name__ == "__main__":
+    run_stage(main, "index", "embeddings", "out")
