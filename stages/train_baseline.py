@@ -30,7 +30,6 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
         result.network,
         vectors,
         params.dataset.eval_caption,
-        params.runtime.device,
         params.runtime.dataloader.inference_batch_size,
     )
     write_head_codes(out, soft, scores, bits=config.bits)
