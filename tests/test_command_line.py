@@ -83,8 +83,22 @@ def test_use_lists_every_preset(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert smhash("use", "--list") == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == sorted(path.stem for path in (ROOT / "configs/presets").glob("*.yaml"))
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    presets = (ROOT / "configs/presets").glob("*.yaml")
+    files = sorted(presets, key=lambda path: path.stem)
+    assert [line[0] for line in lines] == [path.stem for path in files]
+    for (_, kind, description), path in zip(lines, files, strict=True):
+        assert kind in ("dataset", "backbone", "hardware")
+        assert description in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_named_value_wins_over_the_limit_of_a_preset(smhash: Callable[..., int]) -> None:
+    emergency = ["use", "siglip2-base-naflex", "rtx5080-16gb-emergency"]
+    assert smhash(*emergency) == 0
+    assert load_params().backbone.max_num_patches == 196
+    assert smhash(*emergency, "-S", "backbone.max_num_patches=225") == 0
+    assert load_params().backbone.max_num_patches == 225
 
 
 def test_use_makes_the_root_of_coco_absolute(smhash: Callable[..., int], project: Path) -> None:
