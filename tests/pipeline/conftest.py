@@ -56,6 +56,7 @@ def commands() -> dict[str, list[str]]:
     filled = {}
     for name, stage in stages.items():
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
+        text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])
         for variant in stage.get("matrix", {}).get("variant", [None]):
             words = text.replace("${item.variant}", str(variant)).split()
