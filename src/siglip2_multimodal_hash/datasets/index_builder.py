@@ -28,12 +28,14 @@ class IndexCounts:
             ``images`` only where they were kept.
         unlabelled_kept: Whether they were.
         outside_split: Images of the annotations that the split does not name; left out.
+        crowds: Crowd annotations among all that were read; they are labels like the others.
     """
 
     images: dict[str, int]
     unlabelled: dict[str, int]
     unlabelled_kept: bool
     outside_split: int
+    crowds: int
 
     def lines(self) -> list[str]:
         """For a person to read."""
@@ -43,6 +45,8 @@ class IndexCounts:
             f"({self.unlabelled[split]} without any label {verb})"
             for split in self.images
         ]
+        if self.crowds:
+            lines.append(f"labels: {self.crowds} crowd annotations count like any other")
         if self.outside_split:
             lines.append(
                 f"left out: {self.outside_split} annotated images that the split does not name"
@@ -154,5 +158,6 @@ def build_index(
         unlabelled={name: without.get(name, 0) for name in present},
         unlabelled_kept=unlabelled == "keep",
         outside_split=int((~named).sum()),
+        crowds=annotations.crowds,
     )
     return index, counts
