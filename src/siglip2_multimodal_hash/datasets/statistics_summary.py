@@ -71,7 +71,7 @@ def label_shift(names: Sequence[str], base: Statistics, other: Statistics) -> di
     """
     counts = [np.array(split["class_frequency"], dtype=np.float64) for split in (base, other)]
     labels = [count.sum() for count in counts]
-    absent = [names[c] for c in np.flatnonzero((counts[0] > 0) != (counts[1] > 0))]
+    absent = [names[c] for c in np.flatnonzero((counts[0] > 0) != (counts[1] > 0)).tolist()]
     if not all(labels):
         return {"total_variation": None, "ratios": [], "absent": absent}
     both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
