@@ -102,10 +102,7 @@ def compare(annotations: Path | None) -> None:
         for way in WAYS:
             print(f"index by {way}", flush=True)
             figures[way] = _in_a_process(way, root, Path(folder) / f"{way}.parquet")
-        ours, theirs = (pd.read_parquet(Path(folder) / f"{way}.parquet") for way in WAYS)
-        for name in COLUMNS:
-            if not _same(ours[name], theirs[name]):
-                raise InputError(f"the two tables differ in column {name}")
+        ours = compare_tables(*(Path(folder) / f"{way}.parquet" for way in WAYS))
     project, loop = figures["project"], figures["loop"]
     result = {
         "images": len(ours),
@@ -117,6 +114,19 @@ def compare(annotations: Path | None) -> None:
         "within_goal": project["seconds"] <= MOST_SECONDS and project["peak_gb"] <= MOST_GB,
     }
     print(json.dumps(result))
+
+
+def compare_tables(ours: Path, theirs: Path) -> pd.DataFrame:
+    """The table in both files.
+
+    Raises:
+        InputError: They differ.
+    """
+    table, other = pd.read_parquet(ours), pd.read_parquet(theirs)
+    for name in COLUMNS:
+        if not _same(table[name], other[name]):
+            raise InputError(f"the two tables differ in column {name}")
+    return table
 
 
 def _in_a_process(way: str, root: Path, out: Path) -> dict[str, float]:

@@ -18,6 +18,7 @@ from siglip2_multimodal_hash.datasets.split_file import SplitImage, write_split
 
 COUNTS = {"train2014": (82_783, 604_907), "val2014": (40_504, 291_875)}
 CAPTIONS = 5
+HELD_OUT = 5_000  # images of val, and of test
 _OUTLINES = 500
 _POINTS = 38  # of an outline: a record of train2014 then has COCO's 740 bytes
 _WORDS = ("a", "man", "riding", "the", "red", "horse", "on", "top", "of", "two", "white", "boats")
@@ -172,8 +173,8 @@ def _split(
     if folder == "train2014":
         return [SplitImage(one, folder, _name(folder, one), "train") for one in ids]
     if real is None:
-        chosen = generator.sample(ids, 10_000)
-        val, test = set(chosen[:5_000]), set(chosen[5_000:])
+        chosen = generator.sample(ids, 2 * HELD_OUT)
+        val, test = set(chosen[:HELD_OUT]), set(chosen[HELD_OUT:])
     else:
         lists = ((real / "karpathy" / f"{name}_ids.txt").read_text() for name in ("val", "test"))
         val, test = (set(map(int, text.split())) for text in lists)
