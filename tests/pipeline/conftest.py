@@ -101,7 +101,8 @@ def _recording(original: Any, read: set[str]) -> Any:
     def getattribute(self: Section, name: str) -> Any:
         value = original(self, name)
         # The loader's own look at combinations is no use of a parameter.
-        if name in type(self).model_fields and sys._getframe(1).f_globals["__name__"] != (
+        reader = sys._getframe(1).f_globals["__name__"]
+        if name in type(self).model_fields and not reader.startswith(
             "siglip2_multimodal_hash.params"
         ):
             read.add(f"{type(self).__name__}.{name}")

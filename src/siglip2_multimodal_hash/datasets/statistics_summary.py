@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from siglip2_multimodal_hash.datasets.index import ROWS_OF
+from siglip2_multimodal_hash.datasets.split_file import SPLITS
+
 Statistics = Mapping[str, Any]
 
 TOP_RATIOS = 5
@@ -22,7 +25,9 @@ def summarise_statistics(statistics: Statistics) -> dict[str, Any]:
         test against train, and of test against the database where that is not train;
         ``co_occurrence_train``: the most frequent pairs of classes in train; ``overlap``: as there.
     """
-    splits = statistics["splits"]
+    # JSON has sorted the keys.
+    counts, described = statistics["images"], statistics["splits"]
+    splits: dict[str, Any] = {name: described[name] for name in ROWS_OF if name in described}
     parts = disjoint_splits(splits)
     names = statistics["categories"]
     frequency = {name: np.array(split["class_frequency"]) for name, split in splits.items()}
@@ -36,7 +41,7 @@ def summarise_statistics(statistics: Statistics) -> dict[str, Any]:
     if "database" in splits:
         pairs.append(("database", "test"))
     return {
-        "images": dict(statistics["images"]),
+        "images": {name: counts[name] for name in (*SPLITS, "total") if name in counts},
         "splits": summary | {"all": _together([splits[name] for name in parts])},
         "class_frequency": {
             names[c]: {
