@@ -17,8 +17,8 @@ DATA = Path("data/coco2014")
 OUTPUTS = Path("outputs/coco2014/siglip2-tiny")
 
 
-def _prepare(folder: Path, root: Path) -> None:
-    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root))
+def _prepare(folder: Path, root: Path, **more: Any) -> None:
+    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root), **more)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     (folder / "models").symlink_to(ROOT / "models")
 
@@ -52,11 +52,11 @@ def _to_index() -> list[int]:
     return codes
 
 
-def test_real_photos_go_through_to_metrics(tmp_path):
-    _prepare(tmp_path, COCO_MINI)
+def _to_figures(folder: Path) -> Any:
+    """Run the stages up to the head's figures."""
     index, embeddings = DATA / "index.parquet", OUTPUTS / "embeddings"
     head, codes, faiss = OUTPUTS / "head", OUTPUTS / "codes", OUTPUTS / "database.faiss"
-    with working_in(tmp_path):
+    with working_in(folder):
         assert _to_index() == [0, 0, 0]
         assert not _stage("embed", source=DATA / "source", index=index, out=embeddings)
         assert not _stage("train", index=index, embeddings=embeddings, out=head)
@@ -64,10 +64,38 @@ def test_real_photos_go_through_to_metrics(tmp_path):
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
         evaluation = OUTPUTS / "evaluation"
         assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
-        figures = json.loads((evaluation / "figures.json").read_text())
+        return json.loads((evaluation / "figures.json").read_text())
+
+
+def test_real_photos_go_through_to_metrics(tmp_path):
+    _prepare(tmp_path, COCO_MINI)
+    figures = _to_figures(tmp_path)
     assert figures["knn"]["test"]["images"] == 40
     assert figures["knn"]["val"]["images"] == 39
     assert figures["knn"]["test"]["mAP"] > 0
+
+
+HASHNET = ROOT.parent / "shared" / "coco-annotations" / "hashnet"
+
+
+@pytest.mark.skipif(not HASHNET.is_dir(), reason="the folder coco-annotations is not here")
+def test_a_database_that_is_more_than_what_trains(tmp_path):
+    root = tmp_path / "coco"
+    root.mkdir()
+    for name in ("images", "annotations"):
+        (root / name).symlink_to(COCO_MINI / name)
+    (root / "hashnet").symlink_to(HASHNET)
+    _prepare(tmp_path, root, dataset__protocol="hashnet", training__batch_size=8)
+    figures = _to_figures(tmp_path)
+    content = json.loads((tmp_path / DATA / "statistics.json").read_text())
+    train, database, val, test = (
+        content["splits"][name]["images"] for name in ("train", "database", "val", "test")
+    )
+    assert 0 < train < database - val
+    assert database + test == content["images"]["total"]
+    assert (figures["knn"]["val"]["images"], figures["knn"]["test"]["images"]) == (val, test)
+    meta = json.loads((tmp_path / OUTPUTS / "database.faiss.json").read_text())
+    assert meta["count"] == database
 
 
 def _damaged(folder: Path) -> Path:

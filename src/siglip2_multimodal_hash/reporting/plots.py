@@ -117,7 +117,7 @@ def code_bits(codes: HeadCodes, dataset: DatasetIndex) -> list[Row]:
     """Mean and entropy of each bit over the database; none where there is no hash layer."""
     if codes.packed is None:
         return []
-    packed = codes.packed[dataset.rows("train")]
+    packed = codes.packed[dataset.rows("database")]
     means, entropies = bit_means(packed), bit_entropies(packed)
     return [(bit, mean, entropies[bit]) for bit, mean in enumerate(means)]
 
