@@ -99,7 +99,7 @@ def _mixed_precision(machine: Machine, params: Params) -> Finding:
     title = "mixed precision"
     towers, head = params.backbone.amp_dtype, params.training.mixed_precision
     if machine.device(params.runtime.device) == "cpu":
-        return ok(title, f"towers {towers}, head {head}: on a CPU float32 is as quick as any")
+        return ok(title, f"towers {towers}, head {head}, on the CPU")
     if towers == "float32":
         return warn(
             title,
@@ -155,7 +155,7 @@ def _base_model(machine: Machine, params: Params, needs: Needs, towers: TowerSiz
         return ok(title, said)
     if machine.device(params.runtime.device) == "cpu":
         return warn(
-            title, f"{said}, and embeds on the CPU: that takes days for COCO",
+            title, f"{said}, and they run on the CPU, where the time grows with them",
             "smhash use siglip2-base-256",
         )  # fmt: skip
     if needs.embed > machine.cards[0].memory:

@@ -141,17 +141,25 @@ def _in_cache(name: str, revision: str, cache: Path | None) -> Checkpoint | None
 
     config = cached(CONFIG)
     complete = all(any(map(cached, names)) for names in (WEIGHTS, TOKENIZERS, PROCESSORS))
-    return _local(Path(config).parent, "cache") if config and complete else None
+    found = _local(Path(config).parent, "cache") if config and complete else None
+    return found if found and found.place == "cache" else None
 
 
 def _local(folder: Path, place: Literal["folder", "cache"]) -> Checkpoint:
-    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    if not weights:
-        return Checkpoint("incomplete", "missing: the files that its index of weights names")
     try:
         config = read_json(folder / CONFIG)
+        files = [folder / WEIGHTS[0]]
+        if not files[0].is_file():
+            index = read_json(folder / WEIGHTS[1])
+            files = [folder / name for name in sorted(set(index["weight_map"].values()))]
     except InputError as error:
         return Checkpoint("incomplete", str(error).splitlines()[0])
+    except (KeyError, TypeError, AttributeError):
+        return Checkpoint("incomplete", f"{WEIGHTS[1]} does not name the files of the weights")
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        return Checkpoint("incomplete", "missing: " + "; ".join(missing))
+    weights = sum(path.stat().st_size for path in files)
     return Checkpoint(place, weights=weights, config=config if isinstance(config, dict) else None)
 
 

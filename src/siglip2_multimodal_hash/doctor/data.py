@@ -58,10 +58,8 @@ def _check_mojicoco(params: Params, source: Path, *, artwork: bool) -> Finding:
         found = len(read_manifest(source).images)
     except DataError as error:
         return warn("dataset", str(error).splitlines()[0], "`dvc repro` renders mojicoco again")
-    rendered = (
-        "rendered" if found == wanted else f"of another {found} now, rendered at the next run"
-    )
-    return ok("dataset", f"mojicoco: {wanted} scenes, {rendered}")
+    state = "rendered" if found == wanted else f"{found} others are here; rendered at the next run"
+    return ok("dataset", f"mojicoco: {wanted} scenes, {state}")
 
 
 def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntry]) -> Finding:

@@ -7,9 +7,10 @@ The card holds one of two things at a time:
 
 - ``embed``: the weights, 4 bytes each whatever ``amp_dtype`` says, because autocast converts on
   the way; and B items inside one layer. Without gradients nothing is kept from layer to layer, so
-  depth costs nothing. Attention needs 6 D values a position (the residual, its norm, query, key,
-  value, output; the fused kernel keeps no T x T matrix) and the MLP 2 F (before and after the
-  activation); PyTorch's allocator keeps the blocks of both: B T (6 D + 2 F) values of 4 bytes.
+  depth costs nothing. A position has 2 D values that stay float32 (the residual and its norm), 4 D
+  of attention (query, key, value, output; the fused kernel keeps no T x T matrix) and 2 F of the
+  MLP (before and after the activation), and PyTorch's allocator keeps the blocks of both: B T
+  (2 D * 4 + (4 D + 2 F) h) bytes, where h is 4, or 2 under ``bfloat16`` and ``float16``.
 - ``train``: the embeddings of the training and validation splits with their labels, 4 (N D_i +
   M D_t + N C); the head at 20 bytes a weight (itself, gradient, AdamW's two moments, best epoch so
   far); and one chunk of pairs inside the head.
@@ -97,11 +98,12 @@ def estimate(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     loader = params.runtime.dataloader
     embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
     labels = _FLOAT * size.images * CLASSES
+    half = params.backbone.amp_dtype != "float32"
     chunk = max(VALIDATION_CHUNK, loader.inference_batch_size)
     embed = _FLOAT * towers.parameters + max(
-        layer_bytes(towers.image, loader.embed_batch_size)
+        layer_bytes(towers.image, loader.embed_batch_size, half=half)
         + _FLOAT * towers.input_values * loader.embed_batch_size,
-        layer_bytes(towers.text, loader.embed_batch_size),
+        layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
     inside = _FLOAT * chunk * (3 * head.input_dim + 2 * sum(head.mlp_dims))
     train = embeddings + labels + _BYTES_A_WEIGHT * head_weights(head) + inside
@@ -112,10 +114,10 @@ def estimate(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     return Needs(embed + context, train + context, ahead, ram, outputs, 2 * outputs)
 
 
-def layer_bytes(tower: Tower, batch: int) -> int:
-    """B T (6 D + 2 F) values of 4 bytes."""
-    values = tower.positions * (6 * tower.width + 2 * tower.mlp_width)
-    return _FLOAT * batch * values
+def layer_bytes(tower: Tower, batch: int, *, half: bool) -> int:
+    """B T (2 D * 4 + (4 D + 2 F) h), see above; ``half`` is whether h is 2."""
+    values = (2 if half else _FLOAT) * (4 * tower.width + 2 * tower.mlp_width)
+    return batch * tower.positions * (2 * _FLOAT * tower.width + values)
 
 
 def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> int:

@@ -20,14 +20,14 @@ _TEXT_SIZES = _SIZES | {"giant": _SIZES["so400m"]}
 _VOCABULARY = 256_000
 
 # What transformers assumes where config.json is silent: it leaves out what equals its default.
-_VISION_DEFAULTS: Mapping[str, int] = {
+_VISION_DEFAULTS: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
     "image_size": 224,
     "patch_size": 16,
 }
-_TEXT_DEFAULTS: Mapping[str, int] = {
+_TEXT_DEFAULTS: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
