@@ -109,6 +109,27 @@ def test_this_machine() -> None:
         assert "sse2" in machine.cpu_features
 
 
+@pytest.mark.parametrize(
+    ("script", "cards"),
+    [
+        (
+            "echo 'NVIDIA GeForce RTX 5080'; echo 'NVIDIA L4'",
+            ("NVIDIA GeForce RTX 5080", "NVIDIA L4"),
+        ),
+        ("echo 'no devices were found' >&2; exit 6", ()),
+    ],
+)
+def test_cards_that_only_the_driver_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, cards: tuple[str, ...]
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    machine = gather_machine(ROOT)
+    assert machine.unseen_cards == (() if machine.cards else cards)
+
+
 def test_parts_of_an_error() -> None:
     found = fail_with("dataset", DataError("a\n  b", "mend"))
     assert found == Finding("dataset", "fail", "a\n  b", "mend")

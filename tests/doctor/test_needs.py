@@ -69,9 +69,9 @@ def test_sizes_of_the_embedded_checkpoints(preset: str) -> None:
 
 
 def test_a_layer_by_hand() -> None:
-    """2 items of 3 positions, width 4, MLP 10: 8 values of 4 bytes, 36 of 4 or of 2."""
-    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=False) == 6 * (32 + 144)
-    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=True) == 6 * (32 + 72)
+    """2 items of 3 positions, width 4, MLP 10: 44 values of 4 bytes; or 8 of 4 and 44 of 2."""
+    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=False) == 6 * 176
+    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=True) == 6 * (32 + 88)
 
 
 @pytest.mark.parametrize("adapter", ["none", "residual"])
@@ -89,16 +89,25 @@ def test_weights_of_the_head(adapter: str, bits: int) -> None:
 
 def test_the_disk_of_the_default_run() -> None:
     """What dvc.lock says the stages wrote."""
-    lock = YAML(typ="safe", pure=True).load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
-    written = sum(out["size"] for stage in lock["stages"].values() for out in stage.get("outs", ()))
+    lock, stages = (
+        YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))["stages"]
+        for name in ("dvc.lock", "dvc.yaml")
+    )
+    # A lock remembers stages that are no more.
+    written = sum(
+        out["size"]
+        for name, stage in lock.items()
+        if name.partition("@")[0] in stages
+        for out in stage.get("outs", ())
+    )
     assert needs_of(params_with(), cuda=False).outputs == pytest.approx(written, rel=0.1)
 
 
 def test_coco_on_the_plan_s_card() -> None:
     params = params_with("coco2014", "siglip2-base-256", "rtx5080-16gb")
     needs = needs_of(params)
-    # 375 M weights; 256 images of 256 positions: 8 * 768 + 2 * (4 * 768 + 2 * 3072) bytes each.
-    layer = 256 * 256 * 24_576
+    # 375 M weights; 256 images of 256 positions: 8 * 768 + 2 * (6 * 768 + 2 * 3072) bytes each.
+    layer = 256 * 256 * 27_648
     pixels = 256 * 3 * 256**2 * 4
     assert needs.embed == pytest.approx(4 * 375e6 + layer + pixels + CUDA_CONTEXT, rel=0.01)
     # (123,287 + 616,767) * 768 values, labels, a head of 2.9 M weights, a chunk of 2048 pairs.
@@ -129,6 +138,16 @@ def test_without_a_card_the_main_memory_holds_the_towers() -> None:
     with_card, without = needs_of(params), needs_of(params, cuda=False)
     assert without.embed == with_card.embed - CUDA_CONTEXT
     assert without.ram > with_card.ram
+
+
+def test_without_a_card_two_baselines_are_fitted_at_a_time() -> None:
+    """Two of the processes hold the embeddings; the third waits for them."""
+    one, two = (
+        needs_of(params_with("coco2014", runtime__dataloader__num_workers=n), cuda=False)
+        for n in (1, 2)
+    )
+    assert one.ram == PROCESS + one.train
+    assert two.ram == 3 * PROCESS + 2 * two.train
 
 
 def test_sizes_of_the_datasets() -> None:

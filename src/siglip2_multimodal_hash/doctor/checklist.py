@@ -26,7 +26,7 @@ def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding
     said = f"a run needs up to {size_text(needs.ram)} of the {size_text(machine.ram)} here"
     remedy = (
         "lower runtime.dataloader.embed_batch_size or num_workers: images that are read ahead "
-        f"take {size_text(needs.ahead)} of it"
+        f"take {size_text(needs.ahead)}, and without a card 1 worker fits one baseline at a time"
     )
     if needs.ram > machine.ram:
         findings.append(fail("main memory", said, remedy))

@@ -66,7 +66,12 @@ def _torch() -> tuple[TorchBuild | None, tuple[Card, ...]]:
         warnings.simplefilter("ignore")
         if not torch.cuda.is_available():
             return build, ()
-        return build, tuple(_card(torch, number) for number in range(torch.cuda.device_count()))
+        try:
+            cards = tuple(_card(torch, number) for number in range(torch.cuda.device_count()))
+        except RuntimeError:
+            # The driver lists a card that CUDA cannot start; the driver's own tool names it.
+            return build, ()
+    return build, cards
 
 
 def _card(torch: Any, number: int) -> Card:

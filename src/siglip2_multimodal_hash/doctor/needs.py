@@ -10,20 +10,23 @@ The card holds one of two things at a time:
   depth costs nothing. A position has 2 D values that stay float32 (the residual and its norm), 4 D
   of attention (query, key, value, output; the fused kernel keeps no T x T matrix) and 2 F of the
   MLP (before and after the activation), and PyTorch's allocator keeps the blocks of both: B T
-  (2 D * 4 + (4 D + 2 F) h) bytes, where h is 4, or 2 under ``bfloat16`` and ``float16``.
+  (6 D + 2 F) * 4 bytes. In ``bfloat16`` and ``float16`` on a card it is B T (2 D * 4 + (6 D + 2 F)
+  * 2): autocast halves what is not the residual and adds two half copies of the norm. A CPU
+  computes them by way of float32 and saves nothing.
 - ``train``: the embeddings of the training and validation splits with their labels, 4 (N D_i +
   M D_t + N C); the head at 20 bytes a weight (itself, gradient, AdamW's two moments, best epoch so
   far); and one chunk of pairs inside the head.
 
 Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
 are read, and the images that the workers have ahead of the towers; without a card it takes what
-the card would.
+the card would, and twice what ``train`` takes, because two baselines are fitted at a time.
 """
 
 import itertools
 from dataclasses import dataclass
 
 from siglip2_multimodal_hash.doctor.towers import Tower, TowerSizes
+from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import Params
 
@@ -92,13 +95,17 @@ def dataset_size(params: Params) -> DatasetSize:
 
 
 def estimate(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
-    """The needs of ``params`` on a card or without one."""
+    """The needs of ``params`` on a card or without one.
+
+    Raises:
+        InputError: The widths of the towers do not suit the fusion.
+    """
     size = dataset_size(params)
     head = _head(params, towers)
     loader = params.runtime.dataloader
     embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
     labels = _FLOAT * size.images * CLASSES
-    half = params.backbone.amp_dtype != "float32"
+    half = cuda and params.backbone.amp_dtype != "float32"
     chunk = max(VALIDATION_CHUNK, loader.inference_batch_size)
     embed = _FLOAT * towers.parameters + max(
         layer_bytes(towers.image, loader.embed_batch_size, half=half)
@@ -108,16 +115,21 @@ def estimate(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     inside = _FLOAT * chunk * (3 * head.input_dim + 2 * sum(head.mlp_dims))
     train = embeddings + labels + _BYTES_A_WEIGHT * head_weights(head) + inside
     ahead = read_ahead_bytes(params, towers, size)
-    ram = PROCESS + max(ahead + (_FLOAT * towers.parameters if cuda else embed), train)
+    fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
+    processes = PROCESS * (1 + fits if fits > 1 else 1)
+    reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
+    ram = max(reading, processes + fits * train)
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
     return Needs(embed + context, train + context, ahead, ram, outputs, 2 * outputs)
 
 
 def layer_bytes(tower: Tower, batch: int, *, half: bool) -> int:
-    """B T (2 D * 4 + (4 D + 2 F) h), see above; ``half`` is whether h is 2."""
-    values = (2 if half else _FLOAT) * (4 * tower.width + 2 * tower.mlp_width)
-    return batch * tower.positions * (2 * _FLOAT * tower.width + values)
+    """What B items take inside one layer, see above; ``half`` is autocast on a card."""
+    width, mlp_width = tower.width, tower.mlp_width
+    values = 6 * width + 2 * mlp_width
+    a_position = 2 * _FLOAT * width + 2 * values if half else _FLOAT * values
+    return batch * tower.positions * a_position
 
 
 def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> int:
