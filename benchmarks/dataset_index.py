@@ -1,6 +1,6 @@
 """How long the index of all of COCO 2014 takes, and how much memory, beside a plain loop.
 
-    python -m benchmarks.dataset_index [--annotations FOLDER]
+    python benchmarks/dataset_index.py [--annotations FOLDER]
 
 writes 123,287 images with five captions each into a temporary folder (650 MB), real labels and
 captions where FOLDER has them, and builds the index twice, each time in a process of its own: by
@@ -21,6 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+
+# Run by its path, a script sees its own folder only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.synthetic_coco import write_synthetic_coco
 from siglip2_multimodal_hash.datasets.index import write_index
