@@ -13,6 +13,8 @@ def prepare_source(
 ) -> Manifest:
     """Render mojicoco into ``folder``, or look at COCO where it lies; write the manifest there.
 
+    With ``runtime.download.enabled``, what is missing of COCO is fetched first.
+
     Raises:
         DataError: Pieces of COCO are missing or unreadable; the message names them all.
     """
@@ -28,4 +30,15 @@ def prepare_source(
             workers=max(1, runtime.dataloader.num_workers),
             progress=runtime.logging.progress,
         )
+    elif runtime.download.enabled:
+        # With its HTTP client, which no other run needs.
+        from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
+        from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
+
+        how = Transfer(
+            attempts=runtime.download.attempts,
+            timeout=runtime.download.timeout,
+            progress=runtime.logging.progress,
+        )
+        acquire_coco(Path(runtime.coco_root), runtime.download, how)
     return describe_source(source_root(name, folder, runtime.coco_root), folder)

@@ -1,0 +1,60 @@
+"""``smhash download``."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.entry import set_up_log
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.params import load_params
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.cli.commands import Commands
+
+
+def add_parser(commands: "Commands") -> None:
+    """Add the command."""
+    parser = new_command(commands, "download", download)
+    parser.add_argument("dataset", choices=["coco2014"])
+    parser.add_argument(
+        "--root", type=Path, metavar="FOLDER", help="where to; else runtime.coco_root"
+    )
+    parser.add_argument("--hashnet", action="store_true", help="HashNet's lists too")
+    parser.add_argument(
+        "--accept-changed",
+        action="store_true",
+        help="take files whose size or digest is not what was known",
+    )
+
+
+def download(arguments: argparse.Namespace) -> None:
+    """Fetch what is missing of a dataset: resumed, checked, and nothing that is there."""
+    from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
+    from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
+
+    params = load_params()
+    set_up_log(params)
+    logging.getLogger().setLevel(logging.INFO)
+    root = arguments.root or Path(params.runtime.coco_root or ".")
+    if arguments.root is None and not params.runtime.coco_root:
+        raise InputError(
+            "no folder is named: runtime.coco_root is empty",
+            "smhash download coco2014 --root FOLDER",
+        )
+    root = root.expanduser().resolve()
+    how = Transfer(
+        attempts=params.runtime.download.attempts,
+        timeout=params.runtime.download.timeout,
+        progress=params.runtime.logging.progress,
+    )
+    fetched = acquire_coco(
+        root,
+        params.runtime.download,
+        how,
+        hashnet=arguments.hashnet or params.dataset.protocol == "hashnet",
+        accept_changed=arguments.accept_changed,
+    )
+    print(f"{root}: {', '.join(fetched) if fetched else 'nothing was missing'}")
+    print(f"next: smhash use coco2014 --coco-root {root}")

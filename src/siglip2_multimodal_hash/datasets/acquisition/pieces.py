@@ -1,0 +1,83 @@
+"""The pieces that COCO 2014 comes in: where each belongs, and whether it is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from siglip2_multimodal_hash.datasets.layout import (
+    ANNOTATION_NAMES,
+    IMAGE_FOLDERS,
+    images_of,
+    split_file,
+)
+from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, LIST_FOLDER
+from siglip2_multimodal_hash.params import DownloadParams
+
+SPLIT_MEMBER = "dataset_coco.json"
+
+OFFICIAL_BYTES = {
+    "http://images.cocodataset.org/zips/train2014.zip": 13_510_573_713,
+    "http://images.cocodataset.org/zips/val2014.zip": 6_645_013_297,
+    "http://images.cocodataset.org/annotations/annotations_trainval2014.zip": 252_872_794,
+}
+"""Sizes of the official archives; no digest of them is published."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing to fetch.
+
+    Attributes:
+        source: Its address, or the path of a copy.
+        target: The file that a download makes, relative to the root.
+        members: For an archive that is unpacked: where each member goes, relative to the root.
+        image_folder: For an archive of images, which stays as it is: the folder inside it.
+    """
+
+    source: str
+    target: str
+    members: Mapping[str, str] = field(default_factory=dict)
+    image_folder: str | None = None
+
+    @property
+    def bytes(self) -> int | None:
+        """What it must measure, where that is known beforehand."""
+        return OFFICIAL_BYTES.get(self.source)
+
+
+def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> list[Piece]:
+    """What is not under ``root`` yet; a folder of images is as good as their archive.
+
+    Args:
+        root: The folder that has, or is to have, the layout of :mod:`..layout`.
+        download: Where each piece comes from.
+        hashnet: Ask for HashNet's lists too.
+    """
+    images = dict(zip(IMAGE_FOLDERS, (download.train_images, download.val_images), strict=True))
+    pieces = [
+        Piece(source, f"images/{folder}.zip", image_folder=folder)
+        for folder, source in images.items()
+        if images_of(root, folder) is None
+    ]
+    if any(not (root / name).is_file() for name in ANNOTATION_NAMES):
+        members = {name: name for name in ANNOTATION_NAMES}
+        pieces.append(Piece(download.annotations, "annotations_trainval2014.zip", members))
+    if split_file(root) is None:
+        members = {SPLIT_MEMBER: SPLIT_MEMBER}
+        pieces.append(Piece(download.karpathy_split, "caption_datasets.zip", members))
+    if hashnet:
+        pieces += [
+            Piece(f"{download.hashnet_lists.rstrip('/')}/{names[0]}", f"{LIST_FOLDER}/{names[0]}")
+            for names in LIST_FILES.values()
+            if not any((root / LIST_FOLDER / name).is_file() for name in names)
+        ]
+    return pieces
+
+
+def local_path(source: str) -> Path | None:
+    """The path that a source means, unless it is an address on the network."""
+    if source.startswith("file://"):
+        return Path(url2pathname(urlsplit(source).path))
+    return Path(source) if Path(source).is_absolute() else None
