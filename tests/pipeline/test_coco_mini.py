@@ -1,7 +1,9 @@
 """The stages on 239 real COCO photos, and what they say to damaged copies of them."""
 
+import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,36 @@ def test_real_photos_go_through_to_metrics(tmp_path):
     assert figures["knn"]["test"]["images"] == 40
     assert figures["knn"]["val"]["images"] == 39
     assert figures["knn"]["test"]["mAP"] > 0
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Of all that was made of the images, but not of what describes where they lay."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for part in (DATA / "index.parquet", DATA / "statistics.json", OUTPUTS)
+        for path in sorted([folder / part, *(folder / part).rglob("*")])
+        if path.is_file()
+    }
+
+
+def test_official_archives_and_unpacked_folders_give_the_same_bytes(tmp_path):
+    zipped = tmp_path / "zipped"
+    (zipped / "coco" / "images").mkdir(parents=True)
+    for images in sorted((COCO_MINI / "images").iterdir()):
+        archive = zipped / "coco" / "images" / f"{images.name}.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
+            for image in sorted(images.iterdir(), reverse=True):
+                opened.write(image, f"{images.name}/{image.name}")
+    for name in ("annotations", "karpathy_split.json"):
+        (zipped / "coco" / name).symlink_to(COCO_MINI / name)
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    _prepare(unpacked, COCO_MINI)
+    _prepare(zipped, zipped / "coco")
+    assert _to_figures(unpacked) == _to_figures(zipped)
+    digests = _digests(unpacked)
+    assert f"{OUTPUTS}/embeddings/image.npy" in digests
+    assert digests == _digests(zipped)
 
 
 HASHNET = ROOT.parent / "shared" / "coco-annotations" / "hashnet"
