@@ -30,8 +30,8 @@ _TRAIN, _TEST, _DATABASE = 10_000, 5_000, 117_218
 
 _LINE = re.compile(r"(?:\S*/)?((?:train|val)2014/[^\s/]+)(?:\s+[01])*")
 _FETCH = (
-    "put pytorch/data/coco/train.txt, test.txt and database.txt of github.com/thuml/HashNet into "
-    f"{LIST_FOLDER}/ under the root; dataset.protocol karpathy and standard need no such lists"
+    "`smhash download coco2014 --hashnet` fetches the lists (pytorch/data/coco/*.txt of "
+    f"github.com/thuml/HashNet) into {LIST_FOLDER}/ under the root"
 )
 
 
