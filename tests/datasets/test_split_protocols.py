@@ -203,7 +203,7 @@ def test_broken_lists_are_named(tmp_path: Path, case: str) -> None:
 def test_without_lists_hashnet_is_refused(tiny_root: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset\.protocol = hashnet: .*train\.txt") as caught:
         write("hashnet", tiny_root, tmp_path / "split.json")
-    assert "karpathy and standard need no such lists" in str(caught.value)
+    assert "smhash download coco2014 --hashnet" in str(caught.value)
     assert not (tmp_path / "split.json").exists()
 
 
