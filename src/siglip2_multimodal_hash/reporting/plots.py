@@ -127,12 +127,13 @@ def label_shifts(statistics: dict[str, Any]) -> list[Row]:
     """How many times as large a share of test as of train shows each class, largest first."""
     train, test = (statistics["splits"][split] for split in ("train", "test"))
     counts = zip(train["class_frequency"], test["class_frequency"], strict=True)
-    ratios = [
+    ratios: list[tuple[str, float]] = [
         (name, (there / test["images"]) / (here / train["images"]))
         for name, (here, there) in zip(statistics["categories"], counts, strict=True)
         if here and there
     ]
-    return sorted(ratios, key=lambda row: (-row[1], row[0]))
+    ratios.sort(key=lambda row: (-row[1], row[0]))
+    return list(ratios)
 
 
 def code_bits(codes: HeadCodes, dataset: DatasetIndex) -> list[Row]:
