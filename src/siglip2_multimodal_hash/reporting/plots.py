@@ -120,7 +120,7 @@ def co_occurrences(names: Sequence[str], counts: Sequence[Sequence[int]]) -> lis
 def word_quantiles(words: dict[str, float | None]) -> list[Row]:
     """Share of the captions, and the most words that so many of them have."""
     levels = ((key.removeprefix("q"), value) for key, value in words.items() if key != "mean")
-    return sorted((int(level) / 100, value) for level, value in levels if value is not None)
+    return [*sorted((int(level) / 100, value) for level, value in levels if value is not None)]
 
 
 def label_shifts(statistics: dict[str, Any]) -> list[Row]:
