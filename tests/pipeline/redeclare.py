@@ -7,7 +7,7 @@ stage depends on stays as it is written.
 import re
 
 from siglip2_multimodal_hash.params import Params
-from tests.pipeline.declarations import ALL_LEAVES, ROOT, leaves, modules_of, params_of
+from tests.pipeline.declarations import ROOT, leaves, modules_of, params_of
 
 DVC_FILE = ROOT / "dvc.yaml"
 _STAGE = re.compile(r"^  (\w+):$", re.MULTILINE)
@@ -24,7 +24,8 @@ def redeclared(text: str) -> str:
 
 
 def _stage(name: str, body: str) -> str:
-    order = [leaf for leaf in leaves(Params) if leaf in ALL_LEAVES & params_of(name)]
+    read = params_of(name)
+    order = [leaf for leaf in leaves(Params) if leaf in read]
     modules = "".join(f"      - {path}\n" for path in sorted(modules_of(name)))
     params = "".join(f"      - {leaf}\n" for leaf in order)
     body = _PARAMS.sub("", _MODULE.sub("", body))

@@ -2,14 +2,14 @@
 
 import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+# In quotes, because argparse's class takes no parameter at run time.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def new_command(
-    commands: "Commands", name: str, run: Callable[[argparse.Namespace], None]
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], None]
 ) -> argparse.ArgumentParser:
     """Add a command that calls ``run`` with its options; ``run``'s docstring is its help."""
     parser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)

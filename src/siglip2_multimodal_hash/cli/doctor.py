@@ -3,19 +3,15 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import list_presets
-
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.cli.commands import Commands
 
 EXIT_FAILED_CHECK = 1
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "doctor", doctor)
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -3,18 +3,14 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.params import load_params
 
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.cli.commands import Commands
 
-
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "download", download)
     parser.add_argument("dataset", choices=["coco2014"])
@@ -37,22 +33,17 @@ def download(arguments: argparse.Namespace) -> None:
     params = load_params()
     set_up_log(params)
     logging.getLogger().setLevel(logging.INFO)
-    root = arguments.root or Path(params.runtime.coco_root or ".")
-    if arguments.root is None and not params.runtime.coco_root:
+    folder = arguments.root or params.runtime.coco_root
+    if not folder:
         raise InputError(
             "no folder is named: runtime.coco_root is empty",
             "smhash download coco2014 --root FOLDER",
         )
-    root = root.expanduser().resolve()
-    how = Transfer(
-        attempts=params.runtime.download.attempts,
-        timeout=params.runtime.download.timeout,
-        progress=params.runtime.logging.progress,
-    )
+    root = Path(folder).expanduser().resolve()
     fetched = acquire_coco(
         root,
         params.runtime.download,
-        how,
+        Transfer.from_params(params.runtime),
         hashnet=arguments.hashnet or params.dataset.protocol == "hashnet",
         accept_changed=arguments.accept_changed,
     )

@@ -2,20 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.reporting.tables import markdown_table
 
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.cli.commands import Commands
-
 METRICS_FOLDER = Path("metrics")
 
 
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command."""
     new_command(commands, "table", table)
 

@@ -2,9 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.params import PARAMS_FILE
 from siglip2_multimodal_hash.presets import (
@@ -16,11 +15,8 @@ from siglip2_multimodal_hash.presets import (
     parse_assignment,
 )
 
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.cli.commands import Commands
 
-
-def add_parser(commands: "Commands") -> None:
+def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "use", use)
     parser.add_argument("preset", nargs="*", help="names of files in configs/presets")

@@ -15,9 +15,9 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # A guard against an archive whose members unpack to more than memory; COCO's largest is 0.9 MB.
 MAX_FILE_BYTES = 256 * 2**20
 
-_ENCRYPTED = 0x1
+ENCRYPTED = 0x1  # of a member's flag bits
 # RuntimeError (NotImplementedError included): encrypted, or an unknown compression.
-_DAMAGED_MEMBER = (
+DAMAGED_MEMBER = (
     OSError,
     EOFError,
     RuntimeError,
@@ -149,7 +149,7 @@ class ZipContainer:
             raise DataError(
                 f"{self._archive}: no member {member}", "the archive is not the official one"
             ) from None
-        except _DAMAGED_MEMBER as error:
+        except DAMAGED_MEMBER as error:
             raise DataError(
                 f"{where}: cannot be read ({error})", "the archive is damaged: fetch it again"
             ) from None
@@ -162,7 +162,7 @@ class ZipContainer:
             if folder != self._folder or not _is_image(name):
                 continue
             _check_listed(str(self._archive), name)
-            if name in found or info.flag_bits & _ENCRYPTED:
+            if name in found or info.flag_bits & ENCRYPTED:
                 reason = "occurs twice" if name in found else "is encrypted"
                 raise DataError(
                     f"{self._archive}: member {info.filename} {reason}",

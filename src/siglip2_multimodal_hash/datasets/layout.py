@@ -78,7 +78,8 @@ def find_layout(root: Path, *, split: bool = False) -> CocoLayout:
                 missing.append(f"annotations/{kind}_{folder}.json")
     if split and split_file(root) is None:
         missing.append(" or ".join(SPLIT_NAMES))
-    _report(root, missing)
+    if missing:
+        raise _missing(root, missing)
     return CocoLayout(root, images, files["instances"], files["captions"])
 
 
@@ -90,7 +91,8 @@ def find_images(root: Path) -> dict[str, Path]:
     """
     _check_root(root)
     images, missing = _images(root)
-    _report(root, missing)
+    if missing:
+        raise _missing(root, missing)
     return images
 
 
@@ -103,8 +105,7 @@ def find_split(root: Path) -> Path:
     _check_root(root)
     found = split_file(root)
     if found is None:
-        _report(root, [" or ".join(SPLIT_NAMES)])
-        raise AssertionError  # _report has raised
+        raise _missing(root, [" or ".join(SPLIT_NAMES)])
     return found
 
 
@@ -172,9 +173,8 @@ def _images(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, missing
 
 
-def _report(root: Path, missing: list[str]) -> None:
-    if not missing:
-        return
+def _missing(root: Path, missing: list[str]) -> DataError:
+    """The error about pieces that are not there."""
     remedies = [f"{FETCH}; or by hand"]
     if any(".zip" in line for line in missing):
         remedies.append(
@@ -191,4 +191,4 @@ def _report(root: Path, missing: list[str]) -> None:
             "https://cs.stanford.edu/people/karpathy/deepimagesent/"
         )
     listed = "".join(f"\n     {line}" for line in missing)
-    raise DataError(f"{root}: {len(missing)} piece(s) missing:{listed}", "; ".join(remedies))
+    return DataError(f"{root}: {len(missing)} piece(s) missing:{listed}", "; ".join(remedies))

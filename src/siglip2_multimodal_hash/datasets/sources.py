@@ -35,10 +35,6 @@ def prepare_source(
         from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
         from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
 
-        how = Transfer(
-            attempts=runtime.download.attempts,
-            timeout=runtime.download.timeout,
-            progress=runtime.logging.progress,
-        )
+        how = Transfer.from_params(runtime)
         acquire_coco(Path(runtime.coco_root), runtime.download, how)
     return describe_source(source_root(name, folder, runtime.coco_root), folder)

@@ -79,18 +79,30 @@ def label_shift(names: Sequence[str], base: Statistics, other: Statistics) -> di
     absent = [names[c] for c in np.flatnonzero((counts[0] > 0) != (counts[1] > 0)).tolist()]
     if not all(labels):
         return {"total_variation": None, "ratios": [], "absent": absent}
-    both = np.flatnonzero((counts[0] > 0) & (counts[1] > 0))
-    share, other_share = (
-        count[both] / split["images"] for count, split in zip(counts, (base, other), strict=True)
-    )
-    ratios = other_share / share
-    order = np.lexsort((both, -np.abs(np.log(ratios))))[:TOP_RATIOS].tolist()
+    ratios = class_ratios(names, base, other)
+    distances = -np.abs(np.log([ratio for _, ratio in ratios]))
+    order = np.argsort(distances, kind="stable")[:TOP_RATIOS].tolist()
     distance = np.abs(counts[0] / labels[0] - counts[1] / labels[1]).sum() / 2
     return {
         "total_variation": float(distance),
-        "ratios": [[names[int(both[i])], float(ratios[i])] for i in order],
+        "ratios": [list(ratios[i]) for i in order],
         "absent": absent,
     }
+
+
+def class_ratios(
+    names: Sequence[str], base: Statistics, other: Statistics
+) -> list[tuple[str, float]]:
+    """How many times as large a share of ``other``'s images as of ``base``'s shows each class.
+
+    In the order of the classes; those that one of the two lacks are left out.
+    """
+    counts = zip(names, base["class_frequency"], other["class_frequency"], strict=True)
+    return [
+        (name, (there / other["images"]) / (here / base["images"]))
+        for name, here, there in counts
+        if here and there
+    ]
 
 
 def most_frequent_pairs(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[list[Any]]:

@@ -11,12 +11,12 @@ from siglip2_multimodal_hash.datasets.manifest import (
     list_images,
     read_manifest,
 )
+from siglip2_multimodal_hash.datasets.protocols.source_images import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import Params
 
-OFFICIAL_COUNTS: Mapping[str, int] = {"train2014": 82_783, "val2014": 40_504}
 _SHOWN = 3
 
 

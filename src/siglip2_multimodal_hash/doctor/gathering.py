@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -147,11 +146,3 @@ def _hub_cache() -> Path:
 
     folder = Path(constants.HF_HUB_CACHE).absolute()
     return next(path for path in (folder, *folder.parents) if path.is_dir())
-
-
-def package_version(name: str) -> str | None:
-    """Version of an installed package; None where it is not installed."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

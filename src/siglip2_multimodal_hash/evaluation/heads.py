@@ -109,7 +109,9 @@ def evaluate_head(
     predictions = {
         split: predict(
             codes,
-            index if len(database) == len(rows.database) else build_index(searchable[database]),
+            index
+            if len(database) == len(rows.database)
+            else build_index(searchable[database], index.meta.kind),
             labels,
             database,
             rows.queries(split),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.statistics_summary import class_ratios
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
 from siglip2_multimodal_hash.evaluation.code_quality import bit_entropies, bit_means
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation
@@ -126,14 +127,8 @@ def word_quantiles(words: dict[str, float | None]) -> list[Row]:
 def label_shifts(statistics: dict[str, Any]) -> list[Row]:
     """How many times as large a share of test as of train shows each class, largest first."""
     train, test = (statistics["splits"][split] for split in ("train", "test"))
-    counts = zip(train["class_frequency"], test["class_frequency"], strict=True)
-    ratios: list[tuple[str, float]] = [
-        (name, (there / test["images"]) / (here / train["images"]))
-        for name, (here, there) in zip(statistics["categories"], counts, strict=True)
-        if here and there
-    ]
-    ratios.sort(key=lambda row: (-row[1], row[0]))
-    return list(ratios)
+    ratios = class_ratios(statistics["categories"], train, test)
+    return [*sorted(ratios, key=lambda row: (-row[1], row[0]))]
 
 
 def code_bits(codes: HeadCodes, dataset: DatasetIndex) -> list[Row]:

@@ -1,7 +1,6 @@
 """Zip archives: the few members that are needed, under exact names; and whether all is readable."""
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -13,14 +12,11 @@ from siglip2_multimodal_hash.datasets.acquisition.disk import (
     free_bytes,
     write_error,
 )
-from siglip2_multimodal_hash.datasets.containers import ZipContainer
+from siglip2_multimodal_hash.datasets.containers import DAMAGED_MEMBER, ENCRYPTED, ZipContainer
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-_ENCRYPTED = 0x1
 _CHUNK = 2**20
-# RuntimeError (NotImplementedError included): encrypted, or an unknown compression.
-_DAMAGED = (EOFError, RuntimeError, ValueError, OSError, zipfile.BadZipFile, zlib.error)
 _REMEDY = "the archive is damaged or not the official one: remove it and fetch it again"
 
 
@@ -89,7 +85,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         opened = zipfile.ZipFile(archive)
     except FileNotFoundError:
         raise DataError(f"{archive}: no such file", "put the archive back") from None
-    except _DAMAGED as error:
+    except DAMAGED_MEMBER as error:
         raise DataError(f"{archive}: not a readable zip archive ({error})", _REMEDY) from None
     with opened:
         for name in opened.namelist():
@@ -109,7 +105,7 @@ def _member(archive: Path, opened: zipfile.ZipFile, name: str) -> zipfile.ZipInf
     if len(found) != 1:
         reason = "twice" if found else "not"
         raise DataError(f"{archive}: member {name} is {reason} in the archive", _REMEDY)
-    if found[0].flag_bits & _ENCRYPTED:
+    if found[0].flag_bits & ENCRYPTED:
         raise DataError(f"{archive}: member {name} is encrypted", _REMEDY)
     return found[0]
 
@@ -129,5 +125,5 @@ def _chunks(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> It
         with opened.open(info) as source:
             while chunk := source.read(_CHUNK):
                 yield chunk
-    except _DAMAGED as error:
+    except DAMAGED_MEMBER as error:
         raise DataError(f"{archive}: {info.filename}: cannot be read ({error})", _REMEDY) from None

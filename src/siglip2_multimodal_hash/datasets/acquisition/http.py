@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
+from typing import Self
 
 import httpx2
 from tqdm import tqdm
@@ -19,6 +20,7 @@ from siglip2_multimodal_hash.datasets.acquisition.responses import (
     origin_of,
 )
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import RuntimeParams
 
 LONGEST_PAUSE = 60.0
 # A server that asks for more than this will be asked by the user.
@@ -45,6 +47,15 @@ class Transfer:
     backoff: float = 1.0
     progress: bool = False
     free: Callable[[Path], int] = free_bytes
+
+    @classmethod
+    def from_params(cls, runtime: RuntimeParams) -> Self:
+        """As ``runtime.download`` and ``runtime.logging`` say."""
+        return cls(
+            attempts=runtime.download.attempts,
+            timeout=runtime.download.timeout,
+            progress=runtime.logging.progress,
+        )
 
 
 def fetch(
@@ -105,11 +116,7 @@ def _complete(url: str, partial: Partial, how: Transfer, size: int | None) -> No
             try:
                 _receive(client, url, partial, how, size)
                 return
-            except (
-                httpx2.UnsupportedProtocol,
-                httpx2.InvalidURL,
-                httpx2.TooManyRedirects,
-            ) as error:
+            except _HOPELESS as error:
                 raise DataError(
                     f"{url}: cannot be fetched ({error})", "correct it under runtime.download"
                 ) from None

@@ -12,7 +12,7 @@ from siglip2_multimodal_hash.datasets.layout import (
     images_of,
     split_file,
 )
-from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, LIST_FOLDER
+from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, LIST_FOLDER, find_list
 from siglip2_multimodal_hash.params import DownloadParams
 
 SPLIT_MEMBER = "dataset_coco.json"
@@ -22,7 +22,7 @@ OFFICIAL_BYTES = {
     "http://images.cocodataset.org/zips/val2014.zip": 6_645_013_297,
     "http://images.cocodataset.org/annotations/annotations_trainval2014.zip": 252_872_794,
 }
-"""Sizes of the official archives; no digest of them is published."""
+"""Sizes of the official archives; their digests are noted at the first download."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> li
     if hashnet:
         pieces += [
             Piece(f"{download.hashnet_lists.rstrip('/')}/{names[0]}", f"{LIST_FOLDER}/{names[0]}")
-            for names in LIST_FILES.values()
-            if not any((root / LIST_FOLDER / name).is_file() for name in names)
+            for name, names in LIST_FILES.items()
+            if find_list(root, name) is None
         ]
     return pieces
 

@@ -35,6 +35,12 @@ _FETCH = (
 )
 
 
+def find_list(root: Path, name: str) -> Path | None:
+    """The file of a list (``train``, ``test`` or ``database``) under ``root``, if it is there."""
+    paths = (root / LIST_FOLDER / file for file in LIST_FILES[name])
+    return next((path for path in paths if path.is_file()), None)
+
+
 def read_lists(root: Path) -> dict[str, tuple[str, ...]]:
     """The file names (``val2014/COCO_val2014_000000477705.jpg``) in each list that is there.
 
@@ -44,13 +50,13 @@ def read_lists(root: Path) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, files in LIST_FILES.items():
-        paths = [root / LIST_FOLDER / file for file in files]
-        path = next((path for path in paths if path.is_file()), None)
+        path = find_list(root, name)
         if path is not None:
             found[name] = _read_list(path)
         elif name != _OPTIONAL:
+            missing = root / LIST_FOLDER / files[0]
             raise DataError(
-                f"dataset.protocol = hashnet: {paths[0]} (or {files[1]}) is missing", _FETCH
+                f"dataset.protocol = hashnet: {missing} (or {files[1]}) is missing", _FETCH
             )
     for name, other in (("train", "test"), ("database", "test")):
         shared = sorted(set(found.get(name, ())) & set(found[other]))

@@ -5,6 +5,9 @@ from typing import NamedTuple
 from siglip2_multimodal_hash.datasets.coco_files import read_instances
 from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, CocoLayout
 
+OFFICIAL_COUNTS = {"train2014": 82_783, "val2014": 40_504}
+"""Images in each folder of the whole of COCO 2014."""
+
 
 class SourceImage(NamedTuple):
     """One image; ``labelled``: whether any of the categories is on it."""

@@ -8,10 +8,8 @@ read for the report only. The database is what trains.
 from collections.abc import Sequence
 
 from siglip2_multimodal_hash.datasets.protocols.held_out import choose_val, val_size
-from siglip2_multimodal_hash.datasets.protocols.source_images import SourceImage
+from siglip2_multimodal_hash.datasets.protocols.source_images import OFFICIAL_COUNTS, SourceImage
 from siglip2_multimodal_hash.datasets.split_file import SplitImage
-
-_TRAIN2014, _VAL2014 = 82_783, 40_504
 
 
 def standard_split(
@@ -40,5 +38,6 @@ def standard_split(
 
 def full_standard(val_images: int) -> dict[str, int]:
     """The counts on the whole of COCO 2014."""
-    val = val_size(_TRAIN2014, val_images)
-    return {"train": _TRAIN2014 - val, "val": val, "test": _VAL2014}
+    pool = OFFICIAL_COUNTS["train2014"]
+    val = val_size(pool, val_images)
+    return {"train": pool - val, "val": val, "test": OFFICIAL_COUNTS["val2014"]}
