@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from siglip2_multimodal_hash.datasets.manifest import RERUN
 from tests.pipeline.conftest import ROOT, small_params
 
 TRACKED = ("src", "stages", "models", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
@@ -43,6 +44,16 @@ def test_nothing_runs_twice_and_git_stays_clean(repository):
     result = _run(repository, "dvc", "repro")
     assert result.returncode == 0
     assert "Running stage" not in result.stdout
+    assert _run(repository, "git", "status", "--porcelain").stdout == ""
+
+
+def test_the_remedy_for_a_changed_source_looks_at_it_again(repository):
+    # DVC does not see into a source outside the repository: a plain repro skips the stage.
+    command = RERUN.split("`")[1].split()
+    result = _run(repository, *command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Running stage 'prepare_dataset'" in result.stdout
+    assert "Running stage 'embed'" not in result.stdout
     assert _run(repository, "git", "status", "--porcelain").stdout == ""
 
 

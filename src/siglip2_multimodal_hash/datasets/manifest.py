@@ -29,7 +29,8 @@ _SCHEMA = pa.schema(
         pa.field("crc32", pa.uint32()),
     ]
 )
-RERUN = "run `dvc repro prepare_dataset` again"
+# Forced, because DVC does not see into a source outside the repository.
+RERUN = "run `dvc repro prepare_dataset --force --single-item` again"
 
 
 @dataclass(frozen=True)
