@@ -95,7 +95,7 @@ def test_any_one_wrong_value_is_refused_or_harmless(
         ),
         (("co_occurrence_train",), [[1]], "co_occurrence_train is not 2 x 2"),
         (("splits", "val", "images"), 1.5, "splits.val.images = 1.5"),
-        (("splits", "val"), None, "splits.val = None"),
+        (("splits", "val"), None, "splits.val = None: must be an object"),
         (("splits", "dev"), {}, "splits.dev"),
         (("categories", 1), "dog", "categories holds a name twice"),
     ],
@@ -121,5 +121,5 @@ def test_no_object_and_no_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_statistics(path)
     path.write_text("[]", encoding="utf-8")
-    with pytest.raises(DataError, match="not the statistics of a dataset"):
+    with pytest.raises(DataError, match=r"the top level = \[\]: must be an object"):
         read_statistics(path)

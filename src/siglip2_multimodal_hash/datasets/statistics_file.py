@@ -131,4 +131,7 @@ def _explain(detail: Any) -> str:
         return f"{key}: {detail['ctx']['error']}" if key else str(detail["ctx"]["error"])
     if detail["type"] == "missing":
         return f"no key {key}"
-    return f"{key or 'the top level'} = {detail['input']!r:.60}: {detail['msg']}"
+    kinds = {"model_type", "dict_type"}  # pydantic would name the class
+    reason = "must be an object" if detail["type"] in kinds else detail["msg"]
+    shown = repr(detail["input"])[:60]
+    return f"{key or 'the top level'} = {shown}: {reason}"
