@@ -1,5 +1,6 @@
 """The benchmark of the index on a few hundred images: both ways give one table."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,10 +41,12 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
 def test_the_peak_is_of_the_process_itself() -> None:
     root = Path(__file__).resolve().parents[2]
     code = "from benchmarks.dataset_index import peak_gb; print(peak_gb())"
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
 
     def peak() -> float:
+        command = [sys.executable, "-c", code]
         done = subprocess.run(
-            [sys.executable, "-c", code], cwd=root, check=True, stdout=subprocess.PIPE, text=True
+            command, cwd=root, env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
         return float(done.stdout)
 
