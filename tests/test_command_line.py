@@ -240,7 +240,10 @@ def test_stats(
         "class_frequency": [1],
         "labels_per_image": {"mean": 0.5, "histogram": [1, 1]},
         "captions_per_image": {"min": 1, "max": 1},
-        "caption_words": {"mean": 3.0, "q05": 3.0, "q50": 3.0, "q95": 3.0},
+        "caption_words": {
+            "mean": 3.0,
+            **{f"q{level:02d}": 3.0 for level in (0, 5, 25, 50, 75, 95, 100)},
+        },
     }
     content = {
         "categories": ["dog"],

@@ -1,7 +1,11 @@
 """The benchmark of the index on a few hundred images: both ways give one table."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import synthetic_coco
@@ -32,3 +36,22 @@ def test_both_ways_give_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no labels80_trainval2014\.npz"):
         compare(tmp_path)
+
+
+def test_the_peak_is_of_the_process_itself() -> None:
+    root = Path(__file__).resolve().parents[2]
+    code = "from benchmarks.dataset_index import peak_gb; print(peak_gb())"
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+
+    def peak() -> float:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=root, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return float(done.stdout)
+
+    before = peak()
+    held = np.ones(2**26)  # 512 MiB in this process, which is not the child's
+    assert 0 < before < 0.4
+    assert abs(peak() - before) < 0.1
+    assert held.nbytes == 2**29
