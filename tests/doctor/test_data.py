@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,8 @@ def coco(tmp_path: Path) -> Path:
     return root
 
 
-def check(root: Path, source: Path = Path("nowhere")) -> list[Finding]:
-    params = params_with("coco2014", runtime__coco_root=str(root))
+def check(root: Path, source: Path = Path("nowhere"), **changes: Any) -> list[Finding]:
+    params = params_with("coco2014", runtime__coco_root=str(root), **changes)
     return check_dataset(params, source, artwork=True)
 
 
@@ -65,6 +66,40 @@ def test_every_missing_piece_is_listed_with_its_source(coco: Path) -> None:
     assert "annotations/captions_val2014.json" in found.finding
     assert "->" not in found.finding
     assert "caption_datasets.zip" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("protocol", "missing"),
+    [("karpathy", "karpathy_split.json"), ("standard", None), ("hashnet", "hashnet/train.txt")],
+)
+def test_only_what_the_protocol_needs_is_asked_for(
+    coco: Path, protocol: str, missing: str | None
+) -> None:
+    (coco / "karpathy_split.json").unlink()
+    (found,) = check(coco, dataset__protocol=protocol)
+    assert found.status == ("fail" if missing else "warn")
+    assert (missing or "official set") in found.finding
+    if missing:
+        assert found.remedy
+
+
+def test_lists_of_hashnet(coco: Path) -> None:
+    (coco / "hashnet").mkdir()
+    for name, number in (("train", 0), ("test", 1)):
+        line = f"val2014/COCO_val2014_{number:012d}.jpg 0 1\n"
+        (coco / "hashnet" / f"{name}.txt").write_text(line, encoding="utf-8")
+    (found,) = check(coco, dataset__protocol="hashnet")
+    assert (found.status, "official set" in found.finding) == ("warn", True)
+
+
+def test_what_the_pipeline_will_fetch_itself_is_no_failure(coco: Path, tmp_path: Path) -> None:
+    enabled = {"runtime__download__enabled": True}
+    (found,) = check(tmp_path / "none", **enabled)
+    assert found.status == "warn"
+    assert "images/train2014.zip, images/val2014.zip, annotations_trainval" in found.finding
+    assert "smhash download coco2014 --root" in found.remedy
+    (found,) = check(coco, **enabled)
+    assert "official set" in found.finding
 
 
 def test_a_root_that_is_not_there(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Checks of the dataset in force: the files that it needs, and how many images there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, missing_pieces
 from siglip2_multimodal_hash.datasets.layout import CocoLayout, find_layout
 from siglip2_multimodal_hash.datasets.manifest import (
     MANIFEST_FILE,
@@ -11,6 +12,7 @@ from siglip2_multimodal_hash.datasets.manifest import (
     list_images,
     read_manifest,
 )
+from siglip2_multimodal_hash.datasets.protocols.hashnet import read_lists
 from siglip2_multimodal_hash.datasets.protocols.source_images import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
 from siglip2_multimodal_hash.errors import DataError
@@ -24,15 +26,21 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
     """The dataset's files, and the manifest that the stage ``prepare_dataset`` made of them.
 
     Args:
-        params: ``dataset`` and ``runtime.coco_root`` are read.
+        params: ``dataset``, ``runtime.coco_root`` and ``runtime.download`` are read.
         source: Where that stage writes.
         artwork: Whether the artwork of mojicoco is installed.
     """
     if params.dataset.name == "mojicoco":
         return [_check_mojicoco(params, source, artwork=artwork)]
-    root = Path(params.runtime.coco_root)
+    root, protocol = Path(params.runtime.coco_root), params.dataset.protocol
+    download = params.runtime.download
+    missing = missing_pieces(root, download, hashnet=False) if download.enabled else []
+    if missing:
+        return [_will_fetch(root, missing)]
     try:
-        layout = find_layout(root, split=True)
+        layout = find_layout(root, split=protocol == "karpathy")
+        if protocol == "hashnet":
+            read_lists(root)
         images = list_images(layout.images)
         complete = _check_images(root, layout, images)
     except DataError as error:
@@ -62,6 +70,16 @@ def _check_mojicoco(params: Params, source: Path, *, artwork: bool) -> Finding:
     return ok("dataset", f"mojicoco: {wanted} scenes, {state}")
 
 
+def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
+    listed = ", ".join(piece.target for piece in missing)
+    size = size_text(sum(piece.bytes or 0 for piece in missing))
+    return warn(
+        "dataset",
+        f"{root}: prepare_dataset will fetch {listed} ({size}), as runtime.download.enabled says",
+        f"smhash download coco2014 --root {root} fetches them now",
+    )
+
+
 def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntry]) -> Finding:
     """Whether every image is there that the annotations name.
 
@@ -73,7 +91,7 @@ def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntr
     counts = {folder: sum(n.startswith(f"{folder}/") for n in images) for folder in OFFICIAL_COUNTS}
     total = sum(entry.bytes for entry in images.values())
     listed = ", ".join(f"{count} of {folder}" for folder, count in counts.items())
-    said = f"COCO 2014 in {root}: {listed} ({size_text(total)}), annotations and split"
+    said = f"COCO 2014 in {root}: {listed} ({size_text(total)}), with what the protocol needs"
     if counts == OFFICIAL_COUNTS:
         return ok("dataset", said)
     named = {
@@ -86,7 +104,7 @@ def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntr
             "dataset",
             f"{root}: {len(missing)} of the {len(named)} images that the annotations name are not "
             f"there: {', '.join(missing[:_SHOWN])}{more}",
-            "fetch train2014.zip and val2014.zip from https://cocodataset.org/#download again",
+            "move the incomplete folder away, and `smhash download coco2014` fetches its archive",
         )
     official = ", ".join(f"{count} of {folder}" for folder, count in OFFICIAL_COUNTS.items())
     return warn(
