@@ -33,5 +33,5 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
 def set_up_log(params: Params) -> None:
     """Log to stderr, bare messages: DVC shows them under the stage's name."""
     logging.basicConfig(level=params.runtime.logging.level, format="%(message)s")
-    for noisy in ("PIL", "matplotlib", "urllib3", "filelock", "faiss"):
+    for noisy in ("PIL", "matplotlib", "urllib3", "httpx2", "httpcore2", "filelock", "faiss"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -3,10 +3,10 @@
 import argparse
 from typing import NoReturn
 
-from siglip2_multimodal_hash.cli import check, table, use
+from siglip2_multimodal_hash.cli import check, download, table, use
 from siglip2_multimodal_hash.errors import run_guarded
 
-_COMMANDS = (use, check, table)
+_COMMANDS = (use, check, download, table)
 
 
 def main() -> NoReturn:

@@ -19,6 +19,12 @@ from siglip2_multimodal_hash.errors import DataError
 
 IMAGE_FOLDERS = ("train2014", "val2014")
 SPLIT_NAMES = ("karpathy_split.json", "dataset_coco.json")
+ANNOTATION_NAMES = tuple(
+    f"annotations/{kind}_{folder}.json"
+    for kind in ("captions", "instances")
+    for folder in IMAGE_FOLDERS
+)
+FETCH = "`smhash download coco2014` fetches what is missing"
 
 # One path component on every platform: separators, drives and streams (`:`), leading dots (which
 # take `.` and `..` with them), and the trailing dots and spaces that Windows drops are all out.
@@ -70,9 +76,10 @@ def find_layout(root: Path, *, split: bool = False) -> CocoLayout:
             by_folder[folder] = root / "annotations" / f"{kind}_{folder}.json"
             if not os.path.isfile(by_folder[folder]):
                 missing.append(f"annotations/{kind}_{folder}.json")
-    if split and _first_file(root, SPLIT_NAMES) is None:
+    if split and split_file(root) is None:
         missing.append(" or ".join(SPLIT_NAMES))
-    _report(root, missing)
+    if missing:
+        raise _incomplete(root, missing)
     return CocoLayout(root, images, files["instances"], files["captions"])
 
 
@@ -84,7 +91,8 @@ def find_images(root: Path) -> dict[str, Path]:
     """
     _check_root(root)
     images, missing = _images(root)
-    _report(root, missing)
+    if missing:
+        raise _incomplete(root, missing)
     return images
 
 
@@ -95,10 +103,26 @@ def find_split(root: Path) -> Path:
         DataError: There is none.
     """
     _check_root(root)
-    found = _first_file(root, SPLIT_NAMES)
+    found = split_file(root)
     if found is None:
-        _report(root, [" or ".join(SPLIT_NAMES)])
-    return root / str(found)
+        raise _incomplete(root, [" or ".join(SPLIT_NAMES)])
+    return found
+
+
+def images_of(root: Path, folder: str) -> Path | None:
+    """The folder or archive that holds the images of one of :data:`IMAGE_FOLDERS`, if any does."""
+    folders = (root / "images" / folder, root / folder)
+    archives = (root / "images" / f"{folder}.zip", root / f"{folder}.zip")
+    candidates = [
+        *(path for path in folders if os.path.isdir(path)),
+        *(path for path in archives if os.path.isfile(path)),
+    ]
+    return candidates[0] if candidates else None
+
+
+def split_file(root: Path) -> Path | None:
+    """Karpathy's split file under ``root``, if there is one."""
+    return next((root / name for name in SPLIT_NAMES if os.path.isfile(root / name)), None)
 
 
 def is_safe_name(name: str) -> bool:
@@ -131,7 +155,8 @@ def _check_root(root: Path) -> None:
     if not os.path.isdir(root):
         raise DataError(
             f"{root}: no such folder",
-            "set runtime.coco_root to the folder that holds images/ and annotations/",
+            "set runtime.coco_root to the folder that holds images/ and annotations/, or make one: "
+            "`smhash download coco2014 --root FOLDER`",
         )
 
 
@@ -140,26 +165,16 @@ def _images(root: Path) -> tuple[dict[str, Path], list[str]]:
     found: dict[str, Path] = {}
     missing: list[str] = []
     for folder in IMAGE_FOLDERS:
-        folders = (root / "images" / folder, root / folder)
-        archives = (root / "images" / f"{folder}.zip", root / f"{folder}.zip")
-        candidates = [
-            *(path for path in folders if os.path.isdir(path)),
-            *(path for path in archives if os.path.isfile(path)),
-        ]
-        if candidates:
-            found[folder] = candidates[0]
+        path = images_of(root, folder)
+        if path is not None:
+            found[folder] = path
         else:
             missing.append(f"images/{folder}/ or images/{folder}.zip or {folder}.zip")
     return found, missing
 
 
-def _first_file(root: Path, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if os.path.isfile(root / name)), None)
-
-
-def _report(root: Path, missing: list[str]) -> None:
-    if not missing:
-        return
+def _incomplete(root: Path, missing: list[str]) -> DataError:
+    """The message about all that is missing."""
     remedies = []
     if any(".zip" in line for line in missing):
         remedies.append(
@@ -176,4 +191,7 @@ def _report(root: Path, missing: list[str]) -> None:
             "https://cs.stanford.edu/people/karpathy/deepimagesent/"
         )
     listed = "".join(f"\n     {line}" for line in missing)
-    raise DataError(f"{root}: {len(missing)} piece(s) missing:{listed}", "; ".join(remedies))
+    by_hand = "; ".join(remedies)
+    return DataError(
+        f"{root}: {len(missing)} piece(s) missing:{listed}", f"{FETCH}, or by hand: {by_hand}"
+    )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_source
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import Manifest, describe_source
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
@@ -13,8 +14,11 @@ def prepare_source(
 ) -> Manifest:
     """Render mojicoco into ``folder``, or look at COCO where it lies; write the manifest there.
 
+    What is missing of COCO is fetched where ``runtime.download.enabled`` allows it.
+
     Raises:
-        DataError: Pieces of COCO are missing or unreadable; the message names them all.
+        DataError: Pieces of COCO are missing or unreadable, and the message names them all; or
+            they cannot be fetched.
     """
     if name == "mojicoco":
         generate_mojicoco(
@@ -28,4 +32,6 @@ def prepare_source(
             workers=max(1, runtime.dataloader.num_workers),
             progress=runtime.logging.progress,
         )
-    return describe_source(source_root(name, folder, runtime.coco_root), folder)
+    root = source_root(name, folder, runtime.coco_root)
+    fetch_source(name, root, runtime)
+    return describe_source(root, folder)

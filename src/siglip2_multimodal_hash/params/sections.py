@@ -27,6 +27,15 @@ def _whole_bits(value: Any) -> Any:
     return value
 
 
+def _address(value: str) -> str:
+    if value.startswith(("http://", "https://", "file:///")) or Path(value).is_absolute():
+        return value
+    # A queued experiment runs in a copy of the repository: a relative path would lead elsewhere.
+    raise PydanticCustomError(
+        "address", "Must start with http://, https:// or file:///, or be an absolute path"
+    )
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -38,6 +47,7 @@ DecayFloat = Annotated[float, Field(ge=0, lt=1)]
 # YAML has lists only: strictness is about the members.
 IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_not_empty)]
 StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_not_empty)]
+Address = Annotated[str, AfterValidator(_address)]
 # A name becomes a folder name.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
@@ -181,10 +191,22 @@ class LoggingParams(Section):
     progress: bool
 
 
+class DownloadParams(Section):
+    enabled: bool
+    train_images: Address
+    val_images: Address
+    annotations: Address
+    karpathy_split: Address
+    hashnet_lists: Address
+    attempts: PositiveInt
+    timeout: PositiveFloat
+
+
 class RuntimeParams(Section):
     """How the work is done, never what comes out: no stage declares these to DVC."""
 
     coco_root: str
+    download: DownloadParams
     device: Literal["auto", "cpu", "cuda"]
     dataloader: DataloaderParams
     memory: MemoryParams
