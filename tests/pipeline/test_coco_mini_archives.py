@@ -1,12 +1,13 @@
-"""239 real COCO photos as the official archives: fetched by the stage, read in place, same bytes."""
+"""239 real COCO photos as the official archives: fetched by the stage and read in place."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.datasets.acquisition.conftest import Answer, Server, server  # noqa: F401
+from tests.datasets.acquisition.web import Answer, Server, serving
 from tests.pipeline.conftest import ROOT, run_stage, small_params, working_in
 
 COCO_MINI = ROOT.parent / "shared" / "coco-mini"
@@ -14,6 +15,12 @@ pytestmark = pytest.mark.skipif(not COCO_MINI.is_dir(), reason="the folder coco-
 
 SOURCE, SPLIT, INDEX = Path("source"), Path("karpathy_split.json"), Path("index.parquet")
 EMBEDDINGS = Path("embeddings")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
 
 
 def _pack(archive: Path, members: dict[str, Path]) -> None:

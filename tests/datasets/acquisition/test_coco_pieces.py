@@ -18,7 +18,7 @@ from siglip2_multimodal_hash.datasets.layout import find_layout, find_split
 from siglip2_multimodal_hash.datasets.manifest import describe_source
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.params import DownloadParams, load_params
-from tests.datasets.acquisition.conftest import Answer, Server
+from tests.datasets.acquisition.web import Answer, Server
 
 KEYS = {
     "train_images": "train2014.zip",

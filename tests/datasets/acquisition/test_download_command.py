@@ -11,7 +11,7 @@ import pytest
 
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.presets import override_text
-from tests.datasets.acquisition.conftest import Answer, Server
+from tests.datasets.acquisition.web import Answer, Server
 from tests.pipeline.conftest import run_stage
 
 ROOT = Path(__file__).resolve().parents[3]

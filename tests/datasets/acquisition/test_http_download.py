@@ -14,7 +14,7 @@ import pytest
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.datasets.acquisition.responses import retry_after
 from siglip2_multimodal_hash.errors import DataError
-from tests.datasets.acquisition.conftest import Answer, Server
+from tests.datasets.acquisition.web import Answer, Server
 
 DATA = bytes(range(256)) * 4000  # 1,024,000 bytes
 OTHER = DATA[::-1]
