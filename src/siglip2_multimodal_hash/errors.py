@@ -41,6 +41,7 @@ def run_guarded(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
-        print("interrupted: nothing half-written was left in place; run again to go on", file=sys.stderr)
+        said = "interrupted: nothing half-written was left in place; run again to go on"
+        print(said, file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)

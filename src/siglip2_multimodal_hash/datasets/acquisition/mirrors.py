@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from siglip2_multimodal_hash.datasets.acquisition.archives import check_images, unpack
@@ -18,7 +18,7 @@ _LINE = re.compile(rb"\S+\.jpg(?: [01])+\s*")
 def local_path(address: str) -> Path | None:
     """The path that an address means, by itself or as ``file://``; None for http(s)."""
     if address.startswith("file:"):
-        return Path(url2pathname(unquote(urlsplit(address).path)))
+        return Path(url2pathname(urlsplit(address).path))
     return None if address.startswith(("http:", "https:")) else Path(address)
 
 
