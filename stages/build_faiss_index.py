@@ -1,4 +1,4 @@
-"""Index the codes of the database: the training split."""
+"""Index the codes of the database: under most protocols, the training split."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 def main(params: Params, index: Path, codes: Path, out: Path) -> None:
     """Write the FAISS index and its description."""
-    database = read_head_codes(codes).searchable()[read_index(index).rows("train")]
+    database = read_head_codes(codes).searchable()[read_index(index).rows("database")]
     save_index(out, build_index(database, params.index.kind))
 
 

@@ -1,25 +1,25 @@
-"""Validate Karpathy's split of the dataset and write it in its normal form."""
+"""Write the split of the dataset in its normal form: Karpathy's, or another protocol's."""
 
 import logging
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_split
-from siglip2_multimodal_hash.datasets.karpathy import normalise_karpathy_split
-from siglip2_multimodal_hash.datasets.layout import find_split, source_root
+from siglip2_multimodal_hash.datasets.layout import source_root
+from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.params import Params
 
 
 def main(params: Params, source: Path, out: Path) -> None:
     """Write which image is in which split."""
-    root = source_root(params.dataset.name, source, params.runtime.coco_root)
-    fetch_split(params.dataset.name, params.dataset.protocol, root, params.runtime)
-    counts = normalise_karpathy_split(find_split(root), out)
-    logging.getLogger(__name__).info(
-        "protocol %s: %s",
+    counts = write_protocol_split(
         params.dataset.protocol,
-        ", ".join(f"{name} {count:,}" for name, count in counts.items()),
+        source_root(params.dataset.name, source, params.runtime.coco_root),
+        out,
+        val_images=params.dataset.val_slice.images,
+        seed=params.dataset.val_slice.seed,
+        whole_coco=params.dataset.name == "coco2014",
     )
+    logging.getLogger(__name__).info("protocol %s: %s", params.dataset.protocol, counts.line())
 
 
 if __name__ == "__main__":

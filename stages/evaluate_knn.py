@@ -1,4 +1,4 @@
-"""Predict val and test from their neighbours in train, from the classifier, and from both."""
+"""Predict val and test from neighbours in the database, from the classifier, and from both."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path) -> No
     """Write figures, scores and neighbours."""
     dataset, head = read_index(index), read_head_codes(codes)
     rows = SplitRows.of(dataset)
-    database = load_index(faiss, head.searchable()[rows.train])
+    database = load_index(faiss, head.searchable()[rows.database])
     write_evaluation(out, evaluate_head(head, database, dataset.labels(), rows, params.knn))
 
 

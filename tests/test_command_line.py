@@ -1,5 +1,6 @@
 """`smhash` as a user meets it: output, exit codes, and messages without a traceback."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,8 +84,22 @@ def test_use_lists_every_preset(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert smhash("use", "--list") == 0
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == sorted(path.stem for path in (ROOT / "configs/presets").glob("*.yaml"))
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    presets = (ROOT / "configs/presets").glob("*.yaml")
+    files = sorted(presets, key=lambda path: path.stem)
+    assert [line[0] for line in lines] == [path.stem for path in files]
+    for (_, kind, description), path in zip(lines, files, strict=True):
+        assert kind in ("dataset", "backbone", "hardware")
+        assert description in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_named_value_wins_over_the_limit_of_a_preset(smhash: Callable[..., int]) -> None:
+    emergency = ["use", "siglip2-base-naflex", "rtx5080-16gb-emergency"]
+    assert smhash(*emergency) == 0
+    assert load_params().backbone.max_num_patches == 196
+    assert smhash(*emergency, "-S", "backbone.max_num_patches=225") == 0
+    assert load_params().backbone.max_num_patches == 225
 
 
 def test_use_makes_the_root_of_coco_absolute(smhash: Callable[..., int], project: Path) -> None:
@@ -209,3 +224,38 @@ def test_a_stage_refuses_a_missing_path(
         run_stage(lambda params, out: None, "out")
     assert caught.value.code == EXIT_BAD_INPUT
     assert "--out" in capsys.readouterr().err
+
+
+def test_stats(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    assert smhash("stats") == EXIT_BAD_INPUT
+    assert "statistics.json: no such file\n  -> run `dvc repro`" in capsys.readouterr().err
+    path = project / "data/mojicoco/statistics.json"
+    split = {
+        "images": 2,
+        "labelled": 1,
+        "unlabelled": 1,
+        "captions": 2,
+        "class_frequency": [1],
+        "labels_per_image": {"mean": 0.5, "histogram": [1, 1]},
+        "captions_per_image": {"min": 1, "max": 1},
+        "caption_words": {"mean": 3.0, "q05": 3.0, "q50": 3.0, "q95": 3.0},
+    }
+    content = {
+        "categories": ["dog"],
+        "images": {"train": 2, "val": 2, "test": 2, "total": 6},
+        "splits": dict.fromkeys(("train", "val", "test"), split),
+        "co_occurrence_train": [[1]],
+        "overlap": {"train/val": 0},
+    }
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert smhash("stats") == 0
+    assert "dog        1    1     1    3" in capsys.readouterr().out
+    assert smhash("stats", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["class_frequency"]["dog"]["all"] == 3
+    del content["splits"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert smhash("stats") == EXIT_BAD_INPUT
+    assert "statistics.json: not the statistics of a dataset" in capsys.readouterr().err

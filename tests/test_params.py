@@ -131,8 +131,6 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("optimizer__lr", "2e-4", ("optimizer.lr = '2e-4'", "number")),
         ("optimizer__lr", True, ("optimizer.lr = True", "number")),
         ("dataset__name", None, ("dataset.name = None", "'mojicoco' or 'coco2014'")),
-        ("runtime__download__annotations", "a.zip", ("annotations = 'a.zip'", "absolute path")),
-        ("runtime__download__attempts", 0, ("attempts = 0", "greater than or equal to 1")),
         ("runtime__coco_root", 7, ("runtime.coco_root = 7", "string")),
         ("fusion__mlp_dims", [1024, "512"], ("fusion.mlp_dims.1 = '512'", "integer")),
         ("fusion__mlp_dims", 1024, ("fusion.mlp_dims = 1024", "list")),

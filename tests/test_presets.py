@@ -1,5 +1,6 @@
 """Presets write into params.yaml: only the values change, and only to what is allowed."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from siglip2_multimodal_hash.presets import (
     apply_overrides,
     list_presets,
     load_preset,
+    merge_limits,
     merge_presets,
     override_text,
     parse_assignment,
@@ -138,10 +140,10 @@ def test_presets_that_agree_are_merged() -> None:
 
 
 def test_presets_that_clash_are_refused() -> None:
-    presets = [load_preset(name, PRESETS) for name in ("siglip2-tiny", "rtx5080-16gb")]
+    presets = [load_preset(name, PRESETS) for name in ("cpu", "rtx5080-16gb")]
     with pytest.raises(ParamsError) as caught:
         merge_presets(presets)
-    for part in ("backbone.amp_dtype", "'siglip2-tiny'", "float32", "'rtx5080-16gb'", "bfloat16"):
+    for part in ("backbone.amp_dtype", "'cpu'", "float32", "'rtx5080-16gb'", "bfloat16"):
         assert part in str(caught.value)
 
 
@@ -154,7 +156,17 @@ def test_an_unknown_preset_lists_those_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[", "description: x", "overrides: {}", "description: x\noverrides: 3", "- 1"]
+    "content",
+    [
+        "",
+        "[",
+        "description: x",
+        "overrides: {}",
+        "description: x\noverrides: 3",
+        "- 1",
+        "description: x\noverrides: {}\nat_most: 3",
+        "description: x\noverrides: {}\nat_most: {seed: many}",
+    ],
 )
 def test_a_file_that_is_no_preset_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
@@ -200,14 +212,72 @@ def test_every_preset_of_the_repository_applies(params_file: Path, name: str) ->
     assert params_file.read_text(encoding="utf-8").count("#") == TEXT.count("#")
 
 
-@pytest.mark.parametrize("backbone", ["siglip2-base-256", "siglip2-base-naflex"])
-@pytest.mark.parametrize("hardware", ["cpu", "rtx5080-16gb"])
-def test_dataset_backbone_and_hardware_go_together(backbone: str, hardware: str) -> None:
-    presets = [load_preset(name, PRESETS) for name in ("coco2014", backbone, hardware)]
-    text = override_text(TEXT, merge_presets(presets) | COCO_ROOT, source="params.yaml")
+def of_kind(kind: str) -> list[Preset]:
+    return [preset for preset in list_presets(PRESETS) if preset.kind == kind]
+
+
+COMBINATIONS = list(product(of_kind("dataset"), of_kind("backbone"), of_kind("hardware")))
+
+
+@pytest.mark.parametrize(
+    "presets", COMBINATIONS, ids=["+".join(preset.name for preset in one) for one in COMBINATIONS]
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_dataset_backbone_and_hardware_combine(
+    presets: tuple[Preset, ...], backwards: bool
+) -> None:
+    named = presets[::-1] if backwards else presets
+    overrides = merge_presets(named) | COCO_ROOT
+    text = override_text(TEXT, overrides, source="params.yaml", at_most=merge_limits(named))
     params = parse_params(YAML(typ="safe", pure=True).load(text))
-    assert params.backbone.name == backbone
-    assert params.backbone.checkpoint.startswith("google/siglip2-base-patch16-")
+    dataset, backbone, hardware = presets
+    assert params.dataset.name == dataset.name
+    assert params.backbone.name == backbone.name
+    assert params.runtime.device == hardware.overrides["runtime.device"]
+    assert params.training.batch_size * params.training.accumulation_steps == 64
+    allowed = hardware.at_most.get("backbone.max_num_patches", 4096)
+    wanted = backbone.overrides["backbone.max_num_patches"]
+    assert params.backbone.max_num_patches == min(wanted, allowed)
+
+
+def test_there_are_presets_of_each_kind() -> None:
+    names = {kind: {one.name for one in of_kind(kind)} for kind in ("dataset", "hardware")}
+    assert names["dataset"] == {"mojicoco", "coco2014"}
+    assert names["hardware"] == {"cpu", "h200", "rtx5080-16gb", "rtx5080-16gb-emergency"}
+    assert not of_kind("other")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "backbone", "hardware"])
+def test_a_preset_undoes_another_of_its_kind(kind: str) -> None:
+    assert len({frozenset(preset.overrides) for preset in of_kind(kind)}) == 1
+
+
+def test_the_presets_of_the_default_change_no_result(params_file: Path) -> None:
+    """On the way back from elsewhere, DVC then finds everything up to date."""
+    away = [load_preset(name, PRESETS) for name in ("siglip2-base-256", "h200")]
+    back = [load_preset(name, PRESETS) for name in ("mojicoco", "siglip2-tiny", "cpu")]
+    apply_overrides(params_file, merge_presets(away))
+    apply_overrides(params_file, merge_presets(back))
+    default, params = load_params(ROOT / "params.yaml"), load_params(params_file)
+    assert params.model_copy(update={"runtime": default.runtime}) == default
+
+
+def test_a_limit_lowers_and_never_raises(params_file: Path) -> None:
+    limit = {"backbone.max_num_patches": 196}
+    for before, after in ((256, 196), (196, 196), (64, 64)):
+        apply_overrides(params_file, {"backbone.max_num_patches": before}, limit)
+        assert load_params(params_file).backbone.max_num_patches == after
+
+
+def test_of_two_limits_the_lower_one_counts() -> None:
+    one, two = (Preset(str(n), "", {}, {"knn.K": n}) for n in (5, 3))
+    assert merge_limits([one, two]) == merge_limits([two, one]) == {"knn.K": 3}
+
+
+@pytest.mark.parametrize("key", ["hash.bitz", "hash", "bits"])
+def test_a_limit_of_what_is_no_parameter_is_refused(key: str) -> None:
+    with pytest.raises(ParamsError, match=rf"{key} = 1: (unknown key|a section)"):
+        override_text(TEXT, {}, source="params.yaml", at_most={key: 1})
 
 
 def test_each_backbone_has_a_name_of_its_own() -> None:

@@ -41,7 +41,6 @@ def run_guarded(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
-        said = "interrupted: nothing half-written was left in place; run again to go on"
-        print(said, file=sys.stderr)
+        print("interrupted: nothing half-written was kept; run again to go on", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)

@@ -2,8 +2,8 @@
 
 import difflib
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,37 @@ from siglip2_multimodal_hash.params import parse_params
 
 PRESET_FOLDER = Path("configs/presets")
 
+_KINDS = {
+    "dataset.name": "dataset",
+    "backbone.checkpoint": "backbone",
+    "runtime.device": "hardware",
+}
+"""What a preset is about, by the key that only presets of that kind set."""
+
 
 @dataclass(frozen=True)
 class Preset:
-    """One file of ``configs/presets``: what it is for, and the values it sets by dotted key."""
+    """One file of ``configs/presets``.
+
+    Presets of one kind set the same keys, so that each undoes another; presets of different kinds
+    set none in common, so that they combine.
+
+    Attributes:
+        name: Of the file.
+        description: What it is for.
+        overrides: The values it sets, by dotted key.
+        at_most: Limits, by dotted key: a larger value is lowered to it, a smaller one stays.
+    """
 
     name: str
     description: str
     overrides: dict[str, Any]
+    at_most: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """``dataset``, ``backbone``, ``hardware`` or ``other``."""
+        return next((kind for key, kind in _KINDS.items() if key in self.overrides), "other")
 
 
 def list_presets(folder: Path = PRESET_FOLDER) -> list[Preset]:
@@ -44,8 +67,9 @@ def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
         raise ParamsError(f"preset {name!r}: unknown", remedy)
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return Preset(name, str(content["description"]), dict(content["overrides"]))
-    except (YAMLError, KeyError, TypeError, ValueError) as error:
+        limits = {key: int(limit) for key, limit in dict(content.get("at_most", {})).items()}
+        return Preset(name, str(content["description"]), dict(content["overrides"]), limits)
+    except (YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ParamsError(
             f"{path}: needs the keys `description` and `overrides` ({error!r})"
         ) from None
@@ -71,6 +95,15 @@ def merge_presets(presets: Iterable[Preset]) -> dict[str, Any]:
     return merged
 
 
+def merge_limits(presets: Iterable[Preset]) -> dict[str, int]:
+    """The ``at_most`` of several presets together: the lowest limit of each key."""
+    merged: dict[str, int] = {}
+    for preset in presets:
+        for key, limit in preset.at_most.items():
+            merged[key] = min(limit, merged.get(key, limit))
+    return merged
+
+
 def parse_assignment(text: str) -> tuple[str, Any]:
     """``key=value`` as a dotted key and a YAML value.
 
@@ -86,13 +119,20 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise ParamsError(f"{text!r}: the value is not valid YAML") from None
 
 
-def override_text(text: str, overrides: dict[str, Any], *, source: str) -> str:
+def override_text(
+    text: str,
+    overrides: dict[str, Any],
+    *,
+    source: str,
+    at_most: Mapping[str, int] | None = None,
+) -> str:
     """``params.yaml`` with some values replaced; comments, order and layout stay.
 
     Args:
         text: The file's content.
         overrides: Values by dotted key; each key must exist.
         source: Name of the file, for messages.
+        at_most: Limits by dotted key, applied after the values.
 
     Raises:
         ParamsError: ``text`` is not YAML, a key is unknown or names a whole section, or the result
@@ -106,24 +146,21 @@ def override_text(text: str, overrides: dict[str, Any], *, source: str) -> str:
     except YAMLError as error:
         raise ParamsError(f"{source}: not valid YAML: {error}") from None
     for key, value in overrides.items():
-        *parents, leaf = key.split(".")
-        section: Any = document
-        for parent in parents:
-            section = section.get(parent) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or leaf not in section:
-            raise ParamsError(f"{key} = {value!r}: unknown key", f"{source} lists every key")
-        if isinstance(section[leaf], dict):
-            # Its comments would go with it.
-            raise ParamsError(
-                f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
-            )
+        section, leaf = _place(document, key, value, source)
         section[leaf] = _like(section[leaf], value)
+    for key, limit in (at_most or {}).items():
+        section, leaf = _place(document, key, limit, source)
+        # Anything but a number is left to the check of the whole.
+        if isinstance(section[leaf], int) and section[leaf] > limit:
+            section[leaf] = limit
     parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
     return _dump(yaml, document)
 
 
-def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
-    """Write overrides into ``params.yaml`` and return the change as a unified diff.
+def apply_overrides(
+    path: Path, overrides: dict[str, Any], at_most: Mapping[str, int] | None = None
+) -> str:
+    """Write overrides and limits into ``params.yaml`` and return the change as a unified diff.
 
     Raises:
         ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
@@ -132,7 +169,7 @@ def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
-    after = override_text(before, overrides, source=str(path))
+    after = override_text(before, overrides, source=str(path), at_most=at_most)
     with replacing(path) as temporary:
         temporary.write_text(after, encoding="utf-8")
     lines = difflib.unified_diff(
@@ -144,6 +181,26 @@ def apply_overrides(path: Path, overrides: dict[str, Any]) -> str:
 
 def _names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
+    """The section that holds a dotted key, and the key's last part.
+
+    Raises:
+        ParamsError: There is no such key, or it names a section.
+    """
+    *parents, leaf = key.split(".")
+    section: Any = document
+    for parent in parents:
+        section = section.get(parent) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or leaf not in section:
+        raise ParamsError(f"{key} = {value!r}: unknown key", f"{source} lists every key")
+    if isinstance(section[leaf], dict):
+        # Its comments would go with it.
+        raise ParamsError(
+            f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
+        )
+    return section, leaf
 
 
 def _like(old: Any, new: Any) -> Any:

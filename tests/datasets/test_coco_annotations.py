@@ -57,7 +57,9 @@ def test_crowds_repeats_and_image_level_entries_are_labels(tiny: Any, tmp_path: 
         {"id": 2, "image_id": 80, "category_id": 18, "image_level": True},
         {"id": 3, "image_id": 80, "category_id": 18, "image_level": True},
     ]
-    assert read(tiny, tmp_path).labels[7].tolist() == [0, 1, 1]
+    found = read(tiny, tmp_path)
+    assert found.labels[7].tolist() == [0, 1, 1]
+    assert found.crowds == 1
 
 
 def test_captions_keep_their_text(tiny: Any, tmp_path: Path) -> None:

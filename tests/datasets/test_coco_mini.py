@@ -10,9 +10,8 @@ import pytest
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index, write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
-from siglip2_multimodal_hash.datasets.karpathy import normalise_karpathy_split
-from siglip2_multimodal_hash.datasets.layout import find_split
 from siglip2_multimodal_hash.datasets.manifest import describe_source, read_manifest
+from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.datasets.verification import verify_source
 
@@ -25,11 +24,17 @@ pytestmark = pytest.mark.skipif(not ROOT.is_dir(), reason=f"{ROOT.name} is not b
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
     folder = tmp_path_factory.mktemp("coco-mini")
-    split_counts = normalise_karpathy_split(find_split(ROOT), folder / "karpathy_split.json")
-    assert split_counts == COUNTS
+    split_file = folder / "karpathy_split.json"
+    split_counts = write_protocol_split(
+        "karpathy", ROOT, split_file, val_images=1, seed=0, whole_coco=True
+    )
+    assert split_counts.found == COUNTS
+    assert split_counts.line() == (
+        "train 40 of 82,783, restval 120 of 30,504, val 39 of 5,000, test 40 of 5,000"
+    )
     describe_source(ROOT, folder)
     verify_source(ROOT, read_manifest(folder), digests=True)
-    built, counts = index_source(ROOT, folder, folder / "karpathy_split.json", "keep")
+    built, counts = index_source(ROOT, folder, split_file, "keep")
     assert counts.images == COUNTS
     write_index(folder / "index.parquet", built)
     return read_index(folder / "index.parquet")

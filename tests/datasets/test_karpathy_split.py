@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.datasets.karpathy import (
-    SplitImage,
-    normalise_karpathy_split,
-    read_karpathy_split,
-    write_karpathy_split,
-)
+from siglip2_multimodal_hash.datasets.protocols.karpathy import read_karpathy_split
+from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
+from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split, write_split
 from siglip2_multimodal_hash.errors import DataError
+
+
+def normalise(root: Path, target: Path) -> dict[str, int]:
+    """Write the split of the source at ``root``; the counts."""
+    counts = write_protocol_split("karpathy", root, target, val_images=1, seed=0, whole_coco=False)
+    return dict(counts.found)
 
 
 def test_reads_in_ascending_cocoid(tiny_root: Path) -> None:
@@ -27,15 +30,15 @@ def test_reads_in_ascending_cocoid(tiny_root: Path) -> None:
 
 def test_normalised_file_is_minimal_and_sorted(tiny_root: Path, tmp_path: Path) -> None:
     source, target = tiny_root / "karpathy_split.json", tmp_path / "out" / "split.json"
-    counts = normalise_karpathy_split(source, target)
+    counts = normalise(tiny_root, target)
     assert counts == {"train": 4, "restval": 2, "val": 2, "test": 2}
     content = json.loads(target.read_text())
     assert list(content) == ["images"]
     assert [one["cocoid"] for one in content["images"]] == list(range(10, 101, 10))
     assert set(content["images"][0]) == {"cocoid", "filepath", "filename", "split"}
-    assert read_karpathy_split(target) == read_karpathy_split(source)
+    assert read_split(target) == read_karpathy_split(source)
     again = tmp_path / "again.json"
-    normalise_karpathy_split(target, again)
+    write_split(again, read_split(target))
     assert again.read_bytes() == target.read_bytes()
 
 
@@ -49,8 +52,8 @@ def test_bytes_do_not_depend_on_the_order(
         SplitImage(**{key: one[key] for key in SplitImage._fields})
         for one in new_tiny().split["images"]
     ]
-    write_karpathy_split(folder / "a.json", images)
-    write_karpathy_split(folder / "b.json", data.draw(st.permutations(images)))
+    write_split(folder / "a.json", images)
+    write_split(folder / "b.json", data.draw(st.permutations(images)))
     assert (folder / "a.json").read_bytes() == (folder / "b.json").read_bytes()
 
 
@@ -97,7 +100,7 @@ def test_a_broken_rule_names_file_and_image(tiny: Any, tmp_path: Path, case: str
     tiny.write_json(tmp_path)
     source, target = tmp_path / "karpathy_split.json", tmp_path / "out.json"
     with pytest.raises(DataError) as caught:
-        normalise_karpathy_split(source, target)
+        normalise(tmp_path, target)
     for part in (str(source), *expected, "fetch"):
         assert part in str(caught.value)
     assert not target.exists()
@@ -117,5 +120,4 @@ def test_restval_may_be_empty(tiny: Any, tmp_path: Path) -> None:
     for one in tiny.split["images"]:
         one["split"] = one["split"].replace("restval", "train")
     tiny.write_json(tmp_path)
-    counts = normalise_karpathy_split(tmp_path / "karpathy_split.json", tmp_path / "out.json")
-    assert counts == {"train": 6, "restval": 0, "val": 2, "test": 2}
+    assert normalise(tmp_path, tmp_path / "out.json") == {"train": 6, "val": 2, "test": 2}

@@ -37,9 +37,10 @@ from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
 COUNT, CLASSES, BITS = 60, 4, 16
 # Splits interleaved, so that a row of the database is not the same row of the dataset.
 ROWS = SplitRows(
-    np.flatnonzero(np.arange(COUNT) % 3 == 1),
-    np.flatnonzero(np.arange(COUNT) % 3 == 0),
-    np.flatnonzero(np.arange(COUNT) % 3 == 2),
+    train=np.flatnonzero(np.arange(COUNT) % 3 == 1),
+    val=np.flatnonzero(np.arange(COUNT) % 3 == 0),
+    test=np.flatnonzero(np.arange(COUNT) % 3 == 2),
+    database=np.flatnonzero(np.arange(COUNT) % 3 == 1),
 )
 
 
@@ -191,6 +192,26 @@ def test_splits_are_those_of_the_dataset() -> None:
     assert (rows.train.tolist(), rows.val.tolist(), rows.test.tolist()) == ([0, 2], [3], [1, 4])
     assert rows.queries("val") is rows.val
     assert rows.queries("test") is rows.test
+    assert rows.database_of("val").tolist() == rows.database_of("test").tolist() == [0, 2]
+
+
+def test_val_is_in_the_database_of_test_and_not_in_its_own() -> None:
+    both = np.union1d(ROWS.train, ROWS.val)
+    rows = SplitRows(train=ROWS.train[::2], val=ROWS.val, test=ROWS.test, database=both)
+    assert np.array_equal(rows.database_of("val"), ROWS.train)
+    assert np.array_equal(rows.database_of("test"), both)
+    codes, labels, knn = some_codes(), some_labels(), knn_params()
+    found = evaluate_head(codes, build_index(codes.searchable()[both]), labels, rows, knn)
+    # val is searched in what ROWS calls the database, test in val too
+    apart = evaluated(codes, knn)
+    assert found.figures["retrieval"]["val"] == apart.figures["retrieval"]["val"]
+    assert found.figures["knn"]["val"] == apart.figures["knn"]["val"]
+    assert codes.packed is not None
+    expected = evaluate_retrieval(
+        codes.packed[rows.test], codes.packed[both], labels[rows.test], labels[both]
+    ).figures()
+    assert found.figures["retrieval"]["test"] == expected
+    assert found.figures["codes"] == code_quality(codes.packed[both], codes.soft[both])
 
 
 # Files

@@ -8,26 +8,13 @@ from torch import Tensor
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import LossParams
+from tests.small_heads import small_head_config
 
 DIM, CLASSES, BITS = 6, 4, 16
 
 
 def head_config(**changes: Any) -> HeadConfig:
-    values: dict[str, Any] = {
-        "image_dim": DIM,
-        "caption_dim": DIM,
-        "classes": CLASSES,
-        "eps": 1e-6,
-        "adapter": "none",
-        "fusion": "hadamard_with_magnitude",
-        "modalities": "both",
-        "mlp_dims": (10, 8),
-        "dropout": 0.0,
-        "activation": "relu",
-        "bits": BITS,
-        "classifier_bias": True,
-    }
-    return HeadConfig(**(values | changes))
+    return small_head_config(DIM, CLASSES, (10, 8), {"bits": BITS} | changes)
 
 
 def network(seed: int = 0, **changes: Any) -> HashNetwork:

@@ -56,6 +56,7 @@ def commands() -> dict[str, list[str]]:
     filled = {}
     for name, stage in stages.items():
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
+        text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])
         filled[name] = text.split()[2:]
     return filled

@@ -1,7 +1,9 @@
 """The stages on 239 real COCO photos, and what they say to damaged copies of them."""
 
+import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ DATA = Path("data/coco2014")
 OUTPUTS = Path("outputs/coco2014/siglip2-tiny")
 
 
-def _prepare(folder: Path, root: Path) -> None:
-    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root))
+def _prepare(folder: Path, root: Path, **more: Any) -> None:
+    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root), **more)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     (folder / "models").symlink_to(ROOT / "models")
 
@@ -52,11 +54,11 @@ def _to_index() -> list[int]:
     return codes
 
 
-def test_real_photos_go_through_to_metrics(tmp_path):
-    _prepare(tmp_path, COCO_MINI)
+def _to_figures(folder: Path) -> Any:
+    """Run the stages up to the head's figures."""
     index, embeddings = DATA / "index.parquet", OUTPUTS / "embeddings"
     head, codes, faiss = OUTPUTS / "head", OUTPUTS / "codes", OUTPUTS / "database.faiss"
-    with working_in(tmp_path):
+    with working_in(folder):
         assert _to_index() == [0, 0, 0]
         assert not _stage("embed", source=DATA / "source", index=index, out=embeddings)
         assert not _stage("train", index=index, embeddings=embeddings, out=head)
@@ -64,10 +66,68 @@ def test_real_photos_go_through_to_metrics(tmp_path):
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
         evaluation = OUTPUTS / "evaluation"
         assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
-        figures = json.loads((evaluation / "figures.json").read_text())
+        return json.loads((evaluation / "figures.json").read_text())
+
+
+def test_real_photos_go_through_to_metrics(tmp_path):
+    _prepare(tmp_path, COCO_MINI)
+    figures = _to_figures(tmp_path)
     assert figures["knn"]["test"]["images"] == 40
     assert figures["knn"]["val"]["images"] == 39
     assert figures["knn"]["test"]["mAP"] > 0
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Of all that was made of the images, but not of what describes where they lay."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for part in (DATA / "index.parquet", DATA / "statistics.json", OUTPUTS)
+        for path in sorted([folder / part, *(folder / part).rglob("*")])
+        if path.is_file()
+    }
+
+
+def test_official_archives_and_unpacked_folders_give_the_same_bytes(tmp_path):
+    zipped = tmp_path / "zipped"
+    (zipped / "coco" / "images").mkdir(parents=True)
+    for images in sorted((COCO_MINI / "images").iterdir()):
+        archive = zipped / "coco" / "images" / f"{images.name}.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
+            for image in sorted(images.iterdir(), reverse=True):
+                opened.write(image, f"{images.name}/{image.name}")
+    for name in ("annotations", "karpathy_split.json"):
+        (zipped / "coco" / name).symlink_to(COCO_MINI / name)
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    _prepare(unpacked, COCO_MINI)
+    _prepare(zipped, zipped / "coco")
+    assert _to_figures(unpacked) == _to_figures(zipped)
+    digests = _digests(unpacked)
+    assert f"{OUTPUTS}/embeddings/image.npy" in digests
+    assert digests == _digests(zipped)
+
+
+HASHNET = ROOT.parent / "shared" / "coco-annotations" / "hashnet"
+
+
+@pytest.mark.skipif(not HASHNET.is_dir(), reason="the folder coco-annotations is not here")
+def test_a_database_that_is_more_than_what_trains(tmp_path):
+    root = tmp_path / "coco"
+    root.mkdir()
+    for name in ("images", "annotations"):
+        (root / name).symlink_to(COCO_MINI / name)
+    (root / "hashnet").symlink_to(HASHNET)
+    _prepare(tmp_path, root, dataset__protocol="hashnet", training__batch_size=8)
+    figures = _to_figures(tmp_path)
+    content = json.loads((tmp_path / DATA / "statistics.json").read_text())
+    train, database, val, test = (
+        content["splits"][name]["images"] for name in ("train", "database", "val", "test")
+    )
+    assert 0 < train < database - val
+    assert database + test == content["images"]["total"]
+    assert (figures["knn"]["val"]["images"], figures["knn"]["test"]["images"]) == (val, test)
+    meta = json.loads((tmp_path / OUTPUTS / "database.faiss.json").read_text())
+    assert meta["count"] == database
 
 
 def _damaged(folder: Path) -> Path:

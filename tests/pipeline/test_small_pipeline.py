@@ -14,6 +14,7 @@ from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import Params, Section
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
+from tests.pipeline.conftest import commands, run_stage, small_params, working_in
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")

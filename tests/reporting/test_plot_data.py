@@ -15,6 +15,8 @@ from siglip2_multimodal_hash.reporting.plots import (
     co_occurrences,
     code_bits,
     label_counts,
+    label_shifts,
+    word_quantiles,
     write_plots,
     write_rows,
     write_training,
@@ -58,7 +60,7 @@ def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: Re
 
 def test_equal_data_give_equal_bytes(tmp_path: Path, plots: Path, example: Any) -> None:
     again = written(tmp_path, example)
-    assert len(list(plots.iterdir())) == 10
+    assert len(list(plots.iterdir())) == 14
     for path in plots.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes()
 
@@ -109,6 +111,24 @@ def test_the_curve_of_retrieval_is_the_stored_one(
     assert rows == [
         [f"{r:.6g}", f"{p:.6g}"] for r, p in zip(curve["recall"], curve["precision"], strict=True)
     ]
+
+
+def test_words_of_captions_by_share(plots: Path, read_csv: ReadCsv, example: Any) -> None:
+    words = {"mean": 4.0, "q00": 2.0, "q50": 4.0, "q100": 9.0}
+    assert word_quantiles(words) == [(0.0, 2.0), (0.5, 4.0), (1.0, 9.0)]
+    assert word_quantiles({"mean": None, "q50": None}) == []
+    found = example.statistics["splits"]["test"]["caption_words"]
+    assert ["0.5", f"{found['q50']:g}"] in read_csv(plots / "caption_words_test.csv")
+
+
+def test_label_shift_is_a_ratio_of_shares() -> None:
+    splits = {
+        "train": {"images": 10, "class_frequency": [5, 2, 1, 0]},
+        "test": {"images": 20, "class_frequency": [5, 8, 0, 3]},
+    }
+    names = ["dog", "cat", "bird", "horse"]
+    rows = label_shifts({"categories": names, "splits": splits})
+    assert rows == [("cat", 2.0), ("dog", 0.5)]
 
 
 def test_classes_come_best_first_without_the_undefined(example: Any) -> None:
@@ -177,7 +197,7 @@ def test_without_a_hash_layer_there_are_no_bits(
 ) -> None:
     folder = written(tmp_path, uncoded)
     assert read_csv(folder / "code_bits.csv") == [["bit", "mean", "entropy"]]
-    assert len(list(folder.iterdir())) == 10
+    assert len(list(folder.iterdir())) == 14
 
 
 def test_cells_are_quoted_where_csv_needs_it(tmp_path: Path) -> None:

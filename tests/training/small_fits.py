@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CheckpointingParams, Params, Section, load_params
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.settings import FitSettings
+from tests.small_heads import small_head_config
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 DIM, CLASSES, CAPTIONS = 8, 4, 3
@@ -61,21 +62,7 @@ def checkpointing(**changes: Any) -> CheckpointingParams:
 
 
 def small_head(**changes: Any) -> HeadConfig:
-    values: dict[str, Any] = {
-        "image_dim": DIM,
-        "caption_dim": DIM,
-        "classes": CLASSES,
-        "eps": 1e-6,
-        "adapter": "none",
-        "fusion": "hadamard_with_magnitude",
-        "modalities": "both",
-        "mlp_dims": (24, 16),
-        "dropout": 0.0,
-        "activation": "relu",
-        "bits": 16,
-        "classifier_bias": True,
-    }
-    return HeadConfig(**(values | changes))
+    return small_head_config(DIM, CLASSES, (24, 16), changes)
 
 
 def small_arrays(n: int, seed: int = 0) -> dict[str, npt.NDArray[Any]]:

@@ -20,7 +20,6 @@ from siglip2_multimodal_hash.training.splits import (
 from tests.training.small_fits import (
     CAPTIONS,
     CLASSES,
-    CPU,
     DIM,
     small_arrays,
     small_head,
@@ -98,24 +97,24 @@ def test_the_head_takes_its_widths_from_the_embeddings() -> None:
 @pytest.mark.parametrize("bits", [0, 16])
 def test_the_size_of_the_batches_changes_nothing(bits: Any) -> None:
     network, (v_img, v_txt) = new_network(bits=bits), first_captions(50)
-    codes, scores = encode_dataset(network, v_img, v_txt, 50, CPU)
+    codes, scores = encode_dataset(network, v_img, v_txt, 50)
     assert codes.dtype == scores.dtype == np.float32
     assert codes.shape == (50, 16)
     assert scores.shape == (50, CLASSES)
     for batch_size in (1, 7, 1000):
-        again = encode_dataset(network, v_img, v_txt, batch_size, CPU)
+        again = encode_dataset(network, v_img, v_txt, batch_size)
         np.testing.assert_allclose(again[0], codes, rtol=0, atol=1e-6)
         np.testing.assert_allclose(again[1], scores, rtol=0, atol=1e-6)
 
 
 def test_soft_codes_and_scores_stay_in_their_ranges() -> None:
-    codes, scores = encode_dataset(new_network(), *first_captions(30), 8, CPU)
+    codes, scores = encode_dataset(new_network(), *first_captions(30), 8)
     assert np.abs(codes).max() <= 1
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_without_bits_the_codes_have_unit_length() -> None:
-    codes, _ = encode_dataset(new_network(bits=0), *first_captions(30), 8, CPU)
+    codes, _ = encode_dataset(new_network(bits=0), *first_captions(30), 8)
     np.testing.assert_allclose(np.linalg.norm(codes, axis=1), 1, atol=1e-6)
 
 
@@ -124,7 +123,7 @@ def test_memory_mapped_arrays_are_read_and_dropout_is_off(tmp_path: Path) -> Non
     np.save(tmp_path / "image.npy", v_img)
     mapped = np.load(tmp_path / "image.npy", mmap_mode="r")
     network = new_network(dropout=0.5).train()
-    one, two = (encode_dataset(network, given, v_txt, 8, CPU) for given in (v_img, mapped))
+    one, two = (encode_dataset(network, given, v_txt, 8) for given in (v_img, mapped))
     assert np.array_equal(one[0], two[0])
     assert np.array_equal(one[1], two[1])
 
@@ -132,14 +131,14 @@ def test_memory_mapped_arrays_are_read_and_dropout_is_off(tmp_path: Path) -> Non
 def test_arrays_of_unequal_lengths_are_a_defect() -> None:
     v_img, v_txt = first_captions(5)
     with pytest.raises(ValueError, match="5 image embeddings but 4"):
-        encode_dataset(new_network(), v_img, v_txt[:4], 8, CPU)
+        encode_dataset(new_network(), v_img, v_txt[:4], 8)
 
 
 def test_embeddings_are_encoded_with_the_caption_of_the_policy() -> None:
     _, vectors = index_and_embeddings()
     network = new_network()
     for policy in ("first", "mean"):
-        codes, scores = encode_embeddings(network, vectors, policy, "cpu", 4)
+        codes, scores = encode_embeddings(network, vectors, policy, 4)
         expected = network.encode(
             torch.from_numpy(vectors.image), torch.from_numpy(vectors.captions_by_policy(policy))
         )

@@ -263,3 +263,21 @@ def test_the_data_may_be_left_where_it_is() -> None:
     again = train.to(CPU)
     assert torch.equal(again.v_img, train.v_img)
     assert len(again) == len(train) == 48
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, False),
+        ({"classifier_bias": False}, True),
+        # No bits, no collapse.
+        ({"classifier_bias": False, "bits": 0}, False),
+    ],
+)
+def test_bits_without_a_bias_are_warned_of(
+    caplog: pytest.LogCaptureFixture, changes: dict[str, Any], warned: bool
+) -> None:
+    settings = small_settings(training={"num_epochs": 2})
+    fit(small_head(**changes), small_training(), small_validation(), settings)
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert any("classifier.use_bias = false" in text for text in warnings) == warned

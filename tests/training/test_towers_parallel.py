@@ -1,5 +1,6 @@
 """Two processes that share a batch against one process that has it to itself."""
 
+import os
 import subprocess
 import sys
 
@@ -54,7 +55,10 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
     script = tmp_path / "share.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(tmp_path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=False, env=environment
+    )
     assert result.returncode == 0, result.stderr
     one, two = (load_file(tmp_path / f"{processes}.safetensors") for processes in (1, 2))
     assert one.keys() == two.keys()

@@ -1,6 +1,7 @@
 """``smhash download``."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,48 +17,44 @@ if TYPE_CHECKING:
 def add_parser(commands: "Commands") -> None:
     """Add the command."""
     parser = new_command(commands, "download", download)
-    parser.add_argument("dataset", choices=["coco2014"], help="20.4 GB to fetch, 21.2 GB on disk")
+    parser.add_argument("dataset", choices=["coco2014"])
     parser.add_argument(
-        "--root", type=Path, metavar="FOLDER", help="where to (default: runtime.coco_root)"
+        "--root", type=Path, metavar="FOLDER", help="where to; else runtime.coco_root"
     )
-    parser.add_argument("--hashnet", action="store_true", help="the lists of HashNet's split, too")
-    parser.add_argument("--dry-run", action="store_true", help="say what is missing, fetch nothing")
+    parser.add_argument("--hashnet", action="store_true", help="HashNet's lists too")
     parser.add_argument(
         "--accept-changed",
         action="store_true",
-        help="take files whose size or digest differs from the known one",
+        help="take files whose size or digest is not what was known",
     )
 
 
 def download(arguments: argparse.Namespace) -> None:
-    """Fetch what is missing of a dataset; an interrupted download is resumed."""
-    from siglip2_multimodal_hash.datasets.acquisition.coco import Acquisition
-    from siglip2_multimodal_hash.datasets.acquisition.pieces import COCO, HASHNET
+    """Fetch what is missing of a dataset: resumed, checked, and nothing that is there."""
+    from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
+    from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
 
     params = load_params()
     set_up_log(params)
-    root: Path | None = arguments.root
-    if root is None and params.runtime.coco_root:
-        root = Path(params.runtime.coco_root)
-    if root is None:
+    logging.getLogger().setLevel(logging.INFO)
+    root = arguments.root or Path(params.runtime.coco_root or ".")
+    if arguments.root is None and not params.runtime.coco_root:
         raise InputError(
             "no folder is named: runtime.coco_root is empty",
             "smhash download coco2014 --root FOLDER",
         )
-    root = root.expanduser().absolute()
-    lists = arguments.hashnet or str(params.dataset.protocol) == "hashnet"
-    pieces = (*COCO, *HASHNET) if lists else COCO
-    acquisition = Acquisition(
+    root = root.expanduser().resolve()
+    how = Transfer(
+        attempts=params.runtime.download.attempts,
+        timeout=params.runtime.download.timeout,
+        progress=params.runtime.logging.progress,
+    )
+    fetched = acquire_coco(
         root,
         params.runtime.download,
-        progress=params.runtime.logging.progress,
+        how,
+        hashnet=arguments.hashnet or params.dataset.protocol == "hashnet",
         accept_changed=arguments.accept_changed,
     )
-    missing = acquisition.missing(pieces)
-    if arguments.dry_run and missing:
-        print(acquisition.describe(missing))
-        return
-    acquisition.fetch(missing)
-    print(f"{root}: COCO 2014 is complete")
-    if params.runtime.coco_root != str(root):
-        print(f"  -> smhash use coco2014 --coco-root {root}")
+    print(f"{root}: {', '.join(fetched) if fetched else 'nothing was missing'}")
+    print(f"next: smhash use coco2014 --coco-root {root}")

@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.presets import (
     apply_overrides,
     list_presets,
     load_preset,
+    merge_limits,
     merge_presets,
     parse_assignment,
 )
@@ -43,12 +44,17 @@ def use(arguments: argparse.Namespace) -> None:
             raise InputError("no preset is here", "run from the root of the project")
         width = max(len(preset.name) for preset in presets)
         for preset in presets:
-            print(f"{preset.name:<{width}}  {preset.description}")
+            print(f"{preset.name:<{width}}  {preset.kind:<8}  {preset.description}")
         return
-    overrides = merge_presets(load_preset(name) for name in arguments.preset)
+    chosen = [load_preset(name) for name in arguments.preset]
+    overrides, at_most = merge_presets(chosen), merge_limits(chosen)
     if arguments.coco_root is not None:
         overrides["runtime.coco_root"] = str(arguments.coco_root.expanduser().resolve())
-    overrides.update(parse_assignment(text) for text in arguments.set)
+    by_hand = dict(parse_assignment(text) for text in arguments.set)
+    overrides |= by_hand
     if not overrides:
         raise InputError("nothing to do: no preset is named", "smhash use --list shows them")
-    print(apply_overrides(PARAMS_FILE, overrides) or "params.yaml: nothing to change")
+    # Whoever names a value means it.
+    at_most = {key: limit for key, limit in at_most.items() if key not in by_hand}
+    change = apply_overrides(PARAMS_FILE, overrides, at_most)
+    print(change or "params.yaml: nothing to change")

@@ -24,9 +24,10 @@ class Annotations:
         widths: int32 [N], pixels.
         heights: int32 [N], pixels.
         captions: N tuples of at least one caption each, in ascending caption id, as stored.
-        labels: uint8 [N, C], multi-hot.
+        labels: uint8 [N, C], multi-hot; a crowd is a label like a single object.
         category_ids: C ids.
         category_names: C names.
+        crowds: The number of crowd annotations behind the labels.
     """
 
     image_ids: npt.NDArray[np.int64]
@@ -37,6 +38,7 @@ class Annotations:
     labels: npt.NDArray[np.uint8]
     category_ids: tuple[int, ...]
     category_names: tuple[str, ...]
+    crowds: int
 
 
 def read_annotations(layout: CocoLayout) -> Annotations:
@@ -98,6 +100,7 @@ def _read_folder(folder: str, instances_file: Path, captions_file: Path) -> Anno
         labels=labels,
         category_ids=tuple(category_ids),
         category_names=tuple(category["name"] for category in instances.loadCats(category_ids)),
+        crowds=sum(record.get("iscrowd") == 1 for record in instances.anns.values()),
     )
 
 
@@ -146,4 +149,5 @@ def _sorted(first: Annotations, second: Annotations) -> Annotations:
         labels=np.concatenate([first.labels, second.labels])[order],
         category_ids=first.category_ids,
         category_names=first.category_names,
+        crowds=first.crowds + second.crowds,
     )

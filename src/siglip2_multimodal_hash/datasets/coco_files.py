@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.datasets.records import (
 from siglip2_multimodal_hash.errors import DataError
 
 _IMAGE_FIELDS = ("id", "file_name", "width", "height")
+_LABEL_FIELDS = ("image_id", "category_id", "iscrowd", "name")
 _SECTIONS = ("images", "annotations", "categories")
 _INT32_MAX = 2**31 - 1
 _FETCH = "the file is damaged or was edited: fetch annotations_trainval2014.zip again"
@@ -29,13 +30,13 @@ _FETCH = "the file is damaged or was edited: fetch annotations_trainval2014.zip 
 def read_instances(path: Path) -> COCO:
     """``instances_*.json``: images, categories, and which category is on which image.
 
-    Crowd annotations and image-level entries (without a box) count like any other; outlines,
-    boxes and areas are not kept.
+    Crowd annotations (``iscrowd`` 1: one outline around many) and image-level entries (without a
+    box) count like any other; outlines, boxes and areas are not kept.
 
     Raises:
         DataError: The file is damaged or breaks a rule; the message names it, the id and the value.
     """
-    content = read_records(path, (*_SECTIONS, *_IMAGE_FIELDS, "image_id", "category_id", "name"))
+    content = read_records(path, (*_SECTIONS, *_IMAGE_FIELDS, *_LABEL_FIELDS))
     image_ids = _check_images(path, section(path, content, "images"))
     category_ids = _check_categories(path, section(path, content, "categories"))
     annotations = section(path, content, "annotations")

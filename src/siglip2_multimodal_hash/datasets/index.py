@@ -16,16 +16,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from siglip2_multimodal_hash.datasets.karpathy import SPLITS
+from siglip2_multimodal_hash.datasets.split_file import SPLITS
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-EvaluationSplit = Literal["train", "val", "test"]
+EvaluationSplit = Literal["train", "database", "val", "test"]
 
-# `restval` exists only to enlarge the training split.
+# What each split of the split file is for; `database` is what the queries of test are searched in.
 ROWS_OF: Mapping[EvaluationSplit, tuple[str, ...]] = {
     "train": ("train", "restval"),
-    "val": ("val",),
+    "database": ("train", "restval", "database", "database_val"),
+    "val": ("val", "database_val"),
     "test": ("test",),
 }
 _PLAIN = ("image_id", "file_name", "split", "width", "height", "bytes")
@@ -39,7 +40,7 @@ class DatasetIndex:
 
     Attributes:
         frame: One row an image: ``image_id`` int64, ``file_name`` str (under ``images/``),
-            ``split`` str (train, restval, val or test), ``captions`` list[str] (at least one),
+            ``split`` str (see :mod:`.split_file`), ``captions`` list[str] (at least one),
             ``labels`` uint8 [C] (multi-hot), ``width`` and ``height`` int32, ``bytes`` int64.
         category_ids: C ids.
         category_names: C names.
@@ -56,7 +57,7 @@ class DatasetIndex:
         return np.stack(self.frame["labels"].to_list())
 
     def rows(self, split: EvaluationSplit) -> npt.NDArray[np.int64]:
-        """int64 [n], ascending rows of a split; ``train`` is Karpathy's train + restval."""
+        """int64 [n], ascending rows of a split; see :data:`ROWS_OF`."""
         return np.flatnonzero(self.frame["split"].isin(ROWS_OF[split])).astype(np.int64)
 
     def captions(self) -> list[str]:

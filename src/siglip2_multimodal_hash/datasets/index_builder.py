@@ -1,6 +1,5 @@
 """Join annotations, split and file sizes into the index."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 
 from siglip2_multimodal_hash.datasets.annotations import Annotations, read_annotations
 from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, make_index
-from siglip2_multimodal_hash.datasets.karpathy import SPLITS, SplitImage, read_karpathy_split
 from siglip2_multimodal_hash.datasets.layout import find_layout
 from siglip2_multimodal_hash.datasets.manifest import read_manifest
+from siglip2_multimodal_hash.datasets.split_file import SplitImage, count_splits, read_split
 from siglip2_multimodal_hash.datasets.verification import check_images_present, verify_source
 from siglip2_multimodal_hash.errors import DataError
 
@@ -24,17 +23,19 @@ class IndexCounts:
     """What went into an index and what was left out.
 
     Attributes:
-        images: Images in the index, by Karpathy split.
-        unlabelled: Images without any label that the split holds, by Karpathy split; they are in
+        images: Images in the index, by split, as far as the split file has it.
+        unlabelled: Images without any label that the split file names, by split; they are in
             ``images`` only where they were kept.
         unlabelled_kept: Whether they were.
         outside_split: Images of the annotations that the split does not name; left out.
+        crowds: Crowd annotations among all that were read; they are labels like the others.
     """
 
     images: dict[str, int]
     unlabelled: dict[str, int]
     unlabelled_kept: bool
     outside_split: int
+    crowds: int
 
     def lines(self) -> list[str]:
         """For a person to read."""
@@ -42,8 +43,10 @@ class IndexCounts:
         lines = [
             f"{split}: {self.images[split]} images "
             f"({self.unlabelled[split]} without any label {verb})"
-            for split in SPLITS
+            for split in self.images
         ]
+        if self.crowds:
+            lines.append(f"labels: {self.crowds} crowd annotations count like any other")
         if self.outside_split:
             lines.append(
                 f"left out: {self.outside_split} annotated images that the split does not name"
@@ -62,7 +65,7 @@ def index_source(
     Args:
         root: The folder that holds ``images/`` and ``annotations/``.
         manifest_folder: The folder that :func:`.manifest.describe_source` wrote into.
-        split_file: Karpathy's split.
+        split_file: The split in its normal form; see :mod:`.split_file`.
         unlabelled: See :func:`build_index`.
 
     Raises:
@@ -71,12 +74,12 @@ def index_source(
     manifest = read_manifest(manifest_folder)
     verify_source(root, manifest, digests=True)
     annotations = read_annotations(find_layout(root))
-    split = read_karpathy_split(split_file)
+    split = read_split(split_file)
     return build_index(annotations, split, manifest.image_bytes(), unlabelled)
 
 
 def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict[int, str]:
-    """The Karpathy split of each image id.
+    """The split of each image id.
 
     Images of the annotations that ``split`` does not name are not an error, and not in the result.
 
@@ -88,14 +91,14 @@ def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict
     unknown = [image.cocoid for image in split if image.cocoid not in names]
     if unknown:
         raise DataError(
-            f"Karpathy split: {len(unknown)} image(s) are not in the annotations, the first: "
+            f"split file: {len(unknown)} image(s) are not in the annotations, the first: "
             f"{', '.join(f'cocoid {cocoid}' for cocoid in unknown[:_SHOWN])}",
             "the split needs the complete annotations of both train2014 and val2014",
         )
     for image in split:
         if image.file_name != names[image.cocoid]:
             raise DataError(
-                f"Karpathy split: cocoid {image.cocoid} is {image.file_name!r}, but the "
+                f"split file: cocoid {image.cocoid} is {image.file_name!r}, but the "
                 f"annotations name it {names[image.cocoid]!r}",
                 "the split and the annotations are not of one release: fetch both again",
             )
@@ -112,7 +115,7 @@ def build_index(
 
     Args:
         annotations: N images, their captions and labels.
-        split: Karpathy's split.
+        split: The images of the split file.
         image_bytes: The size of each image file, by its name under ``images/``.
         unlabelled: Whether to keep the images without any label, in all splits alike.
 
@@ -148,11 +151,13 @@ def build_index(
                 f"no image is left in split {evaluation_split}",
                 "set dataset.unlabelled to keep, or use the complete dataset",
             )
-    images, without = Counter(splits[kept].tolist()), Counter(splits[bare].tolist())
+    images, without = (count_splits(splits[rows].tolist()) for rows in (kept, bare))
+    present = count_splits(splits[named].tolist())
     counts = IndexCounts(
-        images={name: images[name] for name in SPLITS},
-        unlabelled={name: without[name] for name in SPLITS},
+        images={name: images.get(name, 0) for name in present},
+        unlabelled={name: without.get(name, 0) for name in present},
         unlabelled_kept=unlabelled == "keep",
         outside_split=int((~named).sum()),
+        crowds=annotations.crowds,
     )
     return index, counts

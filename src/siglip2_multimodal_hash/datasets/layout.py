@@ -78,8 +78,7 @@ def find_layout(root: Path, *, split: bool = False) -> CocoLayout:
                 missing.append(f"annotations/{kind}_{folder}.json")
     if split and split_file(root) is None:
         missing.append(" or ".join(SPLIT_NAMES))
-    if missing:
-        raise _incomplete(root, missing)
+    _report(root, missing)
     return CocoLayout(root, images, files["instances"], files["captions"])
 
 
@@ -91,8 +90,7 @@ def find_images(root: Path) -> dict[str, Path]:
     """
     _check_root(root)
     images, missing = _images(root)
-    if missing:
-        raise _incomplete(root, missing)
+    _report(root, missing)
     return images
 
 
@@ -105,7 +103,8 @@ def find_split(root: Path) -> Path:
     _check_root(root)
     found = split_file(root)
     if found is None:
-        raise _incomplete(root, [" or ".join(SPLIT_NAMES)])
+        _report(root, [" or ".join(SPLIT_NAMES)])
+        raise AssertionError  # _report has raised
     return found
 
 
@@ -173,9 +172,10 @@ def _images(root: Path) -> tuple[dict[str, Path], list[str]]:
     return found, missing
 
 
-def _incomplete(root: Path, missing: list[str]) -> DataError:
-    """The message about all that is missing."""
-    remedies = []
+def _report(root: Path, missing: list[str]) -> None:
+    if not missing:
+        return
+    remedies = [f"{FETCH}; or by hand"]
     if any(".zip" in line for line in missing):
         remedies.append(
             "images: train2014.zip and val2014.zip from https://cocodataset.org/#download, put "
@@ -191,7 +191,4 @@ def _incomplete(root: Path, missing: list[str]) -> DataError:
             "https://cs.stanford.edu/people/karpathy/deepimagesent/"
         )
     listed = "".join(f"\n     {line}" for line in missing)
-    by_hand = "; ".join(remedies)
-    return DataError(
-        f"{root}: {len(missing)} piece(s) missing:{listed}", f"{FETCH}, or by hand: {by_hand}"
-    )
+    raise DataError(f"{root}: {len(missing)} piece(s) missing:{listed}", "; ".join(remedies))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_source
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import Manifest, describe_source
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
@@ -14,11 +13,10 @@ def prepare_source(
 ) -> Manifest:
     """Render mojicoco into ``folder``, or look at COCO where it lies; write the manifest there.
 
-    What is missing of COCO is fetched where ``runtime.download.enabled`` allows it.
+    With ``runtime.download.enabled``, what is missing of COCO is fetched first.
 
     Raises:
-        DataError: Pieces of COCO are missing or unreadable, and the message names them all; or
-            they cannot be fetched.
+        DataError: Pieces of COCO are missing or unreadable; the message names them all.
     """
     if name == "mojicoco":
         generate_mojicoco(
@@ -32,6 +30,15 @@ def prepare_source(
             workers=max(1, runtime.dataloader.num_workers),
             progress=runtime.logging.progress,
         )
-    root = source_root(name, folder, runtime.coco_root)
-    fetch_source(name, root, runtime)
-    return describe_source(root, folder)
+    elif runtime.download.enabled:
+        # With its HTTP client, which no other run needs.
+        from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
+        from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
+
+        how = Transfer(
+            attempts=runtime.download.attempts,
+            timeout=runtime.download.timeout,
+            progress=runtime.logging.progress,
+        )
+        acquire_coco(Path(runtime.coco_root), runtime.download, how)
+    return describe_source(source_root(name, folder, runtime.coco_root), folder)

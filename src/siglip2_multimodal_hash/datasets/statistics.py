@@ -7,38 +7,42 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, EvaluationSplit
-from siglip2_multimodal_hash.datasets.karpathy import SPLITS
+from siglip2_multimodal_hash.datasets.split_file import NEEDED, count_splits
 from siglip2_multimodal_hash.errors import DataError
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def dataset_statistics(index: DatasetIndex) -> dict[str, Any]:
-    """Describe the splits of an index; ``train`` is Karpathy's train + restval.
+    """Describe the splits of an index; ``train`` is all that trains: Karpathy's train + restval.
 
     Returns:
         ``categories``: the C names, in column order;
-        ``images``: number of images by Karpathy split, and ``total``;
-        ``splits``: for train, val and test the figures of :func:`split_statistics`;
+        ``images``: number of images by split of the split file, and ``total``;
+        ``splits``: for train, val and test the figures of :func:`split_statistics`, and for
+        ``database`` where it is not the same as train;
         ``co_occurrence_train``: C lists of C counts, images of train with both categories (the
         diagonal is the frequency of the category);
-        ``overlap``: the number of images that two splits share, 0 for each pair.
+        ``overlap``: the number of images that two splits share, 0 for each pair; a database other
+        than train shares none with test.
 
     Raises:
-        DataError: Two splits share an image.
+        DataError: Two such splits share an image.
     """
     labels = index.labels()
     words = np.array([len(caption.split()) for caption in index.captions()], dtype=np.int64)
     captions = np.diff(index.caption_offsets())
     row_of = np.repeat(np.arange(len(labels)), captions)
-    counts = index.frame["split"].value_counts()
+    counts = dict.fromkeys(NEEDED, 0) | count_splits(index.frame["split"].tolist())
     rows = {split: index.rows(split) for split in ROWS_OF}
+    if np.array_equal(rows["database"], rows["train"]):
+        del rows["database"]
     # NumPy multiplies integers without BLAS; counts below 2^53 are exact in float64 too.
     train = labels[rows["train"]].astype(np.float64)
     return {
         "categories": list(index.category_names),
         "images": {
-            **{split: int(counts.get(split, 0)) for split in SPLITS},
+            **counts,
             "total": len(index.frame),
         },
         "splits": {
@@ -108,7 +112,13 @@ def split_overlap(
         DataError: It is not 0: figures on val and test would be worthless.
     """
     overlap: dict[str, int] = {}
-    for first, second in combinations(rows, 2):
+    pairs = [
+        pair
+        for pair in combinations(rows, 2)
+        # A database holds what trains, and may hold val.
+        if "database" not in pair or "test" in pair
+    ]
+    for first, second in pairs:
         shared = 0
         for column in ("image_id", "file_name"):
             values = index.frame[column]

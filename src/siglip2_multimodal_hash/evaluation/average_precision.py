@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.retrieval.checks import Labels, Scores, check_labels, check_scores
-
-Floats = npt.NDArray[np.float64]
+from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
+from siglip2_multimodal_hash.thresholds import (
+    Floats,
+    admitted_precision,
+    mean_over_positives,
+)
 
 
 class MeanAveragePrecision(NamedTuple):
@@ -50,7 +53,10 @@ def average_precisions(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Fl
     """
     labels = check_labels("labels", labels)
     scores = check_scores("scores", scores, "labels", labels)
-    return _by_row(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
+    admitted, positives = admitted_precision(
+        np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T)
+    )
+    return mean_over_positives(admitted.sum(axis=1), positives)
 
 
 def mean_average_precision(
@@ -122,29 +128,3 @@ def threshold_counts(
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     hits = np.cumsum(labels.ravel()[order], dtype=np.int64)[ends]
     return ranked[ends], ends + 1, hits
-
-
-def _by_row(scores: Scores, labels: Labels) -> Floats:
-    """AP of each row of scores [C, N] and labels [C, N].
-
-    AP is the mean, over the positives, of the precision at the threshold that first admits them:
-    the one at the end of their group of equal scores.
-    """
-    order = np.argsort(-scores, axis=1)
-    ranked = np.take_along_axis(scores, order, axis=1)
-    hits = np.take_along_axis(labels, order, axis=1)
-    precision = np.cumsum(hits, axis=1, dtype=np.int64) / np.arange(1, scores.shape[1] + 1)
-    at_end = np.take_along_axis(precision, group_ends(ranked), axis=1)
-    positives = hits.sum(axis=1, dtype=np.int64)
-    result: Floats = np.full(len(positives), np.nan)
-    np.divide((hits * at_end).sum(axis=1), positives, out=result, where=positives > 0)
-    return result
-
-
-def group_ends(ranked: Scores) -> npt.NDArray[np.int64]:
-    """For each place of sorted rows [C, N], the last place with an equal value; int64 [C, N]."""
-    last = ranked.shape[1] - 1
-    places = np.arange(last)
-    ends = np.full(ranked.shape, last, dtype=np.int64)
-    ends[:, :-1] = np.where(ranked[:, 1:] != ranked[:, :-1], places, last)
-    return np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]

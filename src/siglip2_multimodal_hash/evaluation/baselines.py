@@ -81,7 +81,7 @@ def evaluate_by_search(
     codes: HeadCodes, labels: Labels, rows: SplitRows, knn: KnnParams
 ) -> Figures:
     """All figures of some codes, by the same search and vote as the head's own."""
-    index = build_index(codes.searchable()[rows.train])
+    index = build_index(codes.searchable()[rows.database])
     return evaluate_head(codes, index, labels, rows, knn).figures
 
 

@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
 )
 from siglip2_multimodal_hash.evaluation.ranking import RadiusCurve
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.retrieval.index import CodeIndex
+from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
@@ -31,20 +31,37 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class SplitRows:
-    """Rows of the dataset's index: the database, and the queries of val and test."""
+    """Rows of the dataset's index.
+
+    Attributes:
+        train: What is fitted on.
+        val: The queries of val.
+        test: The queries of test.
+        database: What the queries of test are searched in; it may hold those of val.
+    """
 
     train: Rows
     val: Rows
     test: Rows
+    database: Rows
 
     @classmethod
     def of(cls, dataset: DatasetIndex) -> Self:
         """The splits of a dataset."""
-        return cls(dataset.rows("train"), dataset.rows("val"), dataset.rows("test"))
+        return cls(
+            dataset.rows("train"),
+            dataset.rows("val"),
+            dataset.rows("test"),
+            dataset.rows("database"),
+        )
 
     def queries(self, split: str) -> Rows:
         """Rows of ``val`` or ``test``."""
         return {"val": self.val, "test": self.test}[split]
+
+    def database_of(self, split: str) -> Rows:
+        """What the queries of ``val`` or ``test`` are searched in: never a query itself."""
+        return np.setdiff1d(self.database, self.queries(split), assume_unique=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +69,8 @@ class Predictions:
     """What the predictors say about the queries of one split.
 
     Attributes:
-        neighbours: Rows within the database (not within the dataset), and similarities; [Q, K].
+        neighbours: Rows within :meth:`SplitRows.database_of` the split (not within the dataset),
+            and similarities; [Q, K].
         scores: ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid``; float32 [Q, C].
     """
 
@@ -72,11 +90,11 @@ class HeadEvaluation:
 def evaluate_head(
     codes: HeadCodes, index: CodeIndex, labels: Labels, rows: SplitRows, knn: KnnParams
 ) -> HeadEvaluation:
-    """Predict val and test from the neighbours in train, from the classifier, and from both.
+    """Predict val and test from the neighbours in the database, from the classifier, and from both.
 
     Args:
         codes: Of all N images.
-        index: Over the codes of ``rows.train``.
+        index: Over the codes of ``rows.database``.
         labels: uint8 [N, C].
         rows: The splits.
         knn: How to search and vote.
@@ -86,9 +104,18 @@ def evaluate_head(
         :func:`.protocol.evaluate_predictions`), ``retrieval`` by split, and, where there are
         bits, ``codes`` of the database.
     """
+    searchable = codes.searchable()
+    databases = {split: rows.database_of(split) for split in QUERY_SPLITS}
     predictions = {
-        split: predict(codes, index, labels, rows.train, rows.queries(split), knn)
-        for split in QUERY_SPLITS
+        split: predict(
+            codes,
+            index if len(database) == len(rows.database) else build_index(searchable[database]),
+            labels,
+            database,
+            rows.queries(split),
+            knn,
+        )
+        for split, database in databases.items()
     }
     figures: Figures = {
         name: evaluate_predictions(
@@ -101,19 +128,18 @@ def evaluate_head(
         )
         for name in predictions["val"].scores
     }
-    searchable = codes.searchable()
     retrievals = {
         split: evaluate_retrieval(
             searchable[rows.queries(split)],
-            searchable[rows.train],
+            searchable[database],
             labels[rows.queries(split)],
-            labels[rows.train],
+            labels[database],
         )
-        for split in QUERY_SPLITS
+        for split, database in databases.items()
     }
     figures["retrieval"] = {split: result.figures() for split, result in retrievals.items()}
     if codes.packed is not None:
-        figures["codes"] = code_quality(codes.packed[rows.train], codes.soft[rows.train])
+        figures["codes"] = code_quality(codes.packed[rows.database], codes.soft[rows.database])
     return HeadEvaluation(
         figures, predictions, {split: result.curve for split, result in retrievals.items()}
     )

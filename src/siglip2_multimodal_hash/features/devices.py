@@ -1,12 +1,12 @@
 """Which device to compute on, and whether this build of PyTorch has kernels for it."""
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.architectures import has_kernels
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -37,12 +37,7 @@ def choose_device(name: DeviceName) -> torch.device:
 
 
 def check_kernels(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> None:
-    """Make sure that a build of PyTorch can run on a card.
-
-    Machine code (``sm_90``) runs on cards of the same major capability and at least the same
-    minor one; PTX (``compute_90``) is compiled at load time for any later card. The suffix ``a``
-    ties either to exactly its own capability, ``f`` to its major one (CUDA C++ Programming Guide,
-    "Compute Capabilities").
+    """Make sure that a build of PyTorch can run on a card; see :func:`.has_kernels`.
 
     Args:
         card: Its name, for the message.
@@ -52,7 +47,7 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
     Raises:
         InputError: None of the architectures runs on the card.
     """
-    if any(_runs(architecture, capability) for architecture in architectures):
+    if has_kernels(capability, architectures):
         return
     major, minor = capability
     raise InputError(
@@ -61,15 +56,3 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
         "install a newer CUDA build of PyTorch (Blackwell cards, capability 12.0, need PyTorch "
         ">= 2.7 built for CUDA >= 12.8), or set runtime.device to cpu",
     )
-
-
-def _runs(architecture: str, capability: tuple[int, int]) -> bool:
-    match = re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", architecture)
-    if match is None:
-        return False
-    kind, suffix = match[1], match[4]
-    built = (int(match[2]), int(match[3]))
-    if suffix == "a":
-        return built == capability
-    same_major = built[0] == capability[0]
-    return built <= capability and (same_major or (kind == "compute" and not suffix))

@@ -61,8 +61,18 @@ def embed_dataset(
         temporary.mkdir()
         image = ArrayWriter(temporary / store.IMAGE, sizes["images"])
         caption = ArrayWriter(temporary / store.CAPTION, sizes["captions"])
-        run_pipeline(image_reader, Mapper(towers.encode_images), image, runtime, "images")
-        run_pipeline(text_reader, Mapper(towers.encode_tokens), caption, runtime, "captions")
+        pinned = towers.device.type == "cuda"
+        run_pipeline(
+            image_reader, Mapper(towers.encode_images), image, runtime, "images", pin_memory=pinned
+        )
+        run_pipeline(
+            text_reader,
+            Mapper(towers.encode_tokens),
+            caption,
+            runtime,
+            "captions",
+            pin_memory=pinned,
+        )
         save_array(temporary / store.OFFSETS, offsets)
         save_array(temporary / store.PROMPT, prompts)
         widths = {"image_dim": image.width or 0, "caption_dim": caption.width or 0}
@@ -70,19 +80,29 @@ def embed_dataset(
 
 
 def run_pipeline(
-    reader: Reader, mapper: Mapper, writer: ArrayWriter, runtime: RuntimeParams, unit: str
+    reader: Reader,
+    mapper: Mapper,
+    writer: ArrayWriter,
+    runtime: RuntimeParams,
+    unit: str,
+    *,
+    pin_memory: bool,
 ) -> None:
     """Read, map and write every batch; log the rate and the bottleneck.
+
+    Args:
+        reader: What to embed.
+        mapper: The tower.
+        writer: Where to put it.
+        runtime: Workers and progress bar.
+        unit: What an item is called.
+        pin_memory: Whether the tower is on a GPU; see :func:`.read_batches`.
 
     Raises:
         DataError: Items cannot be read. From the first one on, the rest is only read.
     """
     watch, failures = Stopwatch(), list[str]()
-    batches = read_batches(
-        reader,
-        runtime.dataloader.num_workers,
-        pin_memory=choose_device(runtime.device).type == "cuda",
-    )
+    batches = read_batches(reader, runtime.dataloader.num_workers, pin_memory=pin_memory)
     with tqdm(total=writer.rows, desc=unit, disable=not runtime.logging.progress) as bar:
         while True:
             with watch.time("reader"):

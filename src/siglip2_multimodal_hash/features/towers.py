@@ -16,6 +16,7 @@ import transformers
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.checkpoint_names import means_folder
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 from siglip2_multimodal_hash.params import BackboneParams
 
@@ -134,7 +135,7 @@ def _load(backbone: BackboneParams) -> tuple[Any, Any]:
     """The model and the processor of a checkpoint, complete and of the right kind."""
     checkpoint = backbone.checkpoint
     local = Path(checkpoint).is_dir()
-    if not local and _means_folder(checkpoint):
+    if not local and means_folder(checkpoint):
         raise _unusable(checkpoint, "no such folder")
     # Partly without types.
     library: Any = transformers
@@ -172,16 +173,6 @@ def _load(backbone: BackboneParams) -> tuple[Any, Any]:
         # What transformers makes of a checkpoint without the tokenizer's file.
         raise _unusable(checkpoint, "its tokenizer has no vocabulary")
     return model, processor
-
-
-def _means_folder(checkpoint: str) -> bool:
-    """Whether a name that is no folder was meant as one: asking the hub for it takes half a minute.
-
-    Names on the hub are ``owner/name``; the folder ``owner`` would have to be here by accident.
-    """
-    path = Path(checkpoint)
-    relative = checkpoint.startswith((".", "~"))
-    return path.is_absolute() or relative or len(path.parts) != 2 or Path(path.parts[0]).is_dir()
 
 
 def _unusable(checkpoint: str, reason: str) -> InputError:

@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.params.sections import (
     SchedulerParams,
     Section,
     TrainingParams,
+    ValSliceParams,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "SchedulerParams",
     "Section",
     "TrainingParams",
+    "ValSliceParams",
     "load_params",
     "parse_params",
 ]

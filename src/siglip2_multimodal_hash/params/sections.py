@@ -67,9 +67,15 @@ class MojicocoParams(Section):
     seed: NonNegativeInt
 
 
+class ValSliceParams(Section):
+    images: PositiveInt
+    seed: NonNegativeInt
+
+
 class DatasetParams(Section):
     name: Literal["mojicoco", "coco2014"]
-    protocol: Literal["karpathy"]
+    protocol: Literal["karpathy", "standard", "hashnet"]
+    val_slice: ValSliceParams
     unlabelled: Literal["keep", "drop"]
     eval_caption: Literal["first", "mean"]
     mojicoco: MojicocoParams

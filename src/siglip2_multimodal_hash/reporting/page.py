@@ -92,7 +92,7 @@ class _Gallery:
         self._frame = dataset.frame
         self._labels = dataset.labels()
         self._names = np.array(dataset.category_names)
-        self._database = dataset.rows("train")
+        self._database = dataset.rows("database")
         self._test = evaluation.predictions["test"]
         self._images = images
         self._top_n = top_n

@@ -70,6 +70,10 @@ def write_plots(
         ("category", "with", "images"),
         co_occurrences(statistics["categories"], statistics["co_occurrence_train"]),
     )
+    for split in ("train", "val", "test"):
+        words = statistics["splits"][split]["caption_words"]
+        write_rows(folder / f"caption_words_{split}.csv", ("share", "words"), word_quantiles(words))
+    write_rows(folder / "label_shift.csv", ("category", "ratio"), label_shifts(statistics))
     write_rows(folder / "code_bits.csv", ("bit", "mean", "entropy"), code_bits(codes, dataset))
 
 
@@ -113,11 +117,30 @@ def co_occurrences(names: Sequence[str], counts: Sequence[Sequence[int]]) -> lis
     return [(names[a], names[b], counts[a][b]) for a in order for b in order if a != b]
 
 
+def word_quantiles(words: dict[str, float | None]) -> list[Row]:
+    """Share of the captions, and the most words that so many of them have."""
+    levels = ((key.removeprefix("q"), value) for key, value in words.items() if key != "mean")
+    return [*sorted((int(level) / 100, value) for level, value in levels if value is not None)]
+
+
+def label_shifts(statistics: dict[str, Any]) -> list[Row]:
+    """How many times as large a share of test as of train shows each class, largest first."""
+    train, test = (statistics["splits"][split] for split in ("train", "test"))
+    counts = zip(train["class_frequency"], test["class_frequency"], strict=True)
+    ratios: list[tuple[str, float]] = [
+        (name, (there / test["images"]) / (here / train["images"]))
+        for name, (here, there) in zip(statistics["categories"], counts, strict=True)
+        if here and there
+    ]
+    ratios.sort(key=lambda row: (-row[1], row[0]))
+    return list(ratios)
+
+
 def code_bits(codes: HeadCodes, dataset: DatasetIndex) -> list[Row]:
     """Mean and entropy of each bit over the database; none where there is no hash layer."""
     if codes.packed is None:
         return []
-    packed = codes.packed[dataset.rows("train")]
+    packed = codes.packed[dataset.rows("database")]
     means, entropies = bit_means(packed), bit_entropies(packed)
     return [(bit, mean, entropies[bit]) for bit, mean in enumerate(means)]
 

@@ -95,13 +95,11 @@ def fit_baseline(name: str, task: BaselineTask) -> BaselineCodes:
     head = head_config(vectors, task.decomposer, task.fusion, task.hashing, task.classifier)
     config = variant_config(name, head)
     result = fit(config, train, val, task.settings)
-    runtime = task.settings.runtime
     soft, scores = encode_embeddings(
         result.network,
         vectors,
         task.policy,
-        runtime.device,
-        runtime.dataloader.inference_batch_size,
+        task.settings.runtime.dataloader.inference_batch_size,
     )
     return BaselineCodes(name, config.bits, result.val_map, soft, scores)
 

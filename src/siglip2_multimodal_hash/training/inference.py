@@ -14,16 +14,14 @@ def encode_dataset(
     v_img: FloatArray,
     v_txt: FloatArray,
     batch_size: int,
-    device: torch.device,
 ) -> tuple[FloatArray, FloatArray]:
-    """Run the head over all pairs, in float32.
+    """Run the head over all pairs, in float32, where it is.
 
     Args:
-        network: Moved to ``device``.
+        network: On the device to compute on.
         v_img: [N, D_i] image embeddings; may be memory-mapped.
         v_txt: [N, D_t] caption embeddings; may be memory-mapped.
         batch_size: Pairs at a time; bounds the memory.
-        device: Where to compute.
 
     Returns:
         Soft codes, float32 [N, bits] in [-1, 1]; without a hash layer the fused vectors at unit
@@ -34,7 +32,7 @@ def encode_dataset(
     """
     if len(v_img) != len(v_txt):
         raise ValueError(f"{len(v_img)} image embeddings but {len(v_txt)} caption embeddings")
-    network.to(device)
+    device = network.classifier.weight.device
     n, config = len(v_img), network.config
     codes = np.empty((n, config.code_dim), dtype=np.float32)
     scores = np.empty((n, config.classes), dtype=np.float32)

@@ -126,6 +126,11 @@ def _run_epochs(
     trainer = _build_trainer(network, train, settings, updates)
     standardise_inputs(network, train.first_pairs())
     set_class_prior(network, trainer.loss.prior_logits(train.labels))
+    if network.config.bits and not network.config.classifier_bias:
+        logger.warning(
+            "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
+            "and the bits mostly collapse to constants; set classifier.use_bias to true"
+        )
     best = _BestEpoch()
     history: list[EpochRecord] = []
     for epoch in range(1, params.num_epochs + 1):

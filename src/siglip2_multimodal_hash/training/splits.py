@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.devices import DeviceName, choose_device
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -74,17 +73,14 @@ def encode_embeddings(
     network: HashNetwork,
     embeddings: Embeddings,
     policy: CaptionPolicy,
-    device: DeviceName,
     batch_size: int,
 ) -> tuple[FloatArray, FloatArray]:
-    """Soft codes (or unit vectors) and scores of every image; see :func:`.encode_dataset`."""
-    chosen = choose_device(device)
+    """Soft codes (or unit vectors) and scores of every image, computed where the network is.
+
+    See :func:`.encode_dataset`.
+    """
     return encode_dataset(
-        network.to(chosen),
-        embeddings.image,
-        embeddings.captions_by_policy(policy),
-        batch_size,
-        chosen,
+        network, embeddings.image, embeddings.captions_by_policy(policy), batch_size
     )
 
 

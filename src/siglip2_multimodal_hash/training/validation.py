@@ -9,6 +9,7 @@ import torch
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
+from siglip2_multimodal_hash.thresholds import admitted_precision, mean_over_positives
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -23,9 +24,7 @@ def average_precision(
 ) -> npt.NDArray[np.float64]:
     """Average precision of each class, as scikit-learn's ``average_precision_score`` defines it.
 
-    AP = sum over thresholds of (R_t - R_{t-1}) P_t, where equal scores form one threshold. That is
-    the mean, over the positives, of the precision at the end of the positive's group of equal
-    scores, which needs one sort of all columns and no loop over classes.
+    The sum goes down the rows of [n, C]; see :func:`.admitted_precision`.
 
     Args:
         labels: [n, C] of 0 and 1.
@@ -34,23 +33,10 @@ def average_precision(
     Returns:
         float64 [C]; NaN for a class without positives, whose AP is undefined.
     """
-    n, classes = labels.shape
-    order = np.argsort(-scores, axis=0)
-    ranked_scores = np.take_along_axis(scores, order, axis=0)
-    ranked_labels = np.take_along_axis(labels, order, axis=0) > 0
-    precision = np.cumsum(ranked_labels, axis=0) / np.arange(1, n + 1)[:, None]
-
-    # Row of the last item with the same score, by a running minimum from below.
-    group_end = np.full((n, classes), n - 1)
-    last_of_group = ranked_scores[:-1] != ranked_scores[1:]
-    group_end[:-1][last_of_group] = np.nonzero(last_of_group)[0]
-    group_end = np.minimum.accumulate(group_end[::-1], axis=0)[::-1]
-
-    precision_at_end = np.take_along_axis(precision, group_end, axis=0)
-    positives = ranked_labels.sum(axis=0)
-    total = np.where(ranked_labels, precision_at_end, 0.0).sum(axis=0)
-    undefined = np.full(classes, np.nan)
-    return np.where(positives > 0, total / np.maximum(positives, 1), undefined)
+    admitted, positives = admitted_precision(
+        np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T) > 0
+    )
+    return mean_over_positives(np.ascontiguousarray(admitted.T).sum(axis=0), positives)
 
 
 def mean_average_precision(

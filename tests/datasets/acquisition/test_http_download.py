@@ -14,7 +14,7 @@ import pytest
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.datasets.acquisition.responses import retry_after
 from siglip2_multimodal_hash.errors import DataError
-from tests.datasets.acquisition.web import Answer, Server
+from tests.datasets.acquisition.conftest import Answer, Server
 
 DATA = bytes(range(256)) * 4000  # 1,024,000 bytes
 OTHER = DATA[::-1]
@@ -237,10 +237,13 @@ def test_what_does_not_pass_the_check_is_removed(server: Server, tmp_path: Path)
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.errors import run_guarded
+# A shell that starts the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_guarded(lambda: fetch(sys.argv[1], Path(sys.argv[2]), Transfer(timeout=60.0)))
 """
 

@@ -1,8 +1,12 @@
-"""Fetch the pieces of COCO 2014 that are missing under a root, and nothing that is there."""
+"""COCO 2014, from nothing to a folder in the layout of :mod:`..layout`.
+
+Archives of images stay as they are, since they are read in place; of the other archives the
+members that are needed are unpacked and the archive is removed. A copy that is given by path is
+linked, not copied, or unpacked from where it lies.
+"""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,170 +17,153 @@ from siglip2_multimodal_hash.datasets.acquisition.archives import (
     unpack,
 )
 from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, check_same, measure
-from siglip2_multimodal_hash.datasets.acquisition.disk import (
-    check_free,
-    free_bytes,
-    readable,
-    write_error,
-)
+from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
-from siglip2_multimodal_hash.datasets.acquisition.mirrors import check_list, local_path, take_local
 from siglip2_multimodal_hash.datasets.acquisition.partial import Partial
-from siglip2_multimodal_hash.datasets.acquisition.pieces import PUBLISHED, Piece
+from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, local_path, missing_pieces
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.params import DownloadParams
 
+LOCK_FILE = ".downloads.lock"
 _log = logging.getLogger(__name__)
 
 
-class Acquisition:
-    """The pieces of one root.
+def acquire_coco(
+    root: Path,
+    download: DownloadParams,
+    how: Transfer,
+    *,
+    hashnet: bool = False,
+    accept_changed: bool = False,
+) -> list[str]:
+    """Fetch what is missing under ``root``; what is there is left alone.
 
     Args:
-        root: The folder that holds, or will hold, ``images/`` and ``annotations/``.
-        download: Addresses and patience.
-        progress: Draw bars.
-        accept_changed: Take files whose size or digest is not the known one, and note theirs.
-        free: Free bytes of a folder.
+        root: The folder, made where it is not there.
+        download: Where each piece comes from.
+        how: Attempts, pauses, progress.
+        hashnet: Fetch HashNet's lists too.
+        accept_changed: Take a file whose size or digest is not what was known of it.
+
+    Returns:
+        What was fetched, relative to the root.
+
+    Raises:
+        DataError: A piece cannot be had, is damaged or is another than before, the disk is too
+            small, or another process is at work. Pieces that are complete stay.
     """
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / LOCK_FILE, timeout=0):
+            pieces = missing_pieces(root, download, hashnet=hashnet)
+            _check_disk(root, pieces, how)
+            for piece in pieces:
+                _acquire(root, piece, how, accept_changed=accept_changed)
+    except Timeout:
+        raise DataError(
+            f"{root}: another process is fetching COCO into this folder", "wait until it is done"
+        ) from None
+    return [piece.target for piece in pieces]
 
-    def __init__(
-        self,
-        root: Path,
-        download: DownloadParams,
-        *,
-        progress: bool,
-        accept_changed: bool = False,
-        free: Callable[[Path], int] = free_bytes,
-    ) -> None:
-        self._root = root
-        self._download = download
-        self._accept_changed = accept_changed
-        self._notes = Notes(root)
-        self._how = Transfer(
-            attempts=download.attempts, timeout=download.timeout, progress=progress, free=free
-        )
 
-    def missing(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """Those of ``pieces`` that are not under the root in any form."""
-        return [piece for piece in pieces if not piece.is_here(self._root)]
+def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
+    """Before the first byte: all that is known to come must fit."""
+    needed = 0
+    for piece in pieces:
+        if piece.bytes is not None and local_path(piece.source) is None:
+            needed += max(0, piece.bytes - Partial(root / piece.target).size())
+    check_free(root, needed, how.free(root), "what is missing of COCO 2014")
 
-    def describe(self, pieces: Sequence[Piece]) -> str:
-        """What fetching ``pieces`` means: each with its size and address, and the sum."""
-        lines = []
-        for piece in pieces:
-            size = self._to_download(piece)
-            said = "size unknown" if size is None else readable(size)
-            if self._is_local(piece):
-                said = "no download"
-            lines.append(f"\n     {piece.path}: {said}, {piece.address(self._download)}")
-        sizes = [self._to_download(piece) for piece in pieces]
-        more = " and more" if None in sizes else ""
-        total = readable(sum(size or 0 for size in sizes))
-        return (
-            f"{self._root}: {len(pieces)} piece(s) missing, {total}{more} to download, "
-            f"{readable(self._to_write(pieces))}{more} to write:{''.join(lines)}"
-        )
 
-    def fetch(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """Fetch what is missing of ``pieces``, after saying how much that is.
+def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
+    path = local_path(piece.source)
+    if path is not None:
+        _log.info("%s: from %s", piece.target, path)
+        _take_local(root, piece, path, how)
+        return
+    archive = root / piece.target
+    # An archive that is to be unpacked may lie there whole: the process was killed after it came.
+    if not archive.exists():
+        size = f" ({readable(piece.bytes)})" if piece.bytes is not None else ""
+        _log.info("%s: fetching %s%s", piece.target, piece.source, size)
+        _download(root, piece, how, accept_changed=accept_changed)
+    if piece.members:
+        _unpack(root, piece, archive, how)
+        archive.unlink()
 
-        Returns:
-            What was fetched.
 
-        Raises:
-            DataError: The disk is too small for all of it, then nothing is fetched; or a piece
-                cannot be had or is not what it should be, then those before it are there.
-        """
-        missing = self.missing(pieces)
-        if not missing:
-            return []
-        _log.info("%s", self.describe(missing))
-        needed = self._to_write(missing)
-        check_free(self._root, needed, self._how.free(self._root), "COCO 2014")
-        with self._locked():
-            for piece in missing:
-                try:
-                    self._obtain(piece)
-                except OSError as error:
-                    raise write_error(self._root / piece.path, error) from None
-                _log.info("%s: there", piece.path)
-        return missing
+def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
+    notes = Notes(root)
+    known = None if accept_changed else notes.get(piece.target)
+    found: list[Known] = []
 
-    def _obtain(self, piece: Piece) -> None:
-        file, address = self._root / piece.path, piece.address(self._download)
-        path = local_path(address)
-        if path is not None and not file.is_file():
-            take_local(piece, path, self._root, self._how.free)
-            return
-        if not file.is_file():
-            known = self._known(piece)
-            size = None if known is None else known.bytes
-            fetch(address, file, self._how, size=size, check=lambda part: self._check(piece, part))
-        if piece.members:
-            unpack(file, {name: self._root / name for name in piece.members}, self._how.free)
-
-    def _check(self, piece: Piece, part: Path) -> None:
-        """Look into a download before it gets its name; note its digest where none is known."""
-        known = self._known(piece)
-        if piece.folder:
-            # Where no digest vouches for the bytes, the checksums of the members have to.
-            check_images(part, piece.folder, read=known is None, progress=self._how.progress)
-        elif piece.members:
-            check_members(part, {name: self._root / name for name in piece.members})
-        else:
-            check_list(part)
-        address = piece.address(self._download)
-        found = measure(part, address, name=piece.path, progress=self._how.progress)
-        noted = self._notes.get(piece.path) is not None
+    def check(path: Path) -> None:
+        found.append(measure(path, piece.source, name=piece.target, progress=how.progress))
         if known is not None:
-            check_same(piece.path, found, known, noted=noted)
-        if known is None or not noted:
-            self._notes.put(piece.path, found)
+            check_same(piece.target, found[0], known, noted=True)
+        _check_content(piece, path)
 
-    def _known(self, piece: Piece) -> Known | None:
-        """Size and digest that a download must have: as noted, or else as published."""
-        if self._accept_changed:
-            return None
-        return self._notes.get(piece.path) or PUBLISHED.get(piece.address(self._download))
+    size = None if accept_changed else piece.bytes
+    fetch(piece.source, root / piece.target, how, size=size, check=check)
+    notes.put(piece.target, found[0])
 
-    def _is_local(self, piece: Piece) -> bool:
-        """Whether nothing has to be downloaded for it, because its file is on a disk."""
-        here = (self._root / piece.path).is_file()
-        return here or local_path(piece.address(self._download)) is not None
 
-    def _to_download(self, piece: Piece) -> int | None:
-        """Bytes that are still to come; None where the size is not known before the answer."""
-        if self._is_local(piece):
-            return 0
-        known = self._known(piece)
-        if known is None:
-            return None
-        partial = Partial(self._root / piece.path)
-        resumable = partial.is_resumable(piece.address(self._download))
-        return max(0, known.bytes - (partial.size() if resumable else 0))
+def _check_content(piece: Piece, path: Path) -> None:
+    if piece.image_folder is not None:
+        check_images(path, piece.image_folder)
+    elif piece.members:
+        check_members(path, {name: Path(target) for name, target in piece.members.items()})
 
-    def _to_write(self, pieces: Sequence[Piece]) -> int:
-        """Bytes that the disk needs; an unknown size is asked again at its first byte."""
-        return sum((self._to_download(piece) or 0) + piece.unpacked for piece in pieces)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time: two would write into the same partial file."""
-        path = self._root / ".download.lock"
-        lock = FileLock(path)
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise DataError(
-                f"{self._root}: another process is downloading into it", "wait for it to end"
-            ) from None
-        except OSError as error:
-            raise write_error(path, error) from None
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no open file
-                path.unlink()
-            lock.release()
+def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:
+    """Link what can be read where it lies; unpack the rest from there.
+
+    A folder holds the images themselves, or the files that the archive would have held, with or
+    without the folder that they have there.
+    """
+    if path.is_dir():
+        if piece.image_folder is not None:
+            _link(root / "images" / piece.image_folder, path)
+        for member, target in piece.members.items():
+            _link(root / target, _first(path / member, path / Path(member).name))
+    elif not path.is_file():
+        raise DataError(f"{path}: no such file or folder", "correct it under runtime.download")
+    elif piece.members and path.suffix == ".zip":
+        _unpack(root, piece, path, how)
+    elif piece.members and len(piece.members) > 1:
+        raise DataError(
+            f"{path}: neither a folder nor a zip archive", "correct it under runtime.download"
+        )
+    else:
+        if piece.image_folder is not None:
+            check_images(path, piece.image_folder)
+        _link(root / next(iter(piece.members.values()), piece.target), path)
+
+
+def _first(*paths: Path) -> Path:
+    found: Callable[[Path], bool] = Path.is_file
+    path = next(filter(found, paths), None)
+    if path is None:
+        raise DataError(f"{paths[0]}: no such file", "correct the folder under runtime.download")
+    return path
+
+
+def _unpack(root: Path, piece: Piece, archive: Path, how: Transfer) -> None:
+    members = {name: root / target for name, target in piece.members.items()}
+    for target in members.values():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    unpack(archive, members, how.free)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.exists():
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)  # a link whose target has gone
+    try:
+        link.symlink_to(target, target_is_directory=target.is_dir())
+    except OSError as error:
+        raise DataError(
+            f"{link}: no link to {target} can be made here ({error.strerror})",
+            f"copy it there, or set runtime.coco_root to a folder that holds {link.name}",
+        ) from None

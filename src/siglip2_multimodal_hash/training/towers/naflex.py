@@ -20,7 +20,7 @@ from siglip2_multimodal_hash.training.towers.architecture import (
     PATCH_SIZE,
     naflex_from_fixed,
 )
-from siglip2_multimodal_hash.training.towers.export import NAFLEX_PATCHES, export_checkpoint
+from siglip2_multimodal_hash.training.towers.export import NAFLEX_PATCHES
 from siglip2_multimodal_hash.training.towers.flexible import (
     Patches,
     flexible_features,
@@ -29,21 +29,23 @@ from siglip2_multimodal_hash.training.towers.flexible import (
     to_patches,
 )
 from siglip2_multimodal_hash.training.towers.parallel import Share
-from siglip2_multimodal_hash.training.towers.pretraining import Course, Places, Plan, pretrain
+from siglip2_multimodal_hash.training.towers.pretraining import (
+    Course,
+    Places,
+    Plan,
+    pretrain,
+    scene_course,
+)
 from siglip2_multimodal_hash.training.towers.stream import (
     NAFLEX,
-    VALIDATION,
     encode_scene_texts,
-    endless,
     scene_texts,
 )
 from siglip2_multimodal_hash.training.towers.tokenizer import load_tokenizer
-from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, zero_shot_map
 
 BATCH_SIZE: Final = 256
-VALIDATION_SCENES: Final = 1_000
 
-NAFLEX_PLAN: Final = Plan(minutes=5, peak_lr=8e-4)
+NAFLEX_PLAN: Final = Plan(minutes=6, peak_lr=8e-4)
 """For two CPU cores. Trained weights move less at a time than fresh ones."""
 
 BUDGETS: Final = (64, 36, 64, 100)
@@ -146,18 +148,6 @@ def train_naflex(
     nn.Module.to(model, device)
     side = round(NAFLEX_PATCHES**0.5)
 
-    def text_features(tokens: Tensor) -> Tensor:
-        return forward.text_features(model, tokens)
-
-    def validate() -> float:
-        scenes = labelled_scenes(VALIDATION, VALIDATION_SCENES)
-        return zero_shot_map(
-            scenes,
-            tokenizer,
-            lambda pixels: square_features(model, pixels.to(device)),
-            lambda tokens: text_features(tokens.to(device)),
-        )
-
     def features(values: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         return flexible_features(model, values, mask, positions)
 
@@ -165,7 +155,6 @@ def train_naflex(
     compiled_images: Callable[[Tensor, Tensor, Tensor], Tensor] = torch.compile(
         features, dynamic=False
     )
-    compiled_texts: Callable[[Tensor], Tensor] = torch.compile(text_features)
 
     def encode_images(batch: FlexibleBatch) -> Tensor:
         patches = batch.patches
@@ -174,13 +163,14 @@ def train_naflex(
             patches.values.to(device), patches.mask.to(device), positions.to(device)
         )
 
-    course = Course[FlexibleBatch](
-        model=model,
-        batches=lambda start: endless(partial(flexible_batch, tokenizer, share), start, workers),
+    course = scene_course(
+        model,
+        tokenizer,
+        make_batch=partial(flexible_batch, tokenizer, share),
         encode_images=encode_images,
-        encode_texts=compiled_texts,
-        validate=validate,
-        export=lambda: export_checkpoint(places.out, model, tokenizer),
+        square_features=partial(square_features, model),
+        out=places.out,
+        workers=workers,
     )
     with parallel.first_then_others():
         _compile_all_budgets(course, plan, tokenizer, share)

@@ -10,11 +10,15 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
+from transformers import Siglip2Tokenizer
 
-from siglip2_multimodal_hash.training.towers import parallel
+from siglip2_multimodal_hash.training.towers import forward, parallel
+from siglip2_multimodal_hash.training.towers.export import export_checkpoint
 from siglip2_multimodal_hash.training.towers.forward import Towers
 from siglip2_multimodal_hash.training.towers.sigmoid_loss import positive_pairs, sigmoid_loss
 from siglip2_multimodal_hash.training.towers.state import Progress, load_state, save_state
+from siglip2_multimodal_hash.training.towers.stream import VALIDATION, VALIDATION_SCENES, endless
+from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, zero_shot_map
 
 
 class Batch(Protocol):
@@ -77,6 +81,47 @@ class Course(Generic[AnyBatch]):
     """Zero-shot macro mAP; asked in process 0 only, as is ``export``."""
     export: Callable[[], None]
     """Write the checkpoint in its present state."""
+
+
+def scene_course(
+    model: Towers,
+    tokenizer: Siglip2Tokenizer,
+    *,
+    make_batch: Callable[[int], AnyBatch],
+    encode_images: Callable[[AnyBatch], Tensor],
+    square_features: Callable[[Tensor], Tensor],
+    out: Path,
+    workers: int,
+) -> Course[AnyBatch]:
+    """A course on mojicoco's scenes: the texts' side and the judgement are the same for all towers.
+
+    Args:
+        model: on its device.
+        tokenizer: of the texts.
+        make_batch: a batch from its number; picklable where there are workers.
+        encode_images: [B, D] features of a batch's images.
+        square_features: uint8 [B, 128, 128, 3] on the device -> [B, D], for the judgement.
+        out: folder of the checkpoint.
+        workers: see :func:`.endless`.
+    """
+    device = model.logit_scale.device
+
+    def text_features(tokens: Tensor) -> Tensor:
+        return forward.text_features(model, tokens)
+
+    return Course(
+        model=model,
+        batches=lambda start: endless(make_batch, start, workers),
+        encode_images=encode_images,
+        encode_texts=torch.compile(text_features),
+        validate=lambda: zero_shot_map(
+            labelled_scenes(VALIDATION, VALIDATION_SCENES),
+            tokenizer,
+            lambda pixels: square_features(pixels.to(device)),
+            lambda tokens: text_features(tokens.to(device)),
+        ),
+        export=lambda: export_checkpoint(out, model, tokenizer),
+    )
 
 
 def learning_rate(progress: float, plan: Plan) -> float:

@@ -29,6 +29,8 @@ FIXED: Final = TOWER_STREAM + 2
 NAFLEX: Final = TOWER_STREAM + 3
 """Streams of scenes; datasets draw theirs from below ``TOWER_STREAM``."""
 
+VALIDATION_SCENES: Final = 1_000
+
 _TEXT_DRAWS: Final = 1
 """Sets the draws of a scene's texts apart from those of the scene itself."""
 

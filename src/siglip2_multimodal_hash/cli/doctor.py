@@ -1,0 +1,46 @@
+"""``smhash doctor``."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siglip2_multimodal_hash.cli.commands import new_command
+from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.presets import list_presets
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.cli.commands import Commands
+
+EXIT_FAILED_CHECK = 1
+
+
+def add_parser(commands: "Commands") -> None:
+    """Add the command."""
+    parser = new_command(commands, "doctor", doctor)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def doctor(arguments: argparse.Namespace) -> None:
+    """Say what is missing for the dataset, backbone and hardware of params.yaml."""
+    params = load_params()
+    # Other commands need not wait for what this one loads.
+    from huggingface_hub import constants
+
+    from siglip2_multimodal_hash.doctor.checkpoints import look_up
+    from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
+    from siglip2_multimodal_hash.doctor.findings import worst
+    from siglip2_multimodal_hash.doctor.gathering import gather_machine
+    from siglip2_multimodal_hash.doctor.repository import look_at_repository
+
+    project = Path.cwd()
+    facts = Facts(
+        gather_machine(project),
+        look_at_repository(project),
+        look_up(params.backbone, offline=constants.HF_HUB_OFFLINE),
+        list_presets(),
+    )
+    findings = diagnose(params, facts)
+    print(as_json(findings, facts) if arguments.json else as_text(findings))
+    if worst(findings) == "fail":
+        sys.exit(EXIT_FAILED_CHECK)

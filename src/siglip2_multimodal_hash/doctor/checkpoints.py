@@ -1,0 +1,204 @@
+"""Where the towers' checkpoint is, how large it is, and whether it can be had; it is never loaded.
+
+The hub is asked for a file's size alone (a HEAD request), and waited for a few seconds at most.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.checkpoint_names import means_folder
+from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.params import BackboneParams
+
+HUB_SECONDS = 5.0
+
+CONFIG = "config.json"
+# One file, or the list of several.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model")
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+
+Place = Literal["folder", "cache", "hub", "incomplete", "absent", "offline", "unreachable"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What is known of a checkpoint.
+
+    Attributes:
+        place: ``folder``, ``cache`` (of the hub), ``hub`` (reachable there); or why it cannot be
+            had: a folder that is ``incomplete``, ``absent`` altogether, only on the hub while
+            that is switched off (``offline``), or ``unreachable``.
+        detail: What is missing, or the hub's answer.
+        weights: Bytes of the weights; None where they are not known.
+        config: Content of ``config.json``; None where it is not here.
+    """
+
+    place: Place
+    detail: str = ""
+    weights: int | None = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def download(self) -> int:
+        """Bytes that the first use will download, as far as they are known."""
+        return self.weights or 0 if self.place == "hub" else 0
+
+
+def look_up(
+    backbone: BackboneParams,
+    *,
+    offline: bool,
+    endpoint: str | None = None,
+    cache: Path | None = None,
+    seconds: float = HUB_SECONDS,
+) -> Checkpoint:
+    """Find the checkpoint that ``backbone`` names.
+
+    Args:
+        backbone: ``checkpoint`` and ``revision`` are read.
+        offline: Whether the hub is switched off (``HF_HUB_OFFLINE``).
+        endpoint: Address of the hub; its own where this is not given.
+        cache: Folder of the hub's cache; its own where this is not given.
+        seconds: How long to wait for the hub.
+    """
+    name, folder = backbone.checkpoint, Path(backbone.checkpoint)
+    if folder.is_dir():
+        return _in_folder(folder)
+    if means_folder(name):
+        return Checkpoint("absent", "no such folder")
+    cached = _in_cache(name, backbone.revision, cache)
+    if cached is not None:
+        return cached
+    if offline:
+        return Checkpoint("offline")
+    answer = _within(seconds, lambda: _on_hub(name, backbone.revision, endpoint, seconds))
+    return answer or Checkpoint("unreachable", f"no answer within {seconds:g} s")
+
+
+def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
+    """Whether the towers can be loaded, and what that will download.
+
+    Args:
+        name: ``backbone.checkpoint``.
+        checkpoint: What :func:`look_up` found.
+    """
+    title, detail = "checkpoint", checkpoint.detail
+    size = size_text(checkpoint.weights) if checkpoint.weights else "weights of unknown size"
+    other = "set backbone.checkpoint to a folder with the checkpoint"
+    match checkpoint.place:
+        case "folder" | "cache" as place:
+            where = "a folder" if place == "folder" else "in the hub's cache"
+            return ok(title, f"{name}: {where}, {size}")
+        case "hub":
+            return ok(title, f"{name}: on the hub, {size} to download at first use")
+        case "incomplete":
+            return fail(title, f"{name}: {detail}", "copy the whole checkpoint into the folder")
+        case "absent":
+            return fail(
+                title,
+                f"{name}: {detail}",
+                "correct backbone.checkpoint or backbone.revision; `smhash use --list` shows the "
+                "backbones that are known",
+            )
+        case "offline":
+            return fail(
+                title,
+                f"{name}: not in the hub's cache, and the hub is switched off (HF_HUB_OFFLINE)",
+                f"unset HF_HUB_OFFLINE for the first use, or {other}",
+            )
+        case "unreachable":
+            return fail(
+                title,
+                f"{name}: not in the hub's cache, and the hub cannot be reached ({detail})",
+                f"connect to the network for the first use, or {other}",
+            )
+
+
+def _in_folder(folder: Path) -> Checkpoint:
+    groups = ((CONFIG,), WEIGHTS, TOKENIZERS, PROCESSORS)
+    missing = [
+        " or ".join(names) for names in groups if not any((folder / n).is_file() for n in names)
+    ]
+    if missing:
+        return Checkpoint("incomplete", "missing: " + "; ".join(missing))
+    return _local(folder, "folder")
+
+
+def _in_cache(name: str, revision: str, cache: Path | None) -> Checkpoint | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    def cached(file: str) -> str | None:
+        # A sentinel stands for a file that the repository is known not to have.
+        path = try_to_load_from_cache(name, file, cache_dir=cache, revision=revision)
+        return path if isinstance(path, str) else None
+
+    config = cached(CONFIG)
+    complete = all(any(map(cached, names)) for names in (WEIGHTS, TOKENIZERS, PROCESSORS))
+    found = _local(Path(config).parent, "cache") if config and complete else None
+    return found if found and found.place == "cache" else None
+
+
+def _local(folder: Path, place: Literal["folder", "cache"]) -> Checkpoint:
+    try:
+        config = read_json(folder / CONFIG)
+        files = [folder / WEIGHTS[0]]
+        if not files[0].is_file():
+            index = read_json(folder / WEIGHTS[1])
+            files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+    except InputError as error:
+        return Checkpoint("incomplete", str(error).splitlines()[0])
+    except (KeyError, TypeError, AttributeError):
+        return Checkpoint("incomplete", f"{WEIGHTS[1]} does not name the files of the weights")
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        return Checkpoint("incomplete", "missing: " + "; ".join(missing))
+    weights = sum(path.stat().st_size for path in files)
+    return Checkpoint(place, weights=weights, config=config if isinstance(config, dict) else None)
+
+
+def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> Checkpoint:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    def size_of(file: str) -> int | None:
+        url = hf_hub_url(name, file, revision=revision, endpoint=endpoint)
+        return get_hf_file_metadata(url, token=False, timeout=seconds, endpoint=endpoint).size
+
+    try:
+        size_of(CONFIG)
+        try:
+            return Checkpoint("hub", weights=size_of(WEIGHTS[0]))
+        except EntryNotFoundError:
+            # The index of several files does not tell their size.
+            size_of(WEIGHTS[1])
+            return Checkpoint("hub")
+    except EntryNotFoundError:
+        return Checkpoint("absent", f"the hub has no {CONFIG} and {WEIGHTS[0]} there")
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403, 404):
+            # Without a login the hub does not tell a private repository from none.
+            return Checkpoint(
+                "absent", f"the hub knows no such public repository or revision ({status})"
+            )
+        return Checkpoint("unreachable", f"HTTP status {status}")
+    # Whatever the HTTP library raises where there is no network.
+    except Exception as error:
+        return Checkpoint("unreachable", (str(error) or type(error).__name__).splitlines()[0])
+
+
+def _within(seconds: float, call: Callable[[], Checkpoint]) -> Checkpoint | None:
+    """The call's result, or None if it takes longer: looking up a host has no limit of its own."""
+    results: queue.Queue[Checkpoint] = queue.Queue()
+    threading.Thread(target=lambda: results.put(call()), daemon=True).start()
+    try:
+        return results.get(timeout=2 * seconds)
+    except queue.Empty:
+        return None

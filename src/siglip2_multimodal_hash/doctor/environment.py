@@ -1,0 +1,173 @@
+"""Checks of what is installed: Python, PyTorch and its card, FAISS, the CPU's kernels."""
+
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.machine import Card, Machine, TorchBuild
+from siglip2_multimodal_hash.features.architectures import has_kernels
+from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
+from siglip2_multimodal_hash.params import Params
+
+OLDEST_PYTHON = (3, 11)
+BLACKWELL = (10, 0)
+BLACKWELL_CUDA = (12, 8)
+_CUDA_BUILD = "install a CUDA build of PyTorch"
+
+
+def check_python(machine: Machine) -> Finding:
+    """Whether the interpreter is new enough."""
+    version = ".".join(map(str, machine.python))
+    if machine.python < OLDEST_PYTHON:
+        return fail(
+            "python", version, "make a new environment: make repro PYTHON=python3.12 names another"
+        )
+    return ok("python", version)
+
+
+def check_torch(machine: Machine, params: Params) -> Finding:
+    """Whether this PyTorch computes on the device that ``runtime.device`` names."""
+    build, device = machine.torch, params.runtime.device
+    if build is None:
+        return fail("pytorch", "missing, or it cannot be loaded", "install the project again")
+    version = f"PyTorch {build.version}"
+    if device == "cpu":
+        return ok("pytorch", f"{version}, on the CPU as runtime.device says")
+    if machine.cards:
+        return _check_card(build, machine.cards[0], device)
+    if machine.unseen_cards:
+        built = f"built for CUDA {build.cuda}" if build.cuda else "built without CUDA"
+        finding = f"{version}, {built}, does not see {', '.join(machine.unseen_cards)}"
+        remedy = (
+            f"update the card's driver: CUDA {build.cuda} needs a newer one" if build.cuda
+            else _CUDA_BUILD
+        )  # fmt: skip
+        return Finding("pytorch", "fail" if device == "cuda" else "warn", finding, remedy)
+    if device == "cuda":
+        return fail(
+            "pytorch", f"{version}: no card is here, and runtime.device = cuda", "smhash use cpu"
+        )
+    return ok("pytorch", f"{version}; no card is here, so it computes on the CPU")
+
+
+def _check_card(build: TorchBuild, card: Card, device: str) -> Finding:
+    major, minor = card.capability
+    where = f"{card.name} (compute capability {major}.{minor})"
+    # A ROCm build names its architectures otherwise.
+    if build.rocm is not None or has_kernels(card.capability, build.architectures):
+        built = f"ROCm {build.rocm}" if build.rocm else f"CUDA {build.cuda}"
+        return ok("pytorch", f"PyTorch {build.version}, {built}, has kernels for {where}")
+    kernels = ", ".join(build.architectures) or "no card"
+    remedy = "install a newer CUDA build of PyTorch"
+    if card.capability >= BLACKWELL and _version(build.cuda) < BLACKWELL_CUDA:
+        remedy = "Blackwell cards need PyTorch >= 2.7 built for CUDA >= 12.8: install such a build"
+    return fail(
+        "pytorch",
+        f"PyTorch {build.version} (CUDA {build.cuda}) has kernels for {kernels} only, not for "
+        f"{where}, and runtime.device = {device}",
+        f"{remedy}, or `smhash use cpu`",
+    )
+
+
+def check_precision(machine: Machine, params: Params) -> Finding:
+    """Whether the device computes in the dtypes that are asked for."""
+    towers, head = params.backbone.amp_dtype, params.training.mixed_precision
+    on_cpu = machine.device(params.runtime.device) == "cpu"
+    if on_cpu:
+        unable, where, instead = "float16", "on a CPU", ("float32 or bfloat16", "auto or off")
+    elif not machine.cards[0].bfloat16:
+        unable, where, instead = "bfloat16", f"on {machine.cards[0].name}", ("float16", "float16")
+    else:
+        return ok("precision", f"towers {towers}, head {head}")
+    keys = (("backbone.amp_dtype", towers), ("training.mixed_precision", head))
+    bad = [(key, other) for (key, value), other in zip(keys, instead, strict=True)
+           if value == unable]  # fmt: skip
+    if not bad:
+        return ok("precision", f"towers {towers}, head {head}")
+    return fail(
+        "precision",
+        f"{', '.join(f'{key} = {unable}' for key, _ in bad)}: not possible {where}",
+        "; ".join(f"set {key} to {other}" for key, other in bad),
+    )
+
+
+def check_faiss(machine: Machine, params: Params) -> Finding:
+    """Whether FAISS is there, and uses the card."""
+    build = machine.faiss
+    if build is None:
+        return fail(
+            "faiss",
+            "missing, or it cannot be loaded",
+            "install the extra `cpu` or `gpu` of this project: pip install -e '.[cpu]'",
+        )
+    version = f"FAISS {build.version}"
+    if build.gpus:
+        return ok("faiss", f"{version} with GPU support, {build.gpus} card(s)")
+    if machine.device(params.runtime.device) == "cpu":
+        return ok("faiss", f"{version}, on the CPU")
+    if build.for_gpus:
+        return warn(
+            "faiss", f"{version} has GPU support, but sees no card; it searches on the CPU",
+            "install the faiss-gpu that suits the card's driver, or leave it",
+        )  # fmt: skip
+    return warn(
+        "faiss",
+        f"{version} without GPU support: it searches on the CPU, with the same results",
+        "pip uninstall faiss-cpu, then pip install -e '.[gpu]'",
+    )
+
+
+def check_kernels(machine: Machine) -> Finding:
+    """Whether the pinned CPU kernels are in force, on which equal results across machines rest."""
+    if machine.processor.lower() not in ("x86_64", "amd64"):
+        return warn(
+            "cpu kernels",
+            f"{machine.processor}: the pins are for x86-64, results agree only approximately",
+            "nothing needs doing; `dvc repro` may show other last digits than the committed ones",
+        )
+    changed = {
+        name: value
+        for name, value in machine.environment.items()
+        if value != PINNED_ENVIRONMENT[name]
+    }
+    if changed:
+        shown = ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
+        return warn(
+            "cpu kernels",
+            f"{shown}: set by hand, so results agree only approximately with other machines",
+            f"unset {' '.join(sorted(changed))}",
+        )
+    if machine.cpu_features is None:
+        return warn(
+            "cpu kernels",
+            "the system does not tell whether the CPU has AVX2 and FMA",
+            "nothing needs doing if it is of 2015 or later",
+        )
+    missing = sorted({"avx2", "fma"} - machine.cpu_features)
+    if missing:
+        return warn(
+            "cpu kernels",
+            f"the CPU has no {' and no '.join(missing).upper()}: results agree only approximately",
+            "use a CPU of 2015 or later where they must agree",
+        )
+    found = machine.torch.cpu_kernels if machine.torch else "AVX2"
+    if found != "AVX2":
+        return warn(
+            "cpu kernels",
+            f"PyTorch uses {found} kernels instead of AVX2",
+            "import siglip2_multimodal_hash before torch, so that its pins are read",
+        )
+    return ok("cpu kernels", "AVX2 with FMA, pinned")
+
+
+def check_device_memory(machine: Machine, params: Params) -> Finding:
+    """What the device has; :mod:`.checklist` compares it with the need."""
+    ram = f"{size_text(machine.ram)} of main memory, {machine.cores} CPU core(s)"
+    if machine.device(params.runtime.device) == "cpu":
+        return ok("hardware", ram)
+    card = machine.cards[0]
+    said = f"{card.name} with {size_text(card.memory)}, {size_text(card.free)} of it free; {ram}"
+    if card.free < card.memory / 2:
+        return warn("hardware", said, "end the programs that hold the rest: nvidia-smi lists them")
+    return ok("hardware", said)
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    return tuple(int(part) for part in (text or "0").split(".") if part.isdigit())

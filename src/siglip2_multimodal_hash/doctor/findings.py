@@ -1,0 +1,63 @@
+"""What a check says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from siglip2_multimodal_hash.errors import InputError
+
+Status = Literal["ok", "warn", "fail"]
+
+_ORDER: tuple[Status, ...] = ("ok", "warn", "fail")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        name: What was looked at.
+        status: ``fail`` where a stage would stop, ``warn`` where it would run worse than it could.
+        finding: What was found.
+        remedy: What to do about it; empty where nothing needs doing.
+    """
+
+    name: str
+    status: Status
+    finding: str
+    remedy: str = ""
+
+
+def ok(name: str, finding: str) -> Finding:
+    """Nothing to do."""
+    return Finding(name, "ok", finding)
+
+
+def warn(name: str, finding: str, remedy: str) -> Finding:
+    """It runs, but not as well as it could."""
+    return Finding(name, "warn", finding, remedy)
+
+
+def fail(name: str, finding: str, remedy: str) -> Finding:
+    """A stage would stop."""
+    return Finding(name, "fail", finding, remedy)
+
+
+def fail_with(name: str, error: InputError) -> Finding:
+    """The failure that a stage would report, its remedy apart."""
+    message, _, remedy = str(error).partition("\n  -> ")
+    return fail(name, message, remedy)
+
+
+def worst(findings: Iterable[Finding]) -> Status:
+    """The worst status; ``ok`` of none."""
+    return max((one.status for one in findings), key=_ORDER.index, default="ok")
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that suits them: ``16.3 GiB``, ``85.6 MiB``."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

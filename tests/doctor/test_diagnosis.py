@@ -1,0 +1,195 @@
+"""All checks together: on this machine, on machines that are not here, and as a command."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
+from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
+from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, size_text, worst
+from siglip2_multimodal_hash.doctor.gathering import gather_machine
+from siglip2_multimodal_hash.doctor.repository import Repository
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
+from siglip2_multimodal_hash.presets import list_presets
+from tests.doctor.machines import (
+    CU124,
+    LAPTOP,
+    PLAN,
+    PRESETS,
+    ROOT,
+    TEXT,
+    params_with,
+)
+
+HUB = Checkpoint("hub", weights=1_500_000_000)
+REPOSITORY = Repository(True, True, True, True, branch="main", locked=True)
+FACTS = Facts(PLAN, REPOSITORY, HUB, list_presets(PRESETS))
+
+
+def test_the_plan_s_machine_passes(tmp_path: Path) -> None:
+    params = params_with("siglip2-base-256", "rtx5080-16gb")
+    findings = diagnose(params, FACTS, tmp_path)
+    assert worst(findings) == "ok", as_text(findings)
+    assert as_text(findings).endswith("`dvc repro` has what it needs")
+
+
+def test_the_plan_s_pytorch_on_the_plan_s_card_fails(tmp_path: Path) -> None:
+    params = params_with("siglip2-base-256", "rtx5080-16gb")
+    facts = replace(FACTS, machine=replace(PLAN, torch=CU124))
+    findings = diagnose(params, facts, tmp_path)
+    assert [one.name for one in findings if one.status == "fail"] == ["pytorch"]
+    assert as_text(findings).endswith("1 to mend: `dvc repro` will stop")
+
+
+def test_a_laptop_without_network_is_fine_with_the_default(tmp_path: Path) -> None:
+    """The embedded checkpoint and the rendered dataset need none."""
+    config = json.loads((ROOT / "models/siglip2-tiny-patch16-128/config.json").read_text())
+    facts = Facts(LAPTOP, REPOSITORY, Checkpoint("folder", "", 3_000_000, config), FACTS.presets)
+    findings = diagnose(params_with(), facts, tmp_path)
+    assert worst(findings) == "ok", as_text(findings)
+
+
+def test_whatever_is_not_ok_has_a_remedy_and_names_come_once(tmp_path: Path) -> None:
+    bare = replace(
+        LAPTOP, python=(3, 9, 0), torch=None, faiss=None, artwork=False, ram=1, disk_free=1
+    )
+    facts = Facts(bare, Repository(False, False), Checkpoint("unreachable", "no"), [])
+    findings = diagnose(params_with("siglip2-large-256", "rtx5080-16gb"), facts, tmp_path)
+    assert all(bool(one.remedy) == (one.status != "ok") for one in findings)
+    assert len({one.name for one in findings}) == len(findings)
+    failed = {one.name for one in findings if one.status == "fail"}
+    assert failed >= {"python", "pytorch", "faiss", "git and dvc", "dataset", "checkpoint"}
+    assert failed >= {"main memory", "disk"}
+
+
+def test_towers_that_do_not_suit_the_fusion_are_told(tmp_path: Path) -> None:
+    config = {
+        "model_type": "siglip",
+        "vision_config": {"hidden_size": 768},
+        "text_config": {"hidden_size": 512},
+    }
+    facts = replace(FACTS, checkpoint=Checkpoint("folder", "", 1000, config))
+    (found,) = (one for one in diagnose(params_with(), facts, tmp_path) if one.name == "fusion")
+    assert found.status == "fail"
+    assert "768" in found.finding
+    assert "concat" in found.remedy
+
+
+def test_json_is_one_object(tmp_path: Path) -> None:
+    findings = diagnose(params_with("rtx5080-16gb"), FACTS, tmp_path)
+    content = json.loads(as_json(findings, FACTS))
+    assert content["status"] == worst(findings)
+    assert content["checks"][0] == {
+        "name": "python",
+        "status": "ok",
+        "finding": "3.12.3",
+        "remedy": "",
+    }
+    assert content["machine"]["cards"][0]["capability"] == [12, 0]
+    assert content["machine"]["cpu_features"] == ["avx2", "fma", "sse2"]
+
+
+def test_this_machine() -> None:
+    machine = gather_machine(ROOT)
+    assert machine.python == sys.version_info[:3]
+    assert machine.torch is not None
+    assert machine.faiss is not None
+    assert machine.artwork
+    assert 2**30 < machine.ram < 2**50
+    assert machine.cores >= 1
+    assert machine.disk_free > 0
+    assert set(machine.environment) == set(PINNED_ENVIRONMENT)
+    if sys.platform == "linux" and machine.processor == "x86_64":
+        assert machine.cpu_features is not None
+        assert "sse2" in machine.cpu_features
+
+
+@pytest.mark.parametrize(
+    ("script", "cards"),
+    [
+        (
+            "echo 'NVIDIA GeForce RTX 5080'; echo 'NVIDIA L4'",
+            ("NVIDIA GeForce RTX 5080", "NVIDIA L4"),
+        ),
+        ("echo 'no devices were found' >&2; exit 6", ()),
+    ],
+)
+def test_cards_that_only_the_driver_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, cards: tuple[str, ...]
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    machine = gather_machine(ROOT)
+    assert machine.unseen_cards == (() if machine.cards else cards)
+
+
+def test_parts_of_an_error() -> None:
+    found = fail_with("dataset", DataError("a\n  b", "mend"))
+    assert found == Finding("dataset", "fail", "a\n  b", "mend")
+    assert worst([]) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(25, "25 B"), (85_585_987, "81.6 MiB"), (16 * 2**30, "16.0 GiB"), (2**42, "4096.0 GiB")],
+)
+def test_sizes_are_told_in_the_unit_that_suits(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with everything that the default needs."""
+    (tmp_path / "params.yaml").write_text(TEXT, encoding="utf-8")
+    for name in ("configs", "models"):
+        (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)
+    (tmp_path / ".dvc").mkdir()
+    subprocess.run(["git", "-C", str(tmp_path), "init", "-q"], check=True)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "doctor", *arguments]
+    # A hub that refuses connections at once.
+    environment = {
+        "PYTHONPATH": str(ROOT / "src"),
+        "PATH": "/usr/bin:/bin",
+        "HF_ENDPOINT": "http://127.0.0.1:9",
+        "HF_HOME": str(folder / "cache"),
+    }
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_ends_with_0_where_nothing_fails(project: Path) -> None:
+    params = TEXT.replace("device: auto", "device: cpu")
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    result = run(project)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    assert "0 to mend" in result.stdout
+    content = json.loads(run(project, "--json").stdout)
+    assert content["status"] in ("ok", "warn")
+
+
+def test_the_command_ends_with_1_where_something_fails(project: Path) -> None:
+    params = TEXT.replace("models/siglip2-tiny-patch16-128 ", "google/siglip2-base-patch16-256 ")
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    result = run(project)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "the hub cannot be reached" in result.stdout
+    assert not (project / "cache").exists()
+
+
+def test_the_command_ends_with_2_on_bad_parameters(project: Path) -> None:
+    (project / "params.yaml").write_text(TEXT.replace("seed: 42", "seed: -1"), encoding="utf-8")
+    result = run(project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "seed = -1" in result.stderr
