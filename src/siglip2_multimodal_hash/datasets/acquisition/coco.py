@@ -70,8 +70,8 @@ def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
     """Before the first byte: all that is known to come must fit."""
     needed = 0
     for piece in pieces:
-        if piece.bytes is not None and local_path(piece.source) is None:
-            needed += max(0, piece.bytes - Partial(root / piece.target).size())
+        if piece.official is not None:
+            needed += max(0, piece.official.bytes - Partial(root / piece.target).size())
     check_free(root, needed, how.free(root), "what is missing of COCO 2014")
 
 
@@ -84,7 +84,7 @@ def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -
     archive = root / piece.target
     # An archive that is to be unpacked may lie there whole: the process was killed after it came.
     if not archive.exists():
-        size = f" ({readable(piece.bytes)})" if piece.bytes is not None else ""
+        size = f" ({readable(piece.official.bytes)})" if piece.official is not None else ""
         _log.info("%s: fetching %s%s", piece.target, piece.source, size)
         _download(root, piece, how, accept_changed=accept_changed)
     if piece.members:
@@ -94,23 +94,25 @@ def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -
 
 def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
     notes = Notes(root)
-    known = None if accept_changed else notes.get(piece.target)
+    noted = notes.get(piece.target)
+    known = None if accept_changed else noted or piece.official
     found: list[Known] = []
 
     def check(path: Path) -> None:
+        _check_content(piece, path, how, vouched=known is not None)
         found.append(measure(path, piece.source, name=piece.target, progress=how.progress))
         if known is not None:
-            check_same(piece.target, found[0], known, noted=True)
-        _check_content(piece, path)
+            check_same(piece.target, found[0], known, noted=noted is not None)
 
-    size = None if accept_changed else piece.bytes
+    size = None if known is None else known.bytes
     fetch(piece.source, root / piece.target, how, size=size, check=check)
     notes.put(piece.target, found[0])
 
 
-def _check_content(piece: Piece, path: Path) -> None:
+def _check_content(piece: Piece, path: Path, how: Transfer, *, vouched: bool) -> None:
+    """Look inside; where no digest vouches for the bytes, the CRC-32 of each photo has to."""
     if piece.image_folder is not None:
-        check_images(path, piece.image_folder)
+        check_images(path, piece.image_folder, read=not vouched, progress=how.progress)
     elif piece.members:
         check_members(path, {name: Path(target) for name, target in piece.members.items()})
 

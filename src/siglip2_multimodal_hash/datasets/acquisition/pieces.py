@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from siglip2_multimodal_hash.datasets.acquisition.digests import Known
 from siglip2_multimodal_hash.datasets.layout import (
     ANNOTATION_NAMES,
     IMAGE_FOLDERS,
@@ -17,12 +18,33 @@ from siglip2_multimodal_hash.params import DownloadParams
 
 SPLIT_MEMBER = "dataset_coco.json"
 
-OFFICIAL_BYTES = {
-    "http://images.cocodataset.org/zips/train2014.zip": 13_510_573_713,
-    "http://images.cocodataset.org/zips/val2014.zip": 6_645_013_297,
-    "http://images.cocodataset.org/annotations/annotations_trainval2014.zip": 252_872_794,
+OFFICIAL = {
+    known.url: known
+    for known in (
+        Known(
+            13_510_573_713,
+            "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
+            "http://images.cocodataset.org/zips/train2014.zip",
+        ),
+        Known(
+            6_645_013_297,
+            "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0",
+            "http://images.cocodataset.org/zips/val2014.zip",
+        ),
+        Known(
+            252_872_794,
+            "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
+            "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+        ),
+        Known(
+            36_745_453,
+            "4cfd70132527b80933105e5829dc9034eaab9573482e2e680abbab6130244817",
+            "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip",
+        ),
+    )
 }
-"""Sizes of the official archives; no digest of them is published."""
+"""Sizes and digests of the official archives, by address, as TensorFlow Datasets publishes them
+(``url_checksums/coco_captions.txt``); COCO's own site has none."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +64,9 @@ class Piece:
     image_folder: str | None = None
 
     @property
-    def bytes(self) -> int | None:
-        """What it must measure, where that is known beforehand."""
-        return OFFICIAL_BYTES.get(self.source)
+    def official(self) -> Known | None:
+        """What is published of it."""
+        return OFFICIAL.get(self.source)
 
 
 def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> list[Piece]:
