@@ -279,6 +279,33 @@ def test_hashnet_lists_come_when_they_are_asked_for(served: Server, tmp_path: Pa
     assert (tmp_path / lists[1]).read_text() == "val2014/COCO_val2014_test.jpg 0 1\n"
 
 
+@pytest.mark.parametrize("page", [b"<html>Please log in</html>\n", b""])
+def test_what_is_no_list_is_not_kept(served: Server, tmp_path: Path, page: bytes) -> None:
+    served.add("test.txt", page)
+    with pytest.raises(DataError, match=r"hashnet/test\.txt\.part: "):
+        acquire_coco(tmp_path, _params(served.url), HOW, hashnet=True)
+    assert not any("test.txt" in file for file in _files(tmp_path))
+
+
+def test_a_root_that_cannot_be_made_is_one_message(served: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/root: cannot be written \(Not a directory"):
+        acquire_coco(tmp_path / "file" / "root", _params(served.url), HOW)
+
+
+def test_the_sum_is_said_and_the_disk_asked_before_the_first_byte(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """20,445,205,257 bytes in four archives, and 745 MB that are unpacked of them."""
+    caplog.set_level("INFO", "siglip2_multimodal_hash")
+    download = load_params(ROOT / "params.yaml").runtime.download
+    small = Transfer(attempts=1, free=lambda _: 21_190_205_256)
+    with pytest.raises(DataError, match=r"COCO 2014 needs 21\.2 GB and the disk has 21\.2 GB free"):
+        acquire_coco(tmp_path, download, small)
+    assert "missing, 20.4 GB to fetch:" in caplog.messages[0]
+    assert "images/train2014.zip: http://images.cocodataset.org/zips/" in caplog.messages[0]
+
+
 @pytest.mark.parametrize("as_address", [False, True])
 def test_copies_are_read_where_they_lie(tmp_path: Path, as_address: bool) -> None:
     nas = tmp_path / "nas"

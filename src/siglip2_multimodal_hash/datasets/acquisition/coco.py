@@ -17,10 +17,11 @@ from siglip2_multimodal_hash.datasets.acquisition.archives import (
     unpack,
 )
 from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, check_same, measure
-from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable
+from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable, write_error
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.datasets.acquisition.partial import Partial
 from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, local_path, missing_pieces
+from siglip2_multimodal_hash.datasets.protocols.hashnet import read_list
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.params import DownloadParams
 
@@ -52,18 +53,40 @@ def acquire_coco(
         DataError: A piece cannot be had, is damaged or is another than before, the disk is too
             small, or another process is at work. Pieces that are complete stay.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / LOCK_FILE)
     try:
-        with FileLock(root / LOCK_FILE, timeout=0):
-            pieces = missing_pieces(root, download, hashnet=hashnet)
-            _check_disk(root, pieces, how)
-            for piece in pieces:
-                _acquire(root, piece, how, accept_changed=accept_changed)
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
     except Timeout:
         raise DataError(
             f"{root}: another process is fetching COCO into this folder", "wait until it is done"
         ) from None
+    except OSError as error:
+        raise write_error(root, error) from None
+    try:
+        pieces = missing_pieces(root, download, hashnet=hashnet)
+        _announce(root, pieces)
+        _check_disk(root, pieces, how)
+        for piece in pieces:
+            try:
+                _acquire(root, piece, how, accept_changed=accept_changed)
+            except OSError as error:
+                raise write_error(root / piece.target, error) from None
+    finally:
+        lock.release()
     return [piece.target for piece in pieces]
+
+
+def _announce(root: Path, pieces: list[Piece]) -> None:
+    """Say how much will come before any of it does."""
+    if not pieces:
+        return
+    lines = []
+    for piece in pieces:
+        size = "size unknown" if piece.official is None else readable(piece.official.bytes)
+        lines.append(f"\n     {piece.target}: {piece.source} ({size})")
+    official = sum(piece.official.bytes for piece in pieces if piece.official is not None)
+    _log.info("%s: missing, %s to fetch:%s", root, readable(official), "".join(lines))
 
 
 def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
@@ -72,6 +95,7 @@ def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
     for piece in pieces:
         if piece.official is not None:
             needed += max(0, piece.official.bytes - Partial(root / piece.target).size())
+            needed += piece.unpacked
     check_free(root, needed, how.free(root), "what is missing of COCO 2014")
 
 
@@ -115,6 +139,8 @@ def _check_content(piece: Piece, path: Path, how: Transfer, *, vouched: bool) ->
         check_images(path, piece.image_folder, read=not vouched, progress=how.progress)
     elif piece.members:
         check_members(path, {name: Path(target) for name, target in piece.members.items()})
+    elif not read_list(path):
+        raise DataError(f"{path}: empty", "check runtime.download.hashnet_lists")
 
 
 def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:

@@ -17,6 +17,8 @@ from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, LIST_
 from siglip2_multimodal_hash.params import DownloadParams
 
 SPLIT_MEMBER = "dataset_coco.json"
+_ANNOTATIONS = "annotations_trainval2014.zip"
+_SPLIT = "caption_datasets.zip"
 
 OFFICIAL = {
     known.url: known
@@ -56,12 +58,14 @@ class Piece:
         target: The file that a download makes, relative to the root.
         members: For an archive that is unpacked: where each member goes, relative to the root.
         image_folder: For an archive of images, which stays as it is: the folder inside it.
+        unpacked: What the members of the official archive measure, about, in bytes.
     """
 
     source: str
     target: str
     members: Mapping[str, str] = field(default_factory=dict)
     image_folder: str | None = None
+    unpacked: int = 0
 
     @property
     def official(self) -> Known | None:
@@ -85,10 +89,10 @@ def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> li
     ]
     if any(not (root / name).is_file() for name in ANNOTATION_NAMES):
         members = {name: name for name in ANNOTATION_NAMES}
-        pieces.append(Piece(download.annotations, "annotations_trainval2014.zip", members))
+        pieces.append(Piece(download.annotations, _ANNOTATIONS, members, unpacked=600_000_000))
     if split_file(root) is None:
         members = {SPLIT_MEMBER: SPLIT_MEMBER}
-        pieces.append(Piece(download.karpathy_split, "caption_datasets.zip", members))
+        pieces.append(Piece(download.karpathy_split, _SPLIT, members, unpacked=145_000_000))
     if hashnet:
         pieces += [
             Piece(f"{download.hashnet_lists.rstrip('/')}/{names[0]}", f"{LIST_FOLDER}/{names[0]}")

@@ -47,7 +47,7 @@ def read_lists(root: Path) -> dict[str, tuple[str, ...]]:
         paths = [root / LIST_FOLDER / file for file in files]
         path = next((path for path in paths if path.is_file()), None)
         if path is not None:
-            found[name] = _read_list(path)
+            found[name] = read_list(path)
         elif name != _OPTIONAL:
             raise DataError(
                 f"dataset.protocol = hashnet: {paths[0]} (or {files[1]}) is missing", _FETCH
@@ -107,7 +107,12 @@ def full_hashnet(val_images: int) -> dict[str, int]:
     return {"train": _TRAIN, "database": rest - val, "database_val": val, "test": _TEST}
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
+def read_list(path: Path) -> tuple[str, ...]:
+    """The file names in one list, in its order.
+
+    Raises:
+        DataError: It cannot be read, a line is not of the form, or a name occurs twice.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
