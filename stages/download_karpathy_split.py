@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_missing
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
 from siglip2_multimodal_hash.entry import run_stage
@@ -11,6 +12,8 @@ from siglip2_multimodal_hash.params import Params
 
 def main(params: Params, source: Path, out: Path) -> None:
     """Write which image is in which split."""
+    if params.dataset.name == "coco2014":
+        fetch_missing(params.runtime, hashnet=params.dataset.protocol == "hashnet")
     counts = write_protocol_split(
         params.dataset.protocol,
         source_root(params.dataset.name, source, params.runtime.coco_root),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_missing
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import Manifest, describe_source
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
@@ -30,11 +31,6 @@ def prepare_source(
             workers=max(1, runtime.dataloader.num_workers),
             progress=runtime.logging.progress,
         )
-    elif runtime.download.enabled:
-        # With its HTTP client, which no other run needs.
-        from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
-        from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
-
-        how = Transfer.from_params(runtime)
-        acquire_coco(Path(runtime.coco_root), runtime.download, how)
+    else:
+        fetch_missing(runtime)
     return describe_source(source_root(name, folder, runtime.coco_root), folder)

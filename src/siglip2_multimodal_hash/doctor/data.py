@@ -34,7 +34,9 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
         return [_check_mojicoco(params, source, artwork=artwork)]
     root, protocol = Path(params.runtime.coco_root), params.dataset.protocol
     download = params.runtime.download
-    missing = missing_pieces(root, download, hashnet=False) if download.enabled else []
+    missing = (
+        missing_pieces(root, download, hashnet=protocol == "hashnet") if download.enabled else []
+    )
     if missing:
         return [_will_fetch(root, missing)]
     try:
@@ -72,10 +74,10 @@ def _check_mojicoco(params: Params, source: Path, *, artwork: bool) -> Finding:
 
 def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
     listed = ", ".join(piece.target for piece in missing)
-    size = size_text(sum(piece.bytes or 0 for piece in missing))
+    size = size_text(sum(piece.official.bytes for piece in missing if piece.official is not None))
     return warn(
         "dataset",
-        f"{root}: prepare_dataset will fetch {listed} ({size}), as runtime.download.enabled says",
+        f"{root}: a run will fetch {listed} ({size}), as runtime.download.enabled says",
         f"smhash download coco2014 --root {root} fetches them now",
     )
 

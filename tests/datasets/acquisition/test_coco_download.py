@@ -15,8 +15,9 @@ from filelock import FileLock
 from PIL import Image
 
 from siglip2_multimodal_hash.datasets.acquisition.coco import LOCK_FILE, acquire_coco
+from siglip2_multimodal_hash.datasets.acquisition.digests import Known
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
-from siglip2_multimodal_hash.datasets.acquisition.pieces import OFFICIAL_BYTES
+from siglip2_multimodal_hash.datasets.acquisition.pieces import OFFICIAL
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.layout import ANNOTATION_NAMES, find_layout, is_safe_name
 from siglip2_multimodal_hash.errors import DataError
@@ -158,8 +159,14 @@ def test_an_archive_that_came_before_the_process_was_killed_is_unpacked(
 def test_another_file_than_the_first_time_is_refused(served: Server, tmp_path: Path) -> None:
     acquire_coco(tmp_path, _params(served.url), HOW)
     (tmp_path / "images" / "val2014.zip").unlink()
-    other = _zip({"val2014/COCO_val2014_000000000099.jpg": _jpeg(99)})
-    served.add("val2014.zip", other, etag='"two"')
+    first = served.files["/val2014.zip"].data
+    served.add("val2014.zip", first + b"1", etag='"two"')
+    with pytest.raises(DataError, match=r"the server has \d+ bytes instead of"):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert served.files["/val2014.zip"].requests
+    # Of the same size: one bit of a member's time.
+    other = first[:10] + bytes([first[10] ^ 1]) + first[11:]
+    served.add("val2014.zip", other, etag='"three"')
     with pytest.raises(DataError, match=r"SHA-256 .*downloads\.json notes.*\n.*--accept-changed"):
         acquire_coco(tmp_path, _params(served.url), HOW)
     assert "images/val2014.zip" not in _files(tmp_path)
@@ -171,7 +178,8 @@ def test_another_file_than_the_first_time_is_refused(served: Server, tmp_path: P
 def test_a_size_that_is_not_the_official_one_is_refused(
     served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(OFFICIAL_BYTES, served.url("val2014.zip"), 12)
+    url = served.url("val2014.zip")
+    monkeypatch.setitem(OFFICIAL, url, Known(12, "0" * 64, url))
     with pytest.raises(DataError, match=r"val2014\.zip: the server has \d+ bytes instead of 12"):
         acquire_coco(tmp_path, _params(served.url), HOW)
     assert "images/val2014.zip" not in _files(tmp_path)
@@ -198,6 +206,34 @@ def test_a_damaged_archive_is_not_kept(
     assert _files(tmp_path) == WHOLE
 
 
+def test_a_photo_with_a_changed_byte_is_noticed_where_no_digest_is_known(
+    served: Server, tmp_path: Path
+) -> None:
+    file = served.files["/val2014.zip"]
+    good, at = file.data, file.data.index(b"\xff\xd8") + 30
+    file.data = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+    with pytest.raises(DataError, match=r"000000000001\.jpg: cannot be read \(Bad CRC-32"):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert "images/val2014.zip" not in _files(tmp_path)
+    file.data, file.etag = good, '"mended"'
+    acquire_coco(tmp_path, _params(served.url), HOW)
+    assert _files(tmp_path) == WHOLE
+
+
+def test_another_file_than_the_published_one_is_refused(
+    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, size = served.url("val2014.zip"), len(served.files["/val2014.zip"].data)
+    monkeypatch.setitem(OFFICIAL, url, Known(size, "0" * 64, url))
+    with pytest.raises(DataError, match=r"is published \d+ bytes and 0{64}\n.*--accept-changed"):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert "images/val2014.zip" not in _files(tmp_path)
+    acquire_coco(tmp_path, _params(served.url), HOW, accept_changed=True)
+    (tmp_path / "images" / "val2014.zip").unlink()
+    # What was accepted once is what is known from then on.
+    assert acquire_coco(tmp_path, _params(served.url), HOW) == ["images/val2014.zip"]
+
+
 def test_a_member_that_leads_out_is_refused(served: Server, tmp_path: Path) -> None:
     members = dict.fromkeys(ANNOTATION_NAMES, b"{}") | {"../evil.json": b"{}"}
     served.add("annotations_trainval2014.zip", _zip(members))
@@ -212,7 +248,8 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_first_byte(
     served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ARCHIVES[:2]:
-        monkeypatch.setitem(OFFICIAL_BYTES, served.url(name), len(served.files[f"/{name}"].data))
+        size = len(served.files[f"/{name}"].data)
+        monkeypatch.setitem(OFFICIAL, served.url(name), Known(size, "0" * 64, served.url(name)))
     small = Transfer(attempts=2, timeout=5.0, backoff=0.01, free=lambda _: 5000)
     with pytest.raises(DataError, match=r"what is missing of COCO 2014 needs .* 5\.0 kB free"):
         acquire_coco(tmp_path, _params(served.url), small)
@@ -240,6 +277,33 @@ def test_hashnet_lists_come_when_they_are_asked_for(served: Server, tmp_path: Pa
     lists = [f"hashnet/{name}.txt" for name in ("train", "test", "database")]
     assert acquire_coco(tmp_path, _params(served.url), HOW, hashnet=True) == lists
     assert (tmp_path / lists[1]).read_text() == "val2014/COCO_val2014_test.jpg 0 1\n"
+
+
+@pytest.mark.parametrize("page", [b"<html>Please log in</html>\n", b""])
+def test_what_is_no_list_is_not_kept(served: Server, tmp_path: Path, page: bytes) -> None:
+    served.add("test.txt", page)
+    with pytest.raises(DataError, match=r"hashnet/test\.txt\.part: "):
+        acquire_coco(tmp_path, _params(served.url), HOW, hashnet=True)
+    assert not any("test.txt" in file for file in _files(tmp_path))
+
+
+def test_a_root_that_cannot_be_made_is_one_message(served: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/root: cannot be written \(Not a directory"):
+        acquire_coco(tmp_path / "file" / "root", _params(served.url), HOW)
+
+
+def test_the_sum_is_said_and_the_disk_asked_before_the_first_byte(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """20,445,205,257 bytes in four archives, and 745 MB that are unpacked of them."""
+    caplog.set_level("INFO", "siglip2_multimodal_hash")
+    download = load_params(ROOT / "params.yaml").runtime.download
+    small = Transfer(attempts=1, free=lambda _: 21_190_205_256)
+    with pytest.raises(DataError, match=r"COCO 2014 needs 21\.2 GB and the disk has 21\.2 GB free"):
+        acquire_coco(tmp_path, download, small)
+    assert "missing, 20.4 GB to fetch:" in caplog.messages[0]
+    assert "images/train2014.zip: http://images.cocodataset.org/zips/" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("as_address", [False, True])
@@ -327,10 +391,11 @@ def test_the_command_fetches_and_says_what_comes_next(served: Server, tmp_path: 
 
 def test_the_official_addresses_are_the_defaults() -> None:
     download = load_params(ROOT / "params.yaml").runtime.download
-    assert set(OFFICIAL_BYTES) == {
+    assert set(OFFICIAL) == {
         download.train_images,
         download.val_images,
         download.annotations,
+        download.karpathy_split,
     }
     assert not download.enabled
     assert is_safe_name(Path(download.karpathy_split).name)

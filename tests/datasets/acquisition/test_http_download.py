@@ -261,7 +261,8 @@ def test_a_process_that_is_stopped_leaves_what_a_next_one_resumes(
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
     part = tmp_path / "a.zip.part"
     until = time.monotonic() + 60
-    while not part.exists() or part.stat().st_size < 2**20:
+    # All that the server says has arrived but for what lies in the process's buffer.
+    while not part.exists() or part.stat().st_size < len(big) // 2 - 2**20:
         assert time.monotonic() < until
         time.sleep(0.05)
     process.send_signal(sent)
@@ -273,5 +274,4 @@ def test_a_process_that_is_stopped_leaves_what_a_next_one_resumes(
     fetch(server.url("a.zip"), target, HOW)
     assert target.read_bytes() == big
     assert file.requests[1]["Range"] == f"bytes={here}-"
-    # What lay in the process's buffer is all that came twice.
-    assert file.sent <= len(big) + 2**21
+    assert file.sent <= len(big) + 2**20

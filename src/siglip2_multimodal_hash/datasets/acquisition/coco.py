@@ -17,10 +17,11 @@ from siglip2_multimodal_hash.datasets.acquisition.archives import (
     unpack,
 )
 from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, check_same, measure
-from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable
+from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable, write_error
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.datasets.acquisition.partial import Partial
 from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, local_path, missing_pieces
+from siglip2_multimodal_hash.datasets.protocols.hashnet import read_list
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.params import DownloadParams
 
@@ -52,26 +53,49 @@ def acquire_coco(
         DataError: A piece cannot be had, is damaged or is another than before, the disk is too
             small, or another process is at work. Pieces that are complete stay.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / LOCK_FILE)
     try:
-        with FileLock(root / LOCK_FILE, timeout=0):
-            pieces = missing_pieces(root, download, hashnet=hashnet)
-            _check_disk(root, pieces, how)
-            for piece in pieces:
-                _acquire(root, piece, how, accept_changed=accept_changed)
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
     except Timeout:
         raise DataError(
             f"{root}: another process is fetching COCO into this folder", "wait until it is done"
         ) from None
+    except OSError as error:
+        raise write_error(root, error) from None
+    try:
+        pieces = missing_pieces(root, download, hashnet=hashnet)
+        _announce(root, pieces)
+        _check_disk(root, pieces, how)
+        for piece in pieces:
+            try:
+                _acquire(root, piece, how, accept_changed=accept_changed)
+            except OSError as error:
+                raise write_error(root / piece.target, error) from None
+    finally:
+        lock.release()
     return [piece.target for piece in pieces]
+
+
+def _announce(root: Path, pieces: list[Piece]) -> None:
+    """Say how much will come before any of it does."""
+    if not pieces:
+        return
+    lines = []
+    for piece in pieces:
+        size = "size unknown" if piece.official is None else readable(piece.official.bytes)
+        lines.append(f"\n     {piece.target}: {piece.source} ({size})")
+    official = sum(piece.official.bytes for piece in pieces if piece.official is not None)
+    _log.info("%s: missing, %s to fetch:%s", root, readable(official), "".join(lines))
 
 
 def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
     """Before the first byte: all that is known to come must fit."""
     needed = 0
     for piece in pieces:
-        if piece.bytes is not None and local_path(piece.source) is None:
-            needed += max(0, piece.bytes - Partial(root / piece.target).size())
+        if piece.official is not None:
+            needed += max(0, piece.official.bytes - Partial(root / piece.target).size())
+            needed += piece.unpacked
     check_free(root, needed, how.free(root), "what is missing of COCO 2014")
 
 
@@ -84,7 +108,7 @@ def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -
     archive = root / piece.target
     # An archive that is to be unpacked may lie there whole: the process was killed after it came.
     if not archive.exists():
-        size = f" ({readable(piece.bytes)})" if piece.bytes is not None else ""
+        size = f" ({readable(piece.official.bytes)})" if piece.official is not None else ""
         _log.info("%s: fetching %s%s", piece.target, piece.source, size)
         _download(root, piece, how, accept_changed=accept_changed)
     if piece.members:
@@ -94,25 +118,29 @@ def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -
 
 def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
     notes = Notes(root)
-    known = None if accept_changed else notes.get(piece.target)
+    noted = notes.get(piece.target)
+    known = None if accept_changed else noted or piece.official
     found: list[Known] = []
 
     def check(path: Path) -> None:
+        _check_content(piece, path, how, vouched=known is not None)
         found.append(measure(path, piece.source, name=piece.target, progress=how.progress))
         if known is not None:
-            check_same(piece.target, found[0], known, noted=True)
-        _check_content(piece, path)
+            check_same(piece.target, found[0], known, noted=noted is not None)
 
-    size = None if accept_changed else piece.bytes
+    size = None if known is None else known.bytes
     fetch(piece.source, root / piece.target, how, size=size, check=check)
     notes.put(piece.target, found[0])
 
 
-def _check_content(piece: Piece, path: Path) -> None:
+def _check_content(piece: Piece, path: Path, how: Transfer, *, vouched: bool) -> None:
+    """Look inside; where no digest vouches for the bytes, the CRC-32 of each photo has to."""
     if piece.image_folder is not None:
-        check_images(path, piece.image_folder)
+        check_images(path, piece.image_folder, read=not vouched, progress=how.progress)
     elif piece.members:
         check_members(path, {name: Path(target) for name, target in piece.members.items()})
+    elif not read_list(path):
+        raise DataError(f"{path}: empty", "check runtime.download.hashnet_lists")
 
 
 def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:

@@ -52,7 +52,7 @@ def read_lists(root: Path) -> dict[str, tuple[str, ...]]:
     for name, files in LIST_FILES.items():
         path = find_list(root, name)
         if path is not None:
-            found[name] = _read_list(path)
+            found[name] = read_list(path)
         elif name != _OPTIONAL:
             missing = root / LIST_FOLDER / files[0]
             raise DataError(
@@ -113,7 +113,12 @@ def full_hashnet(val_images: int) -> dict[str, int]:
     return {"train": _TRAIN, "database": rest - val, "database_val": val, "test": _TEST}
 
 
-def _read_list(path: Path) -> tuple[str, ...]:
+def read_list(path: Path) -> tuple[str, ...]:
+    """The file names in one list, in its order.
+
+    Raises:
+        DataError: It cannot be read, a line is not of the form, or a name occurs twice.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
