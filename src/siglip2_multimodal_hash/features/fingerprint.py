@@ -64,8 +64,9 @@ def _dataset_sha256(index: DatasetIndex) -> str:
 def _files_sha256(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{path.name}\0{content}\0".encode())
     return digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ fork beside an initialised CUDA.
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -141,7 +141,7 @@ class TextReader:
 
 def read_batches(
     reader: Reader, workers: int, *, start: int = 0, pin_memory: bool = False
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """All batches in order, or those from one on.
 
     Args:
