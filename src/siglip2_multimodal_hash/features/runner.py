@@ -123,7 +123,7 @@ def run_pipeline(
     """
     start, writer = work.done[unit], work.writers[unit]
     before = reader.rows_before(start)
-    if start:
+    if 0 < start < len(reader):
         logger.info("%s: continuing at batch %d of %d", unit, start + 1, len(reader))
     watch, failures, recorded = Stopwatch(), list[str](), time.monotonic()
     batches = read_batches(
