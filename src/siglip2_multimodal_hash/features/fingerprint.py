@@ -38,8 +38,7 @@ def fingerprint(
         batch_size: Images or texts a batch.
         device: What computes.
     """
-    values = {
-        "meta": meta,
+    values = meta | {
         "batch_size": batch_size,
         "dataset_sha256": _dataset_sha256(index),
         "checkpoint_sha256": _files_sha256(
