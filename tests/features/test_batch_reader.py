@@ -150,3 +150,20 @@ def test_every_row_gets_its_own_text(texts, data):
         assert (found[batch.rows] == -1).all()
         found[batch.rows] = batch.inputs["input_ids"][:, 0].numpy()[batch.items]
     assert found.tolist() == [len(canonical(text)) for text in texts]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_starts_at_any_batch_with_the_same_boundaries(reader, workers, start):
+    batches = list(read_batches(reader, workers, start=start))
+    assert [batch.rows.tolist() for batch in batches] == [
+        [0, 1, 2, 3, 4],
+        [5, 6, 7, 8, 9],
+        [10, 11],
+    ][start:]
+    assert [reader.rows_before(number) for number in range(4)] == [0, 5, 10, 12]
+
+
+def test_rows_before_a_batch_of_texts_count_the_repeated_ones():
+    reader = TextReader(["a cat", "two dogs", "A  cat ", "zebra", "two dogs"], lengths, 2)
+    assert [reader.rows_before(number) for number in range(3)] == [0, 4, 5]

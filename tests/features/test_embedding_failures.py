@@ -1,4 +1,4 @@
-"""Runs that fail leave nothing and cost nothing more; runs at the edge of the small work."""
+"""Runs that fail leave no output and cost nothing more; runs at the edge of the small work."""
 
 import dataclasses
 import pickle
@@ -80,7 +80,8 @@ def test_nan_from_a_tower_is_refused(embed, tmp_path, monkeypatch, method, sound
     with pytest.raises(DataError, match=message) as caught:
         embed()
     assert "backbone.amp_dtype" in str(caught.value)
-    assert left_in(tmp_path) == []
+    # The images are whole where only a caption fails; another amp_dtype will not go on with them.
+    assert left_in(tmp_path) == (["embeddings.partial"] if "caption" in message else [])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -37,6 +37,33 @@ def test_pickled_writer_goes_on_in_the_same_file(tmp_path):
     assert np.load(tmp_path / "image.npy").tolist() == [[1, 1], [2, 2]]
 
 
+def test_a_reopened_file_keeps_its_rows(tmp_path):
+    ArrayWriter(tmp_path / "image.npy", 2).write(rows(0), np.ones((1, 2), np.float32))
+    again = ArrayWriter.reopen(tmp_path / "image.npy", 2)
+    assert again.width == 2
+    again.write(rows(1), np.full((1, 2), 2, np.float32))
+    again.flush()
+    assert np.load(tmp_path / "image.npy").tolist() == [[1, 1], [2, 2]]
+
+
+@pytest.mark.parametrize("bytes_left", [0, 7, 60, 128, 143])
+def test_a_truncated_file_is_not_reopened(tmp_path, bytes_left):
+    path = tmp_path / "image.npy"
+    save_array(path, np.ones((2, 2), np.float32))
+    assert path.stat().st_size == 144
+    path.write_bytes(path.read_bytes()[:bytes_left])
+    with pytest.raises(DataError, match=r"image\.npy"):
+        ArrayWriter.reopen(path, 2)
+
+
+def test_a_file_of_another_size_or_type_is_not_reopened(tmp_path):
+    path = tmp_path / "image.npy"
+    for array in (np.ones((3, 2), np.float32), np.ones(2, np.float32), np.ones((2, 2))):
+        save_array(path, array)
+        with pytest.raises(DataError, match="expected 2 rows"):
+            ArrayWriter.reopen(path, 2)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_not_a_number_is_refused_with_its_row(tmp_path, value):
     features = np.ones((2, 3), np.float32)

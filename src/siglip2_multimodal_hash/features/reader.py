@@ -8,7 +8,7 @@ fork beside an initialised CUDA.
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,6 +55,9 @@ class Reader(Protocol):
 
     def __len__(self) -> int: ...
 
+    def rows_before(self, number: int) -> int:
+        """How many rows the batches before this one fill."""
+
     def __getitem__(self, number: int) -> Batch: ...
 
 
@@ -82,6 +85,10 @@ class ImageReader:
 
     def __len__(self) -> int:
         return math.ceil(len(self._file_names) / self._batch_size)
+
+    def rows_before(self, number: int) -> int:
+        """See :class:`Reader`."""
+        return min(number * self._batch_size, len(self._file_names))
 
     def __getitem__(self, number: int) -> Batch:
         start = number * self._batch_size
@@ -120,6 +127,10 @@ class TextReader:
     def __len__(self) -> int:
         return math.ceil(len(self.distinct) / self._batch_size)
 
+    def rows_before(self, number: int) -> int:
+        """See :class:`Reader`."""
+        return int(self._ends[min(number * self._batch_size, len(self.distinct))])
+
     def __getitem__(self, number: int) -> Batch:
         start = number * self._batch_size
         texts = self.distinct[start : start + self._batch_size]
@@ -128,12 +139,15 @@ class TextReader:
         return Batch(self._tokenize(texts), self._rows[bounds[0] : bounds[-1]], items)
 
 
-def read_batches(reader: Reader, workers: int, *, pin_memory: bool = False) -> Iterator[Batch]:
-    """All batches in order.
+def read_batches(
+    reader: Reader, workers: int, *, start: int = 0, pin_memory: bool = False
+) -> Generator[Batch, None, None]:
+    """All batches in order, or those from one on.
 
     Args:
         reader: What to read.
         workers: Threads that read ahead, each by up to two batches; 0 reads in this one.
+        start: The number of the first batch.
         pin_memory: Put the inputs in page-locked memory.
     """
 
@@ -142,12 +156,12 @@ def read_batches(reader: Reader, workers: int, *, pin_memory: bool = False) -> I
         return batch.pinned() if pin_memory else batch
 
     if workers == 0:
-        yield from map(read, range(len(reader)))
+        yield from map(read, range(start, len(reader)))
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
     ahead: deque[Future[Batch]] = deque()
     try:
-        for number in range(len(reader)):
+        for number in range(start, len(reader)):
             ahead.append(pool.submit(read, number))
             if len(ahead) > 2 * workers:
                 yield ahead.popleft().result()
@@ -164,5 +178,5 @@ def unreadable(failures: Sequence[str]) -> DataError:
     rest = f"\n  and {more} more" if more > 0 else ""
     return DataError(
         f"{len(failures)} of the images cannot be read:\n  {shown}{rest}",
-        "fetch these files again; nothing was embedded",
+        "fetch these files again, then run again",
     )

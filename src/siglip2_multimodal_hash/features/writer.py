@@ -1,12 +1,14 @@
 """Writer: embeddings to memory-mapped ``.npy`` files, one row an item."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import load_array
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,6 +28,20 @@ class ArrayWriter:
         self._array: Any = None
         self.rows = rows
         self.width: int | None = None
+
+    @classmethod
+    def reopen(cls, path: Path, rows: int) -> Self:
+        """Go on in a file that another writer began.
+
+        Raises:
+            DataError: The file is missing or truncated, or no float32 matrix of so many rows.
+        """
+        array = load_array(path, memory_map=True)
+        if array.ndim != 2 or len(array) != rows or array.dtype != np.float32:
+            raise DataError(f"{path}: {array.dtype} {list(array.shape)}, expected {rows} rows")
+        writer = cls(path, rows)
+        writer.width = array.shape[1]
+        return writer
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the open file."""
@@ -57,6 +73,8 @@ class ArrayWriter:
         self._array[rows] = features
 
     def flush(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk, so that it is there after a power cut, too."""
         if self._array is not None:
             self._array.flush()
+            with self._path.open("rb") as stream:
+                os.fsync(stream.fileno())

@@ -1,0 +1,66 @@
+"""A process that embeds a small dataset and is killed, or interrupted, at a chosen moment.
+
+``python -m tests.features.embed_child FOLDER OUT [SIGNAL METHOD CALL WHEN]``: FOLDER holds
+``index.parquet``, ``val2014.zip`` and ``params.json``; the signal comes ``before`` or ``after``
+the CALL-th call of METHOD.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from siglip2_multimodal_hash.kernels import pin_cpu_kernels
+
+pin_cpu_kernels()
+
+ROOM = "siglip2_multimodal_hash.features"
+
+
+def arm(name, method, call, when):
+    """Send this process a signal around a call of ``module:Class.method``."""
+    module, _, path = method.partition(":")
+    owner_name, attribute = path.split(".")
+    owner = getattr(importlib.import_module(f"{ROOM}.{module}"), owner_name)
+    original, calls = getattr(owner, attribute), []
+
+    def armed(*arguments, **named):
+        calls.append(1)
+        due = len(calls) == int(call)
+        if due and when == "before":
+            os.kill(os.getpid(), signal.Signals[name])
+        result = original(*arguments, **named)
+        if due and when == "after":
+            os.kill(os.getpid(), signal.Signals[name])
+        return result
+
+    setattr(owner, attribute, armed)
+
+
+def main():
+    import torch
+
+    from siglip2_multimodal_hash.datasets.containers import open_container
+    from siglip2_multimodal_hash.datasets.images import CocoImages
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.entry import set_up_log
+    from siglip2_multimodal_hash.features.runner import embed_dataset
+    from siglip2_multimodal_hash.params import Params
+
+    torch.set_num_threads(1)
+    folder, out = map(Path, sys.argv[1:3])
+    if sys.argv[3:]:
+        arm(*sys.argv[3:])
+    params = Params.model_validate(json.loads((folder / "params.json").read_text()))
+    set_up_log(params)
+    images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
+    index = read_index(folder / "index.parquet")
+    embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)
+
+
+if __name__ == "__main__":
+    from siglip2_multimodal_hash.errors import run_guarded
+
+    run_guarded(main)

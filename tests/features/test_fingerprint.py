@@ -1,0 +1,73 @@
+"""Unfinished work is continued only where it would come out the same."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from siglip2_multimodal_hash.features import fingerprint as module
+from siglip2_multimodal_hash.features.fingerprint import fingerprint
+
+CPU = torch.device("cpu")
+META = {"checkpoint": "tiny", "images": 12}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
+
+
+def differing(one, other):
+    assert one.keys() == other.keys()
+    return {key for key in one if one[key] != other[key]}
+
+
+def test_the_same_is_equal_and_survives_a_file(index, folder):
+    first = fingerprint(index, META, folder, 5, CPU)
+    assert first == fingerprint(index, META, folder, 5, CPU)
+    assert first == json.loads(json.dumps(first))
+
+
+def test_batch_size_and_meta_count(index, folder):
+    plain = fingerprint(index, META, folder, 5, CPU)
+    assert differing(plain, fingerprint(index, META, folder, 6, CPU)) == {"batch_size"}
+    other = META | {"checkpoint": "other"}
+    assert differing(plain, fingerprint(index, other, folder, 5, CPU)) == {"checkpoint"}
+
+
+@pytest.mark.parametrize("column", ["file_name", "bytes", "captions"])
+def test_each_column_that_decides_the_embeddings_counts(index, folder, column):
+    plain = fingerprint(index, META, folder, 5, CPU)
+    frame = index.frame.copy()
+    frame[column] = frame[column].iloc[::-1].tolist() if column != "bytes" else 999
+    other = fingerprint(dataclasses.replace(index, frame=frame), META, folder, 5, CPU)
+    assert differing(plain, other) == {"dataset_sha256"}
+
+
+def test_the_split_does_not_count(index, folder):
+    plain = fingerprint(index, META, folder, 5, CPU)
+    other = dataclasses.replace(index, frame=index.frame.assign(split="test"))
+    assert fingerprint(other, META, folder, 5, CPU) == plain
+
+
+def test_the_processor_of_the_checkpoint_counts(index, folder):
+    plain = fingerprint(index, META, folder, 5, CPU)
+    (folder / "config.json").write_text('{"resample": 3}')
+    other = fingerprint(index, META, folder, 5, CPU)
+    assert differing(plain, other) == {"checkpoint_sha256"}
+
+
+def test_a_name_on_the_hub_is_no_folder(index):
+    assert fingerprint(index, META, Path("google/no-such-folder"), 5, CPU)
+
+
+def test_code_and_threads_count(index, folder, tmp_path, monkeypatch):
+    plain = fingerprint(index, META, folder, 5, CPU)
+    torch.set_num_threads(2)
+    assert differing(plain, fingerprint(index, META, folder, 5, CPU)) == {"device"}
+    torch.set_num_threads(1)
+    monkeypatch.setattr(module, "_CODE", ("features/towers.py",))
+    assert differing(plain, fingerprint(index, META, folder, 5, CPU)) == {"code_sha256"}

@@ -1,0 +1,210 @@
+"""A killed run goes on from its last whole shard, to the bytes of a run without a break."""
+
+import itertools
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from siglip2_multimodal_hash.datasets.index import write_index
+from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
+from siglip2_multimodal_hash.features import runner
+from siglip2_multimodal_hash.features.mapper import Mapper
+from siglip2_multimodal_hash.features.partial import PartialWork
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.params import load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+# 12 images and 5 distinct captions, two a batch.
+BATCHES = {"images": 6, "captions": 3}
+RECORD = "partial:PartialWork.record"
+
+
+@pytest.fixture
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+    """Embed in this process."""
+
+    def run(name="out", *, images=None, batch_size=2, shard_seconds=0.0):
+        backbone, runtime = make_backbone(checkpoints["siglip"]), make_runtime(2, batch_size)
+        source, folder = images or open_images(archive), tmp_path / name
+        embed_dataset(index, source, backbone, runtime, folder, shard_seconds)
+        return contents(folder)
+
+    return run
+
+
+@pytest.fixture
+def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_path):
+    """Embed the same in a process of its own; see :mod:`.embed_child`."""
+    params = load_params(ROOT / "params.yaml").model_dump()
+    params["backbone"] = make_backbone(checkpoints["siglip"]).model_dump()
+    params["runtime"] = make_runtime(2, 2).model_dump()
+    (tmp_path / "params.json").write_text(json.dumps(params))
+    write_index(tmp_path / "index.parquet", index)
+
+    def start(*moment):
+        command = [sys.executable, "-m", "tests.features.embed_child", tmp_path, tmp_path / "out"]
+        return subprocess.Popen(
+            [*command, *moment],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def mapped(monkeypatch):
+    """How many batches this process gives to the towers."""
+    calls = []
+    original = Mapper.__call__
+
+    def note(self, batch):
+        calls.append(batch)
+        return original(self, batch)
+
+    monkeypatch.setattr(Mapper, "__call__", note)
+    return calls
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def progress(tmp_path):
+    return json.loads((tmp_path / "out.partial" / "progress.json").read_text())["batches"]
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "when", "images", "captions"),
+    [
+        ("writer:ArrayWriter.flush", 3, "before", 2, 0),
+        ("writer:ArrayWriter.write", 4, "after", 3, 0),
+        (RECORD, 6, "after", 6, 0),
+        (RECORD, 8, "after", 6, 2),
+        ("partial:PartialWork.complete", 1, "before", 6, 3),
+    ],
+)
+def test_killed_at_any_moment_it_goes_on_from_there(
+    embed, start_child, mapped, caplog, tmp_path, method, call, when, images, captions
+):
+    whole = embed("whole")
+    child = start_child("SIGKILL", method, str(call), when)
+    child.communicate(timeout=120)
+    assert child.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    assert progress(tmp_path) == {"images": images, "captions": captions}
+    mapped.clear()
+    caplog.set_level(logging.INFO)
+    assert embed("out") == whole
+    assert len(mapped) == sum(BATCHES.values()) - images - captions
+    assert not (tmp_path / "out.partial").exists()
+    continued = re.findall(r"(\w+): continuing at batch (\d+) of (\d+)", caplog.text)
+    expected = {"images": images, "captions": captions}
+    assert continued == [
+        (unit, str(done + 1), str(BATCHES[unit]))
+        for unit, done in expected.items()
+        if 0 < done < BATCHES[unit]
+    ]
+
+
+def test_killed_before_the_first_shard_it_begins_anew(embed, start_child, mapped, tmp_path):
+    whole = embed("whole")
+    start_child("SIGKILL", "writer:ArrayWriter.write", "1", "after").communicate(timeout=120)
+    assert (tmp_path / "out.partial" / "out" / "image.npy").exists()
+    mapped.clear()
+    assert embed("out") == whole
+    assert len(mapped) == sum(BATCHES.values())
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path):
+    whole = embed("whole")
+    for done in (3, 6):
+        start_child("SIGKILL", RECORD, "3", "after").communicate(timeout=120)
+        assert progress(tmp_path) == {"images": done, "captions": 0}
+    child = start_child()
+    _, log = child.communicate(timeout=120)
+    assert child.returncode == 0, log
+    assert contents(tmp_path / "out") == whole
+    assert "found 6 of 6 batches of images and 0 of 3 of captions" in log
+
+
+def test_killed_from_outside(embed, start_child, tmp_path):
+    whole = embed("whole")
+    child = start_child()
+    while child.poll() is None and not (tmp_path / "out.partial" / "progress.json").exists():
+        time.sleep(0.001)
+    child.kill()
+    child.communicate(timeout=120)
+    assert embed("out") == whole
+
+
+def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):
+    whole = embed("whole")
+    child = start_child("SIGINT", RECORD, "4", "after")
+    _, log = child.communicate(timeout=120)
+    assert child.returncode == EXIT_INTERRUPTED
+    assert "interrupted: 4 of 6 batches of images and 0 of 3 of captions stay in" in log
+    assert "run again to go on" in log
+    assert "Traceback" not in log
+    assert not (tmp_path / "out").exists()
+    mapped.clear()
+    assert embed("out") == whole
+    assert len(mapped) == 2 + 3
+
+
+def test_another_batch_size_begins_anew(embed, start_child, mapped, caplog):
+    whole = embed("whole", batch_size=3)
+    start_child("SIGKILL", RECORD, "2", "after").communicate(timeout=120)
+    mapped.clear()
+    assert embed("out", batch_size=3) == whole
+    assert len(mapped) == 4 + 2
+    assert "thrown away: they were made with another batch_size" in caplog.text
+
+
+def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
+    embed, open_images, archive, mapped, tmp_path
+):
+    class Damaged:
+        def read(self, name):
+            if name.endswith(("005.jpg", "010.jpg")):
+                return b"no image at all"
+            return open_images(archive).read(name)
+
+    whole = embed("whole")
+    for _ in range(2):
+        with pytest.raises(DataError, match="2 of the images cannot be read") as caught:
+            embed(images=Damaged())
+        assert all(name in str(caught.value) for name in ("005.jpg", "010.jpg"))
+        assert progress(tmp_path) == {"images": 2, "captions": 0}
+        assert not (tmp_path / "out").exists()
+    mapped.clear()
+    assert embed() == whole
+    assert len(mapped) == 4 + 3
+
+
+def test_a_shard_is_as_many_batches_as_its_time_allows(embed, monkeypatch):
+    clock = itertools.count(step=4)
+    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    recorded = []
+    original = PartialWork.record
+
+    def note(self, unit, batches):
+        recorded.append((unit, batches))
+        return original(self, unit, batches)
+
+    monkeypatch.setattr(PartialWork, "record", note)
+    embed(shard_seconds=10)
+    # Images: begun at 0; batches end at 4, 8, 12 (12 s: recorded, at 16), 20, 24, 28 (again 12 s).
+    assert recorded == [("images", 3), ("images", 6), ("captions", 3)]

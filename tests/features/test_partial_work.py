@@ -1,0 +1,158 @@
+"""Unfinished work that is of another kind, damaged or in use is not continued."""
+
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.features.locking import locked
+from siglip2_multimodal_hash.features.partial import partial_work
+from siglip2_multimodal_hash.files import save_array
+
+ROWS = {"images": 4, "captions": 6}
+BATCHES = {"images": 2, "captions": 3}
+MADE_BY = {"batch_size": 2, "amp_dtype": "float32", "libraries": {"torch": "2.9.0"}}
+
+
+def fill(work, unit, number):
+    rows = np.arange(2 * number, 2 * number + 2)
+    work.writers[unit].write(rows, np.full((2, 3), number + 1, np.float32))
+    work.record(unit, number + 1)
+
+
+@pytest.fixture
+def target(tmp_path):
+    """One that a run with all images and one batch of captions left."""
+    with partial_work(tmp_path / "out", MADE_BY, ROWS, BATCHES) as work:
+        for unit, number in (("images", 0), ("images", 1), ("captions", 0)):
+            fill(work, unit, number)
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def root(target):
+    return target.with_name("out.partial")
+
+
+def reopened(target, fingerprint=MADE_BY):
+    with partial_work(target, fingerprint, ROWS, BATCHES) as work:
+        inside = sorted(path.name for path in work.folder.iterdir())
+        return dict(work.done), inside
+
+
+def assert_nothing_is_left(target, caplog, reason):
+    assert reopened(target) == ({"images": 0, "captions": 0}, [])
+    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert record.message.startswith("unfinished embeddings are thrown away: ")
+    assert reason in record.message
+    assert list(target.parent.iterdir()) == []
+
+
+def test_goes_on_and_becomes_the_output(target, root):
+    with partial_work(target, MADE_BY, ROWS, BATCHES) as work:
+        assert work.done == {"images": 2, "captions": 1}
+        fill(work, "captions", 1)
+        fill(work, "captions", 2)
+        work.complete()
+    assert sorted(path.name for path in target.iterdir()) == ["caption.npy", "image.npy"]
+    assert np.load(target / "image.npy")[:, 0].tolist() == [1, 1, 2, 2]
+    assert np.load(target / "caption.npy")[:, 0].tolist() == [1, 1, 2, 2, 3, 3]
+    assert not root.exists()
+
+
+def test_an_old_output_is_replaced_only_in_the_end(target):
+    target.mkdir()
+    (target / "old").touch()
+    with partial_work(target, MADE_BY, ROWS, BATCHES) as work:
+        assert (target / "old").exists()
+        work.complete()
+    assert sorted(path.name for path in target.iterdir()) == ["caption.npy", "image.npy"]
+
+
+def test_what_is_not_counted_is_removed(target, root):
+    """Such as the files of a killed rename: the output holds what it always holds."""
+    (root / ".progress.json.tmp-1").touch()
+    (root / "out" / ".meta.json.tmp-1").touch()
+    (root / "out" / "meta.json").touch()
+    assert reopened(target) == ({"images": 2, "captions": 1}, ["caption.npy", "image.npy"])
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "names"),
+    [
+        (MADE_BY | {"batch_size": 3}, "batch_size"),
+        (MADE_BY | {"libraries": {"torch": "2.9.1"}}, "libraries"),
+        ({"amp_dtype": "bfloat16", "batch_size": 2}, "amp_dtype, libraries"),
+    ],
+)
+def test_work_of_another_kind_is_thrown_away(target, root, caplog, fingerprint, names):
+    assert reopened(target, fingerprint) == ({"images": 0, "captions": 0}, [])
+    assert f"thrown away: they were made with another {names}" in caplog.text
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.9])
+def test_truncated_progress_is_none(target, root, caplog, share):
+    data = (root / "progress.json").read_bytes()
+    (root / "progress.json").write_bytes(data[: int(share * len(data))])
+    assert_nothing_is_left(target, caplog, "not valid JSON")
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        None,
+        [],
+        {"images": 2},
+        {"images": 3, "captions": 0},
+        {"images": True, "captions": 0},
+        {"images": -1, "captions": 0},
+        {"images": "2", "captions": 0},
+    ],
+)
+def test_progress_that_cannot_be_is_none(target, root, caplog, batches):
+    content = {"fingerprint": MADE_BY, "batches": batches}
+    (root / "progress.json").write_text(json.dumps(content))
+    assert_nothing_is_left(target, caplog, "progress.json: batches are")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": 3}'])
+def test_another_file_is_no_progress(target, root, caplog, content):
+    (root / "progress.json").write_text(content)
+    assert_nothing_is_left(target, caplog, "not the progress of embeddings")
+
+
+@pytest.mark.parametrize("name", ["image.npy", "caption.npy"])
+@pytest.mark.parametrize("bytes_left", [None, 0, 50, 150])
+def test_a_truncated_or_missing_array_is_nothing_done(target, root, caplog, name, bytes_left):
+    path = root / "out" / name
+    if bytes_left is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:bytes_left])
+    assert_nothing_is_left(target, caplog, name)
+
+
+def test_an_array_of_other_rows_is_nothing_done(target, root, caplog):
+    save_array(root / "out" / "image.npy", np.ones((5, 3), np.float32))
+    assert_nothing_is_left(target, caplog, "expected 4 rows")
+
+
+def test_two_at_once_are_refused(target):
+    busy = pytest.raises(DataError, match="another process is writing there")
+    with partial_work(target, MADE_BY, ROWS, BATCHES), busy:
+        reopened(target, {})
+    assert reopened(target)[0] == {"images": 2, "captions": 1}
+
+
+def test_a_killed_process_lets_go(tmp_path):
+    child = os.fork()
+    if child == 0:
+        with locked(tmp_path / "root"):
+            os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    with locked(tmp_path / "root"):
+        pass
