@@ -5,6 +5,8 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.layout import source_root
+from siglip2_multimodal_hash.datasets.manifest import read_manifest
+from siglip2_multimodal_hash.datasets.verification import verify_source
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import Params
@@ -13,6 +15,8 @@ from siglip2_multimodal_hash.params import Params
 def main(params: Params, source: Path, index: Path, out: Path) -> None:
     """Write the unnormalised embeddings."""
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
+    # runtime.coco_root may lead to other photos now: DVC knows the manifest only.
+    verify_source(root, read_manifest(source))
     embed_dataset(read_index(index), open_image_source(root), params.backbone, params.runtime, out)
 
 

@@ -195,6 +195,10 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             ("fusion.type = hadamard", "fusion.modalities = caption", "`concat`"),
         ),
         (
+            {"dataset__protocol": "hashnet"},
+            ("dataset.protocol = hashnet", "dataset.name = mojicoco", "`karpathy` or `standard`"),
+        ),
+        (
             {"dataset__name": "coco2014"},
             ("runtime.coco_root = ''", "dataset.name = coco2014", "--coco-root"),
         ),

@@ -37,6 +37,9 @@ def test_holds_names_sizes_and_digests(tiny: Any, tiny_root: Path, tmp_path: Pat
     }
     assert content["images"]["count"] == 10
     assert content["images"]["bytes"] == sum(written.image_bytes().values())
+    (split,) = content["splits"]
+    assert split["path"] == "karpathy_split.json"
+    assert split["sha256"] == sha256((tiny_root / split["path"]).read_bytes()).hexdigest()
     rows = pq.read_table(tmp_path / "out" / "images.parquet").to_pylist()
     assert [row["file_name"] for row in rows] == sorted(written.images)
     assert rows[0] == {"file_name": FIRST, "bytes": len(tiny.jpeg(10)), "crc32": None}
@@ -146,6 +149,22 @@ def test_an_archive_betrays_changed_content_of_equal_size(tiny: Any, tmp_path: P
             archive.writestr(name, data)
     with pytest.raises(DataError, match=f"{FIRST}: other content"):
         verify_source(root, expected)
+
+
+def test_lists_of_a_protocol_are_described_where_they_are_there(
+    tiny_root: Path, tmp_path: Path
+) -> None:
+    (tiny_root / "karpathy_split.json").unlink()
+    assert scan_source(tiny_root).splits == ()
+    (tiny_root / "hashnet").mkdir()
+    (tiny_root / "hashnet" / "test.txt").write_text("val2014/a.jpg 0 1\n")
+    (found,) = scan_source(tiny_root).splits
+    assert (found.path, found.bytes) == ("hashnet/test.txt", 18)
+    assert describe_source(tiny_root, tmp_path).splits == read_manifest(tmp_path).splits == (found,)
+    before = (tmp_path / "manifest.json").read_bytes()
+    (tiny_root / "hashnet" / "test.txt").write_text("val2014/b.jpg 0 1\n")
+    describe_source(tiny_root, tmp_path)
+    assert (tmp_path / "manifest.json").read_bytes() != before
 
 
 def test_missing_images_are_counted_and_five_named() -> None:

@@ -124,6 +124,15 @@ def test_changes_since_the_manifest(coco: Path, tmp_path: Path) -> None:
     (coco / "images/val2014/COCO_val2014_000000000001.jpg").write_bytes(b"123456")
     found = check(coco, source)[1]
     assert (found.status, found.finding[:10]) == ("warn", "1 image(s)")
+    describe_source(coco, source)
+    with (coco / "karpathy_split.json").open("a") as stream:
+        stream.write(" ")
+    with (coco / "annotations/captions_val2014.json").open("a") as stream:
+        stream.write(" ")
+    found = check(coco, source)[1]
+    assert "karpathy_split.json changed since prepare_dataset ran" in found.finding
+    assert "annotations/captions_val2014.json, " in found.finding
+    assert "--force --single-item" in found.remedy
     (source / "images.parquet").write_bytes(b"no")
     assert check(coco, source)[1].status == "warn"
 

@@ -1,5 +1,6 @@
 """The figures of a head and of the baselines beside it are those of the functions they name."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,19 @@ def test_untrained_codes_are_fitted_on_train_and_searched_like_the_head() -> Non
     )
     assert figures["float"] == expected
     json.dumps(figures, allow_nan=False)
+
+
+def test_too_few_training_images_for_principal_components_leave_those_rows_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
+    few = dataclasses.replace(ROWS, train=ROWS.train[:BITS])
+    figures = evaluate_untrained(vectors, some_labels(), few, knn_params(), bits=BITS, seed=3)
+    assert set(figures) == {"float", "lsh"}
+    assert "16 training vectors of 20 dimensions have no 16 principal components" in caplog.text
+    enough = dataclasses.replace(ROWS, train=ROWS.train[: BITS + 1])
+    figures = evaluate_untrained(vectors, some_labels(), enough, knn_params(), bits=BITS, seed=3)
+    assert set(figures) == {"float", "lsh", "pca_sign", "itq"}
 
 
 def test_without_bits_only_the_float_vectors_are_compared() -> None:

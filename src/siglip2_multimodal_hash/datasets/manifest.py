@@ -3,6 +3,9 @@
 DVC follows these two small files instead of 123,287 images. They hold names, sizes and, where it
 costs nothing, checksums; no absolute path and no time, so equal sources give equal bytes on every
 machine. ``manifest.json`` carries a digest of the image list, so that the two cannot be mixed up.
+
+The files that a protocol splits by (Karpathy's, HashNet's lists) are listed where they are there;
+whether one is needed, its protocol knows.
 """
 
 import hashlib
@@ -15,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from siglip2_multimodal_hash.datasets.containers import open_container
-from siglip2_multimodal_hash.datasets.layout import find_layout
+from siglip2_multimodal_hash.datasets.layout import find_layout, split_file
+from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, find_list
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json, replacing
 
@@ -34,8 +38,8 @@ RERUN = "run `dvc repro prepare_dataset --force --single-item` again"
 
 
 @dataclass(frozen=True)
-class AnnotationFile:
-    """One annotation file: its path under the root, its size in bytes, its SHA-256 in hex."""
+class DigestedFile:
+    """A file of annotations or of a split: path under the root, size in bytes, SHA-256 in hex."""
 
     path: str
     bytes: int
@@ -52,10 +56,17 @@ class ImageEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A source: its annotation files, and its image files by their names under ``images/``."""
+    """A source.
 
-    annotations: tuple[AnnotationFile, ...]
+    Attributes:
+        annotations: The annotation files.
+        images: The image files, by their names under ``images/``.
+        splits: Those of the files to split it by that are there.
+    """
+
+    annotations: tuple[DigestedFile, ...]
     images: Mapping[str, ImageEntry]
+    splits: tuple[DigestedFile, ...] = ()
 
     def image_bytes(self) -> dict[str, int]:
         """The size of each image file, by its name under ``images/``."""
@@ -78,14 +89,21 @@ def describe_source(root: Path, output: Path | None = None) -> Manifest:
 
 
 def scan_source(root: Path) -> Manifest:
-    """List the image files in one pass, opening none, and digest the annotation files.
+    """List the image files in one pass, opening none, and digest the other files.
 
     Raises:
         DataError: Pieces are missing or unreadable.
     """
     layout = find_layout(root)
     annotations = tuple(digest_file(root, path) for path in layout.annotation_files)
-    return Manifest(annotations, list_images(layout.images))
+    splits = tuple(digest_file(root, path) for path in split_files(root))
+    return Manifest(annotations, list_images(layout.images), splits)
+
+
+def split_files(root: Path) -> list[Path]:
+    """Karpathy's split file and HashNet's lists, as far as they are under ``root``."""
+    candidates = (split_file(root), *(find_list(root, name) for name in LIST_FILES))
+    return sorted(path for path in candidates if path is not None)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -99,6 +117,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     description = {
         "annotations": [asdict(one) for one in manifest.annotations],
         "images": _summary(manifest.images),
+        "splits": [asdict(one) for one in manifest.splits],
     }
     text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     # Both are complete before either takes its place.
@@ -116,18 +135,20 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_FILE
     content = read_json(path)
     try:
-        annotations = tuple(AnnotationFile(**one) for one in content["annotations"])
+        annotations, splits = (
+            tuple(DigestedFile(**one) for one in content[key]) for key in ("annotations", "splits")
+        )
         summary = content["images"]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a manifest ({error})", RERUN) from None
     images = _read_images(folder / IMAGES_FILE)
     if _summary(images) != summary:
         raise DataError(f"{folder}: {MANIFEST_FILE} and {IMAGES_FILE} do not match", RERUN)
-    return Manifest(annotations, images)
+    return Manifest(annotations, images, splits)
 
 
-def digest_file(root: Path, path: Path) -> AnnotationFile:
-    """Size and SHA-256 of one annotation file under ``root``.
+def digest_file(root: Path, path: Path) -> DigestedFile:
+    """Size and SHA-256 of one file under ``root``.
 
     Raises:
         DataError: It cannot be read.
@@ -138,7 +159,7 @@ def digest_file(root: Path, path: Path) -> AnnotationFile:
             size = stream.tell()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "check the file") from None
-    return AnnotationFile(path.relative_to(root).as_posix(), size, sha256)
+    return DigestedFile(path.relative_to(root).as_posix(), size, sha256)
 
 
 def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:

@@ -8,9 +8,11 @@ from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, missing_p
 from siglip2_multimodal_hash.datasets.layout import CocoLayout, find_layout
 from siglip2_multimodal_hash.datasets.manifest import (
     MANIFEST_FILE,
+    RERUN,
     ImageEntry,
     list_images,
     read_manifest,
+    split_files,
 )
 from siglip2_multimodal_hash.datasets.protocols.hashnet import read_lists
 from siglip2_multimodal_hash.datasets.protocols.source_images import OFFICIAL_COUNTS
@@ -49,7 +51,7 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
         return [fail_with("dataset", error)]
     findings = [complete]
     if (source / MANIFEST_FILE).is_file():
-        findings.append(_check_manifest(source, images))
+        findings.append(_check_manifest(source, root, images))
     return findings
 
 
@@ -127,16 +129,28 @@ def _names(captions: Path) -> list[str]:
         ) from None
 
 
-def _check_manifest(source: Path, images: Mapping[str, ImageEntry]) -> Finding:
-    remedy = "`dvc repro --force prepare_dataset` if the change is meant"
+def _check_manifest(source: Path, root: Path, images: Mapping[str, ImageEntry]) -> Finding:
+    remedy = f"{RERUN}, then `dvc repro`, if the change is meant"
     try:
-        known = read_manifest(source).images
+        manifest = read_manifest(source)
     except DataError as error:
         return warn("manifest", str(error).splitlines()[0], remedy)
+    known = manifest.images
     changed = sum(
         name not in known or name not in images or known[name].bytes != images[name].bytes
         for name in known.keys() | images.keys()
     )
     if changed:
         return warn("manifest", f"{changed} image(s) changed since prepare_dataset ran", remedy)
+    # The annotations hold 800 MB: their sizes have to do.
+    sizes = {file.path: file.bytes for file in (*manifest.annotations, *manifest.splits)}
+    present = [root / file.path for file in manifest.annotations if (root / file.path).is_file()]
+    found = {
+        path.relative_to(root).as_posix(): path.stat().st_size
+        for path in (*present, *split_files(root))
+    }
+    differing = sorted(name for name in sizes | found if sizes.get(name) != found.get(name))
+    if differing:
+        said = f"{', '.join(differing)} changed since prepare_dataset ran"
+        return warn("manifest", said, remedy)
     return ok("manifest", f"{len(known)} images, as when prepare_dataset ran")

@@ -1,5 +1,6 @@
 """Bounds and baselines beside the head: what its figures are to be read against."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate_zero_shot(
@@ -112,7 +115,8 @@ def evaluate_untrained(
         seed: Of LSH's hyperplanes and ITQ's first rotation.
 
     Returns:
-        Figures of ``float``, ``lsh``, ``pca_sign`` and ``itq``.
+        Figures of ``float``, ``lsh``, ``pca_sign`` and ``itq``; without the last two, and with a
+        warning, where there are not enough principal components for the bits.
     """
     by_cosine = knn.model_copy(update={"distance": "cosine"})
     float_codes = HeadCodes(unit_vectors(vectors), None, None)
@@ -120,11 +124,16 @@ def evaluate_untrained(
     if bits == 0:
         return figures
     train = vectors[rows.train]
-    fitted = {
-        "lsh": fit_lsh(train, bits, seed),
-        "pca_sign": fit_pca_sign(train, bits),
-        "itq": fit_itq(train, bits, seed),
-    }
+    fitted = {"lsh": fit_lsh(train, bits, seed)}
+    if bits <= min(len(train) - 1, train.shape[1]):
+        fitted |= {"pca_sign": fit_pca_sign(train, bits), "itq": fit_itq(train, bits, seed)}
+    else:
+        _log.warning(
+            "rows pca_sign and itq are left out: %d training vectors of %d dimensions have no %d "
+            "principal components",
+            *train.shape,
+            bits,
+        )
     for name, linear in fitted.items():
         codes = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
         figures[name] = evaluate_by_search(codes, labels, rows, knn)

@@ -266,6 +266,11 @@ class Params(Section):
                 f"fusion.type = {self.fusion.type}: a product needs two modalities, so with "
                 f"fusion.modalities = {self.fusion.modalities} only `concat` is possible"
             )
+        if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
+            raise ValueError(
+                "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
+                "dataset.name = mojicoco only `karpathy` or `standard` is possible"
+            )
         root = self.runtime.coco_root
         if self.dataset.name == "coco2014" and not Path(root).is_absolute():
             raise ValueError(
