@@ -49,6 +49,8 @@ def main():
     from siglip2_multimodal_hash.features.runner import embed_dataset
     from siglip2_multimodal_hash.params import Params
 
+    # A shell that started the tests in the background had them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     folder, out = map(Path, sys.argv[1:3])
     if sys.argv[3:]:

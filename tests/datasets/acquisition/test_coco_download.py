@@ -302,7 +302,7 @@ def test_the_sum_is_said_and_the_disk_asked_before_the_first_byte(
     small = Transfer(attempts=1, free=lambda _: 21_190_205_256)
     with pytest.raises(DataError, match=r"COCO 2014 needs 21\.2 GB and the disk has 21\.2 GB free"):
         acquire_coco(tmp_path, download, small)
-    assert "missing, 20.4 GB to fetch:" in caplog.messages[0]
+    assert "missing, to fetch 20.4 GB:" in caplog.messages[0]
     assert "images/train2014.zip: http://images.cocodataset.org/zips/" in caplog.messages[0]
 
 

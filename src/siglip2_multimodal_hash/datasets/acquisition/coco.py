@@ -85,8 +85,10 @@ def _announce(root: Path, pieces: list[Piece]) -> None:
     for piece in pieces:
         size = "size unknown" if piece.official is None else readable(piece.official.bytes)
         lines.append(f"\n     {piece.target}: {piece.source} ({size})")
-    official = sum(piece.official.bytes for piece in pieces if piece.official is not None)
-    _log.info("%s: missing, %s to fetch:%s", root, readable(official), "".join(lines))
+    known = [piece.official.bytes for piece in pieces if piece.official is not None]
+    at_least = "" if len(known) == len(pieces) else " at least"
+    total = f"{at_least} {readable(sum(known))}" if known else ""
+    _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
 
 
 def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
