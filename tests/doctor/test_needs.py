@@ -76,8 +76,14 @@ def test_a_layer_by_hand() -> None:
 
 @pytest.mark.parametrize("adapter", ["none", "residual"])
 @pytest.mark.parametrize("bits", [0, 64])
-def test_weights_of_the_head(adapter: str, bits: int) -> None:
-    params = params_with(hash__bits=bits, decomposer__adapter=adapter, knn__distance="cosine")
+@pytest.mark.parametrize("fusion", ["hadamard_with_magnitude", "gated", "low_rank_bilinear"])
+def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
+    params = params_with(
+        hash__bits=bits,
+        decomposer__adapter=adapter,
+        fusion__type=fusion,
+        knn__distance="cosine",
+    )
     config = HeadConfig.from_params(
         params.decomposer, params.fusion, params.hash, params.classifier,
         image_dim=12, caption_dim=12, classes=80,

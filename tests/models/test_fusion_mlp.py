@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from siglip2_multimodal_hash.models.config import FusionKind, HeadConfigError
+from siglip2_multimodal_hash.models.config import FusionKind, HeadConfig, HeadConfigError
 from siglip2_multimodal_hash.models.decomposition import Decomposed
 from siglip2_multimodal_hash.models.fusion import FusionMLP, Standardise, join_modalities
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -16,12 +16,20 @@ IMAGE = Decomposed(torch.tensor([[0.6, 0.8]]), torch.tensor([[2.0]]))
 CAPTION = Decomposed(torch.tensor([[0.0, -1.0]]), torch.tensor([[3.0]]))
 
 
+def raw_config(**changes: Any) -> HeadConfig:
+    """An MLP on five inputs."""
+    return head_config(fusion="raw", image_dim=2, caption_dim=3, **changes)
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
         ("concat", [0.6, 0.8, 0.0, -1.0]),
         ("hadamard", [0.6, 0.8, 0.0, -1.0, 0.0, -0.8]),
         ("hadamard_with_magnitude", [0.6, 0.8, 0.0, -1.0, 0.0, -0.8, 2.0, 3.0]),
+        ("gated", [0.6, 0.8, 0.0, -1.0]),
+        ("low_rank_bilinear", [0.6, 0.8, 0.0, -1.0]),
+        ("magnitude", [2.0, 3.0]),
     ],
 )
 def test_inputs_by_hand(kind: FusionKind, expected: list[float]) -> None:
@@ -39,6 +47,11 @@ def test_concat_joins_embeddings_of_unequal_widths() -> None:
         ({"fusion": "concat"}, 1536),
         ({"fusion": "hadamard"}, 2304),
         ({"fusion": "hadamard_with_magnitude"}, 2306),
+        ({"fusion": "gated"}, 1536),
+        ({"fusion": "low_rank_bilinear"}, 1536),
+        ({"fusion": "magnitude"}, 2),
+        ({"fusion": "magnitude", "modalities": "image"}, 1),
+        ({"fusion": "magnitude", "modalities": "caption"}, 1),
         ({"fusion": "raw"}, 1536),
         ({"fusion": "concat", "modalities": "image"}, 768),
         ({"fusion": "concat", "modalities": "caption"}, 768),
@@ -65,6 +78,25 @@ def test_parameters_at_the_sizes_of_the_plan() -> None:
     assert trainable_parameters(linear) == 2_925_200 + 2 * (768 * 768 + 768)
 
 
+@pytest.mark.parametrize(
+    ("fusion", "interaction", "mlp_input"),
+    [
+        ("concat", 0, 1536),
+        ("hadamard", 0, 2304),
+        ("gated", 1536 * 1536 + 1536, 1536),
+        ("low_rank_bilinear", 2 * (768 * 5 * 768 + 5 * 768), 768),
+        ("magnitude", 0, 2),
+    ],
+)
+def test_parameters_of_the_other_fusions(fusion: str, interaction: int, mlp_input: int) -> None:
+    head = network(
+        image_dim=768, caption_dim=768, classes=80, mlp_dims=(1024, 512), bits=64, fusion=fusion
+    )
+    behind = (1024 * 512 + 512) + (512 * 64 + 64) + (64 * 80 + 80)
+    expected = interaction + (mlp_input * 1024 + 1024) + behind
+    assert trainable_parameters(head) == expected
+
+
 def test_without_hash_layer_the_classifier_sits_on_the_fused_vector() -> None:
     head = network(mlp_dims=(10, 8), bits=0, classifier_bias=False, fusion="concat")
     assert trainable_parameters(head) == (12 * 10 + 10) + (10 * 8 + 8) + 8 * 4
@@ -88,7 +120,7 @@ def test_a_single_modality_is_its_direction() -> None:
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_the_mlp_by_numpy(activation: Any) -> None:
     torch.manual_seed(0)
-    mlp = FusionMLP(5, (4, 3), dropout=0.5, activation=activation).eval()
+    mlp = FusionMLP(raw_config(mlp_dims=(4, 3), dropout=0.5, activation=activation)).eval()
     mlp.standardise.set_statistics(torch.arange(5.0), torch.arange(1.0, 6.0))
     x = torch.randn(7, 5)
     expected = (x.numpy() - np.arange(5)) / np.arange(1, 6)
@@ -100,7 +132,7 @@ def test_the_mlp_by_numpy(activation: Any) -> None:
 
 
 def test_dropout_works_in_training_alone() -> None:
-    mlp = FusionMLP(5, (64,), dropout=0.5, activation="relu")
+    mlp = FusionMLP(raw_config(mlp_dims=(64,), dropout=0.5))
     x = torch.ones(1, 5)
     assert not torch.equal(mlp(x), mlp(x))
     mlp.eval()

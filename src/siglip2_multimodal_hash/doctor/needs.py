@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from siglip2_multimodal_hash.doctor.towers import Tower, TowerSizes
 from siglip2_multimodal_hash.kernels import THREADS
-from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.config import BILINEAR_RANK, HeadConfig
 from siglip2_multimodal_hash.params import Params
 
 GIB = 2**30
@@ -141,11 +141,19 @@ def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> i
 
 
 def head_weights(head: HeadConfig) -> int:
-    """Weights and biases of fusion MLP, hash layer, classifier and adapters."""
-    widths = [head.input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
+    """Weights and biases of interaction, fusion MLP, hash layer, classifier and adapters."""
+    widths = [head.mlp_input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
     layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     adapters = 0 if head.adapter == "none" else head.image_dim**2 + head.caption_dim**2
-    return layers + adapters
+    return layers + adapters + _interaction_weights(head)
+
+
+def _interaction_weights(head: HeadConfig) -> int:
+    if head.fusion == "gated":
+        return (head.input_dim + 1) * head.input_dim
+    if head.fusion == "low_rank_bilinear":
+        return (head.input_dim + 2) * BILINEAR_RANK * head.mlp_input_dim
+    return 0
 
 
 def _head(params: Params, towers: TowerSizes) -> HeadConfig:

@@ -13,10 +13,25 @@ from siglip2_multimodal_hash.params import (
 )
 
 AdapterKind = Literal["none", "linear", "residual"]
-FusionKind = Literal["raw", "concat", "hadamard", "hadamard_with_magnitude"]
+FusionKind = Literal[
+    "raw",
+    "concat",
+    "hadamard",
+    "hadamard_with_magnitude",
+    "gated",
+    "low_rank_bilinear",
+    "magnitude",
+]
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Bits = Literal[0, 16, 32, 64, 128]
+
+BILINEAR_RANK = 5
+"""Products that :class:`.interaction.LowRankBilinear` adds up for each element."""
+
+# Which fusions take one modality, and which need as many dimensions in both.
+_SINGLE = ("raw", "concat", "magnitude")
+_ELEMENTWISE = ("hadamard", "hadamard_with_magnitude")
 
 
 class HeadConfigError(InputError, ValueError):
@@ -28,9 +43,11 @@ class HeadConfig:
     """What :class:`~siglip2_multimodal_hash.models.network.HashNetwork` is built from.
 
     ``fusion`` names the input of the MLP: ``concat`` = [d_img, d_txt]; ``hadamard`` adds
-    d_img * d_txt; ``hadamard_with_magnitude`` adds [m_img, m_txt] to that; ``raw`` = [v_img, v_txt]
-    without any decomposition, for the plain MLP baseline (params.yaml does not offer it).
-    ``concat`` and ``raw`` may also take a single modality. ``bits`` = 0 leaves out the hash layer.
+    d_img * d_txt; ``hadamard_with_magnitude`` adds [m_img, m_txt] to that; ``gated`` and
+    ``low_rank_bilinear`` learn an interaction of [d_img, d_txt], see :mod:`.interaction`;
+    ``magnitude`` = [m_img, m_txt] alone; ``raw`` = [v_img, v_txt] without any decomposition, for
+    the plain MLP baseline (params.yaml does not offer it). ``concat``, ``magnitude`` and ``raw``
+    may also take a single modality. ``bits`` = 0 leaves out the hash layer.
 
     Raises:
         HeadConfigError: A value is out of range, or two of them exclude each other.
@@ -72,35 +89,43 @@ class HeadConfig:
         self._check_fusion()
 
     def _check_fusion(self) -> None:
-        if self.fusion in ("raw", "concat"):
-            return
-        if self.modalities != "both":
+        if self.fusion not in _SINGLE and self.modalities != "both":
             raise HeadConfigError(
-                f"fusion.type = {self.fusion}: a product needs two modalities, "
+                f"fusion.type = {self.fusion}: an interaction needs two modalities, "
                 f"but fusion.modalities = {self.modalities}",
                 "set fusion.type to concat, or fusion.modalities to both",
             )
-        if self.image_dim != self.caption_dim:
+        if self.fusion in _ELEMENTWISE and self.image_dim != self.caption_dim:
             raise HeadConfigError(
                 f"fusion.type = {self.fusion}: the image embedding has {self.image_dim} "
                 f"dimensions and the caption embedding {self.caption_dim}, "
                 "but a product needs as many in both",
-                "set fusion.type to concat, or choose a backbone with equal widths",
+                "set fusion.type to concat, gated or low_rank_bilinear, or choose a backbone with "
+                "equal widths",
             )
 
     @property
     def input_dim(self) -> int:
-        """Width of the MLP's input."""
+        """Width of what the modalities give, before any interaction."""
+        if self.fusion == "magnitude":
+            return 2 if self.modalities == "both" else 1
         if self.modalities == "image":
             return self.image_dim
         if self.modalities == "caption":
             return self.caption_dim
         width = self.image_dim + self.caption_dim
-        if self.fusion in ("hadamard", "hadamard_with_magnitude"):
+        if self.fusion in _ELEMENTWISE:
             width += self.image_dim
         if self.fusion == "hadamard_with_magnitude":
             width += 2
         return width
+
+    @property
+    def mlp_input_dim(self) -> int:
+        """Width of the MLP's input, behind the interaction."""
+        if self.fusion == "low_rank_bilinear":
+            return min(self.image_dim, self.caption_dim)
+        return self.input_dim
 
     @property
     def fused_dim(self) -> int:

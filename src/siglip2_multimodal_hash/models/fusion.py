@@ -3,27 +3,31 @@
 import torch
 from torch import Tensor, nn
 
-from siglip2_multimodal_hash.models.config import Activation, FusionKind
+from siglip2_multimodal_hash.models.config import FusionKind, HeadConfig
 from siglip2_multimodal_hash.models.decomposition import Decomposed
+from siglip2_multimodal_hash.models.interaction import build_interaction
 
 # Spread that float32 rounding alone gives the log-magnitude of embeddings of equal length.
 CONSTANT_BELOW = 1e-6
 
 
 def join_modalities(kind: FusionKind, image: Decomposed, caption: Decomposed) -> Tensor:
-    """The MLP's input from two decomposed embeddings.
+    """What two decomposed embeddings give, before any interaction that is learnt.
 
-    ``concat`` [d_img, d_txt]; ``hadamard`` [d_img, d_txt, d_img * d_txt];
-    ``hadamard_with_magnitude`` [d_img, d_txt, d_img * d_txt, m_img, m_txt].
+    ``concat``, ``gated`` and ``low_rank_bilinear`` [d_img, d_txt]; ``hadamard`` [d_img, d_txt,
+    d_img * d_txt]; ``hadamard_with_magnitude`` [d_img, d_txt, d_img * d_txt, m_img, m_txt];
+    ``magnitude`` [m_img, m_txt].
 
     Args:
-        kind: Which of the three.
+        kind: Which of them.
         image: Directions [B, D_i] and log-magnitudes [B, 1].
         caption: Directions [B, D_t] and log-magnitudes [B, 1]; the products need D_i = D_t.
 
     Returns:
-        [B, D_i + D_t], [B, 3 D] or [B, 3 D + 2].
+        [B, D_i + D_t], [B, 3 D], [B, 3 D + 2] or [B, 2].
     """
+    if kind == "magnitude":
+        return torch.cat([image.magnitude, caption.magnitude], dim=-1)
     parts = [image.direction, caption.direction]
     if kind in ("hadamard", "hadamard_with_magnitude"):
         parts.append(image.direction * caption.direction)
@@ -68,6 +72,8 @@ class Standardise(nn.Module):
 class FusionMLP(nn.Module):
     """Linear, activation and dropout for each of ``mlp_dims``, on standardised inputs.
 
+    A fusion that learns an interaction does so between the two; see :mod:`.interaction`.
+
     The parts of the input differ in size by orders of magnitude: an element of a direction is near
     1 / sqrt(D), of a product near 1 / D, a log-magnitude is a few units and nearly constant, and
     the embeddings of a tower share a large common component. On such inputs, with PyTorch's default
@@ -77,31 +83,29 @@ class FusionMLP(nn.Module):
     ICCV 2015).
 
     Args:
-        input_dim: Width of the input.
-        mlp_dims: Widths of the layers; the last is that of z.
-        dropout: Share of the activations that are dropped in training.
-        activation: ``relu`` or ``gelu``.
+        config: Its widths, ``fusion``, ``mlp_dims`` (the last is the width of z), ``dropout`` and
+            ``activation``.
     """
 
-    def __init__(
-        self, input_dim: int, mlp_dims: tuple[int, ...], dropout: float, activation: Activation
-    ) -> None:
+    def __init__(self, config: HeadConfig) -> None:
         super().__init__()
-        self.standardise = Standardise(input_dim)
+        self.standardise = Standardise(config.input_dim)
+        self.interaction = build_interaction(config)
         layers: list[nn.Module] = []
-        for width in mlp_dims:
+        input_dim = config.mlp_input_dim
+        for width in config.mlp_dims:
             linear = nn.Linear(input_dim, width)
             nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
             nn.init.zeros_(linear.bias)
             layers += [
                 linear,
-                nn.GELU() if activation == "gelu" else nn.ReLU(),
-                nn.Dropout(dropout),
+                nn.GELU() if config.activation == "gelu" else nn.ReLU(),
+                nn.Dropout(config.dropout),
             ]
             input_dim = width
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, input_dim] -> [B, D_z]."""
-        z: Tensor = self.layers(self.standardise(x))
+        z: Tensor = self.layers(self.interaction(self.standardise(x)))
         return z

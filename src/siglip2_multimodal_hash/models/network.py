@@ -62,9 +62,7 @@ class HashNetwork(nn.Module):
             self.image_adapter = build_adapter(config.adapter, config.image_dim)
         if self.uses_caption:
             self.caption_adapter = build_adapter(config.adapter, config.caption_dim)
-        self.fusion = FusionMLP(
-            config.input_dim, config.mlp_dims, config.dropout, config.activation
-        )
+        self.fusion = FusionMLP(config)
         self.hash_layer = HashLayer(config.fused_dim, config.bits) if config.bits else None
         self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
         nn.init.xavier_normal_(self.classifier.weight)
@@ -111,7 +109,8 @@ class HashNetwork(nn.Module):
         parts = [decompose(v, self.config.eps) for v in vectors]
         if len(parts) == 1:
             image, caption = (parts[0], None) if self.uses_image else (None, parts[0])
-            return _Views(parts[0].direction, image, caption)
+            only = parts[0].magnitude if self.config.fusion == "magnitude" else parts[0].direction
+            return _Views(only, image, caption)
         return _Views(join_modalities(self.config.fusion, *parts), *parts)
 
     @torch.inference_mode()

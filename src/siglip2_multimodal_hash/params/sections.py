@@ -104,7 +104,14 @@ class DecomposerParams(Section):
 
 
 class FusionParams(Section):
-    type: Literal["concat", "hadamard", "hadamard_with_magnitude"]
+    type: Literal[
+        "concat",
+        "hadamard",
+        "hadamard_with_magnitude",
+        "gated",
+        "low_rank_bilinear",
+        "magnitude",
+    ]
     modalities: Literal["both", "image", "caption"]
     mlp_dims: IntTuple
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -261,10 +268,11 @@ class Params(Section):
                 f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed "
                 f"optimizer.lr = {self.optimizer.lr}"
             )
-        if self.fusion.modalities != "both" and self.fusion.type != "concat":
+        if self.fusion.modalities != "both" and self.fusion.type not in ("concat", "magnitude"):
             raise ValueError(
-                f"fusion.type = {self.fusion.type}: a product needs two modalities, so with "
-                f"fusion.modalities = {self.fusion.modalities} only `concat` is possible"
+                f"fusion.type = {self.fusion.type}: an interaction needs two modalities, so with "
+                f"fusion.modalities = {self.fusion.modalities} only `concat` and `magnitude` are "
+                "possible"
             )
         if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
             raise ValueError(

@@ -13,8 +13,9 @@ def _mlp(config: HeadConfig) -> HeadConfig:
 
 
 def _direction_only(config: HeadConfig) -> HeadConfig:
-    """[d_img, d_txt, d_img * d_txt]: the head without the magnitudes."""
-    return replace(config, fusion="hadamard", modalities="both")
+    """[d_img, d_txt, d_img * d_txt], the product where it exists: the head without magnitudes."""
+    product = config.image_dim == config.caption_dim
+    return replace(config, fusion="hadamard" if product else "concat", modalities="both")
 
 
 def _image_only(config: HeadConfig) -> HeadConfig:
