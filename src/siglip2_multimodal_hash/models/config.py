@@ -30,7 +30,9 @@ class HeadConfig:
     ``fusion`` names the input of the MLP: ``concat`` = [d_img, d_txt]; ``hadamard`` adds
     d_img * d_txt; ``hadamard_with_magnitude`` adds [m_img, m_txt] to that; ``raw`` = [v_img, v_txt]
     without any decomposition, for the plain MLP baseline (params.yaml does not offer it).
-    ``concat`` and ``raw`` may also take a single modality. ``bits`` = 0 leaves out the hash layer.
+    ``concat`` and ``raw`` may also take a single modality; the width of the other may then be 0.
+    ``bits`` = 0 leaves out the hash layer. ``project_dim`` is the width that the directions are
+    mapped to before the fusion, 0 for none.
 
     Raises:
         HeadConfigError: A value is out of range, or two of them exclude each other.
@@ -48,14 +50,18 @@ class HeadConfig:
     activation: Activation
     bits: Bits
     classifier_bias: bool
+    project_dim: int = 0
 
     def __post_init__(self) -> None:
+        unused = {"image": "caption_dim", "caption": "image_dim"}.get(self.modalities)
         for name in ("image_dim", "caption_dim", "classes"):
-            _require_positive_int(name, getattr(self, name))
+            # Imported features may be of one modality: the other has no width.
+            _require_int(name, getattr(self, name), least=0 if name == unused else 1)
+        _require_int("project_dim", self.project_dim, least=0)
         if not self.mlp_dims:
             raise HeadConfigError("mlp_dims = (): at least one hidden layer is needed")
         for dim in self.mlp_dims:
-            _require_positive_int("mlp_dims", dim)
+            _require_int("mlp_dims", dim)
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             # False == 0 and 64.0 == 64 in Python: neither is a number of bits.
@@ -72,6 +78,10 @@ class HeadConfig:
         self._check_fusion()
 
     def _check_fusion(self) -> None:
+        if self.fusion == "raw" and self.project_dim:
+            raise HeadConfigError(
+                f"project_dim = {self.project_dim}: fusion = raw has no directions to project"
+            )
         if self.fusion in ("raw", "concat"):
             return
         if self.modalities != "both":
@@ -80,24 +90,25 @@ class HeadConfig:
                 f"but fusion.modalities = {self.modalities}",
                 "set fusion.type to concat, or fusion.modalities to both",
             )
-        if self.image_dim != self.caption_dim:
+        if self.image_dim != self.caption_dim and not self.project_dim:
             raise HeadConfigError(
                 f"fusion.type = {self.fusion}: the image embedding has {self.image_dim} "
                 f"dimensions and the caption embedding {self.caption_dim}, "
                 "but a product needs as many in both",
-                "set fusion.type to concat, or choose a backbone with equal widths",
+                "set fusion.project_dim to a width for both, such as 512, or fusion.type to concat",
             )
 
     @property
     def input_dim(self) -> int:
         """Width of the MLP's input."""
+        image, caption = (self.project_dim or dim for dim in (self.image_dim, self.caption_dim))
         if self.modalities == "image":
-            return self.image_dim
+            return image
         if self.modalities == "caption":
-            return self.caption_dim
-        width = self.image_dim + self.caption_dim
+            return caption
+        width = image + caption
         if self.fusion in ("hadamard", "hadamard_with_magnitude"):
-            width += self.image_dim
+            width += image
         if self.fusion == "hadamard_with_magnitude":
             width += 2
         return width
@@ -138,11 +149,16 @@ class HeadConfig:
             activation=fusion.activation,
             bits=hashing.bits,
             classifier_bias=classifier.use_bias,
+            project_dim=fusion.project_dim,
         )
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold and :meth:`from_json` reads."""
-        return {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        value = {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        # As heads were written before there was one.
+        if not self.project_dim:
+            del value["project_dim"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -154,7 +170,7 @@ class HeadConfig:
         if not isinstance(value, dict):
             raise HeadConfigError(f"head = {value!r}: must be a mapping")
         known = {field.name for field in fields(cls)}
-        if wrong := sorted(known ^ value.keys()):
+        if wrong := sorted((known ^ value.keys()) - ({"project_dim"} - value.keys())):
             raise HeadConfigError(f"head: missing or unknown keys: {', '.join(map(str, wrong))}")
         try:
             return cls(**{**value, "mlp_dims": tuple(value["mlp_dims"])})
@@ -171,6 +187,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _require_positive_int(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HeadConfigError(f"{name} = {value!r}: must be a positive whole number")
+def _require_int(name: str, value: Any, *, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        kind = "positive whole number" if least else "whole number, or 0"
+        raise HeadConfigError(f"{name} = {value!r}: must be a {kind}")

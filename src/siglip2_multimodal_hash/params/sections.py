@@ -106,6 +106,7 @@ class DecomposerParams(Section):
 class FusionParams(Section):
     type: Literal["concat", "hadamard", "hadamard_with_magnitude"]
     modalities: Literal["both", "image", "caption"]
+    project_dim: NonNegativeInt
     mlp_dims: IntTuple
     dropout: Annotated[float, Field(ge=0, lt=1)]
     activation: Literal["relu", "gelu"]

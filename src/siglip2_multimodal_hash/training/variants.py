@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.models.config import HeadConfig
 
 def _mlp(config: HeadConfig) -> HeadConfig:
     """Classifier on [v_img, v_txt]: no decomposition, no hash layer."""
-    return replace(config, fusion="raw", modalities="both", adapter="none", bits=0)
+    return replace(config, fusion="raw", modalities="both", adapter="none", project_dim=0, bits=0)
 
 
 def _direction_only(config: HeadConfig) -> HeadConfig:
