@@ -110,5 +110,5 @@ def test_a_modality_that_is_not_used_may_have_no_width() -> None:
     assert head_config(fusion="concat", modalities="image", caption_dim=0).input_dim == 6
     assert head_config(fusion="concat", modalities="caption", image_dim=0).input_dim == 6
     for changes in ({"image_dim": 0}, {"modalities": "image", "image_dim": 0}):
-        with pytest.raises(HeadConfigError, match="^image_dim = 0"):
+        with pytest.raises(HeadConfigError, match=r"^image_dim = 0"):
             head_config(**{"fusion": "concat"} | changes)
