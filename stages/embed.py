@@ -1,4 +1,4 @@
-"""Run the frozen towers once over images, captions and class prompts."""
+"""Run the frozen towers once over images, captions and class prompts; or take imported features."""
 
 from pathlib import Path
 
@@ -8,16 +8,22 @@ from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import read_manifest
 from siglip2_multimodal_hash.datasets.verification import verify_source
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.features.imported.adoption import adopt_features
 from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import IMPORTED, Params
 
 
 def main(params: Params, source: Path, index: Path, out: Path) -> None:
     """Write the unnormalised embeddings."""
+    dataset = read_index(index)
+    if params.backbone.checkpoint == IMPORTED:
+        folder = Path(params.runtime.features_folder)
+        adopt_features(dataset, params.backbone.revision, folder, out)
+        return
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
     # runtime.coco_root may lead to other photos now: DVC knows the manifest only.
     verify_source(root, read_manifest(source))
-    embed_dataset(read_index(index), open_image_source(root), params.backbone, params.runtime, out)
+    embed_dataset(dataset, open_image_source(root), params.backbone, params.runtime, out)
 
 
 if __name__ == "__main__":

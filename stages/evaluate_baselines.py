@@ -7,8 +7,8 @@ from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.baselines import (
     evaluate_untrained,
     evaluate_variants,
-    evaluate_zero_shot,
     float_embedding,
+    zero_shot_row,
 )
 from siglip2_multimodal_hash.evaluation.heads import SplitRows
 from siglip2_multimodal_hash.features.store import load_embeddings
@@ -22,9 +22,7 @@ def main(params: Params, index: Path, embeddings: Path, variants: Path, out: Pat
     labels, rows, top_n = dataset.labels(), SplitRows.of(dataset), params.knn.top_n_tags
     captions = vectors.captions_by_policy(params.dataset.eval_caption)
     figures = {
-        "zero_shot": evaluate_zero_shot(
-            vectors.image, vectors.prompt, labels, rows, top_n_tags=top_n
-        ),
+        **zero_shot_row(vectors.image, vectors.prompt, labels, rows, top_n_tags=top_n),
         **evaluate_variants(variants, labels, rows, params.knn),
         **evaluate_untrained(
             float_embedding(vectors.image, captions),

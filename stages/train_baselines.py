@@ -5,8 +5,13 @@ from pathlib import Path
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.retrieval.left_out import write_left_out
 from siglip2_multimodal_hash.retrieval.store import write_head_codes
-from siglip2_multimodal_hash.training.baselines import BaselineTask, fit_baselines
+from siglip2_multimodal_hash.training.baselines import (
+    BaselineTask,
+    fit_baselines,
+    left_out_baselines,
+)
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 
@@ -24,6 +29,7 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     )
     with replacing(out) as temporary:
         temporary.mkdir()
+        write_left_out(temporary, left_out_baselines(task))
         for codes in fit_baselines(task):
             write_head_codes(temporary / codes.name, codes.soft, codes.scores, bits=codes.bits)
 

@@ -142,6 +142,8 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("training__batch_size", 0, ("training.batch_size = 0", "greater than or equal to 1")),
         ("seed", -1, ("seed = -1", "greater than or equal to 0")),
         ("fusion__dropout", 1.0, ("fusion.dropout = 1.0", "less than 1")),
+        ("fusion__project_dim", -1, ("fusion.project_dim = -1", "greater than or equal to 0")),
+        ("backbone__checkpoint", "imported", ("backbone.revision = 'main'", "import-features")),
         ("fusion__mlp_dims", [], ("fusion.mlp_dims = []", "at least one entry")),
         ("fusion__mlp_dims", [512, 0], ("fusion.mlp_dims.1 = 0", "greater than or equal to 1")),
         ("optimizer__lr", 0.0, ("optimizer.lr = 0.0", "greater than 0")),
@@ -205,6 +207,14 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
         (
             {"dataset__name": "coco2014", "runtime__coco_root": "data/coco"},
             ("runtime.coco_root = 'data/coco'", "absolute"),
+        ),
+        (
+            {
+                "backbone__checkpoint": "imported",
+                "backbone__revision": "0" * 64,
+                "runtime__features_folder": "features",
+            },
+            ("runtime.features_folder = 'features'", "absolute", "import-features"),
         ),
     ],
 )

@@ -105,12 +105,15 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
         np.save(stream, array, allow_pickle=False)
 
 
-def load_array(path: Path, *, memory_map: bool = False) -> npt.NDArray[Any]:
+def load_array(
+    path: Path, *, memory_map: bool = False, remedy: str = "run `dvc repro`"
+) -> npt.NDArray[Any]:
     """Read one ``.npy`` file.
 
     Args:
         path: The file.
         memory_map: Map it read-only instead of reading it into memory.
+        remedy: What to do where it cannot be read.
 
     Raises:
         DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.
@@ -119,9 +122,9 @@ def load_array(path: Path, *, memory_map: bool = False) -> npt.NDArray[Any]:
         mode: Literal["r"] | None = "r" if memory_map else None
         array = np.load(path, mmap_mode=mode, allow_pickle=False)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file", "run `dvc repro`") from None
+        raise DataError(f"{path}: no such file", remedy) from None
     except _DAMAGED_ARRAY as error:
-        raise DataError(f"{path}: not a readable .npy array ({error})", "run `dvc repro`") from None
+        raise DataError(f"{path}: not a readable .npy array ({error})", remedy) from None
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: an archive, not a .npy array", "run `dvc repro`")
+        raise DataError(f"{path}: an archive, not a .npy array", remedy)
     return array

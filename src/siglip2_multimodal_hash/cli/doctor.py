@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.params import IMPORTED, load_params
 from siglip2_multimodal_hash.presets import list_presets
 
 EXIT_FAILED_CHECK = 1
@@ -27,13 +27,16 @@ def doctor(arguments: argparse.Namespace) -> None:
     from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
     from siglip2_multimodal_hash.doctor.findings import worst
     from siglip2_multimodal_hash.doctor.gathering import gather_machine
+    from siglip2_multimodal_hash.doctor.imported import look_up_imported
     from siglip2_multimodal_hash.doctor.repository import look_at_repository
 
     project = Path.cwd()
     facts = Facts(
         gather_machine(project),
         look_at_repository(project),
-        look_up(params.backbone, offline=constants.HF_HUB_OFFLINE),
+        look_up_imported(params)
+        if params.backbone.checkpoint == IMPORTED
+        else look_up(params.backbone, offline=constants.HF_HUB_OFFLINE),
         list_presets(),
     )
     findings = diagnose(params, facts)

@@ -19,12 +19,13 @@ from siglip2_multimodal_hash.doctor.environment import (
 )
 from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, worst
 from siglip2_multimodal_hash.doctor.hardware import check_hardware_preset
+from siglip2_multimodal_hash.doctor.imported import check_imported
 from siglip2_multimodal_hash.doctor.machine import Machine
 from siglip2_multimodal_hash.doctor.needs import estimate
 from siglip2_multimodal_hash.doctor.repository import Repository, check_repository
 from siglip2_multimodal_hash.doctor.towers import tower_sizes
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import IMPORTED, Params
 from siglip2_multimodal_hash.presets import Preset
 
 SOURCES = Path("data")
@@ -59,10 +60,16 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
         check_kernels(machine),
         check_repository(facts.repository),
         *check_dataset(params, sources / params.dataset.name / "source", artwork=machine.artwork),
-        check_checkpoint(params.backbone.checkpoint, facts.checkpoint),
+        _check_features(params, facts.checkpoint),
         check_hardware_preset(machine, params, facts.presets),
         *_check_needs(params, facts),
     ]
+
+
+def _check_features(params: Params, checkpoint: Checkpoint) -> Finding:
+    if params.backbone.checkpoint == IMPORTED:
+        return check_imported(checkpoint)
+    return check_checkpoint(params.backbone.checkpoint, checkpoint)
 
 
 def _check_needs(params: Params, facts: Facts) -> list[Finding]:

@@ -141,11 +141,12 @@ def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> i
 
 
 def head_weights(head: HeadConfig) -> int:
-    """Weights and biases of interaction, fusion MLP, hash layer, classifier and adapters."""
+    """Weights and biases of the whole head."""
     widths = [head.mlp_input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
     layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     adapters = 0 if head.adapter == "none" else head.image_dim**2 + head.caption_dim**2
-    return layers + adapters + _interaction_weights(head)
+    projections = head.project_dim * (head.image_dim + head.caption_dim)
+    return layers + adapters + projections + _interaction_weights(head)
 
 
 def _interaction_weights(head: HeadConfig) -> int:

@@ -19,9 +19,10 @@ from siglip2_multimodal_hash.evaluation.zero_shot import zero_shot_scores
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.left_out import read_left_out
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def evaluate_zero_shot(
@@ -45,6 +46,26 @@ def evaluate_zero_shot(
     )
 
 
+def zero_shot_row(
+    images: npt.NDArray[np.float32],
+    prompts: npt.NDArray[np.float32],
+    labels: Labels,
+    rows: SplitRows,
+    *,
+    top_n_tags: int,
+) -> dict[str, Figures]:
+    """:func:`evaluate_zero_shot` as ``zero_shot``, or nothing where the features do not allow it.
+
+    Imported features may have no class prompts, or no images to compare them with; the log then
+    says that the row is left out.
+    """
+    if not images.shape[1] or not prompts.shape[1]:
+        lacking = "class prompts" if images.shape[1] else "images"
+        logger.info("zero_shot: left out, because the features are without %s", lacking)
+        return {}
+    return {"zero_shot": evaluate_zero_shot(images, prompts, labels, rows, top_n_tags=top_n_tags)}
+
+
 def evaluate_classifier(
     scores: npt.NDArray[np.float32], labels: Labels, rows: SplitRows, *, top_n_tags: int
 ) -> Figures:
@@ -64,7 +85,8 @@ def evaluate_variants(
 ) -> dict[str, Figures]:
     """Figures of the baseline heads, each in a folder of its name.
 
-    The plain MLP has no code worth a search: its classifier alone is evaluated.
+    The plain MLP has no code worth a search: its classifier alone is evaluated. Those that could
+    not be trained (see :mod:`..retrieval.left_out`) have no row.
 
     Raises:
         DataError: A baseline's folder is missing or damaged.
@@ -75,7 +97,11 @@ def evaluate_variants(
     figures: dict[str, Figures] = {
         "mlp": evaluate_classifier(mlp.scores, labels, rows, top_n_tags=knn.top_n_tags)
     }
+    left_out = read_left_out(folder)
     for name in ("direction_only", "image_only", "caption_only"):
+        if name in left_out:
+            logger.info("%s: left out, because %s", name, left_out[name])
+            continue
         figures[name] = evaluate_by_search(read_head_codes(folder / name), labels, rows, knn)
     return figures
 
@@ -91,8 +117,12 @@ def evaluate_by_search(
 def float_embedding(
     images: npt.NDArray[np.float32], captions: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """What the codes are made from: the directions [d_img, d_txt], float32 [N, D_i + D_t]."""
-    return np.concatenate([unit_vectors(images), unit_vectors(captions)], axis=1)
+    """What the codes are made from: the directions [d_img, d_txt], float32 [N, D_i + D_t].
+
+    A modality that the features do not have, of width 0, adds nothing.
+    """
+    there = [v for v in (images, captions) if v.shape[1]]
+    return np.concatenate([unit_vectors(v) for v in there], axis=1)
 
 
 def evaluate_untrained(
@@ -128,7 +158,7 @@ def evaluate_untrained(
     if bits <= min(len(train) - 1, train.shape[1]):
         fitted |= {"pca_sign": fit_pca_sign(train, bits), "itq": fit_itq(train, bits, seed)}
     else:
-        _log.warning(
+        logger.warning(
             "rows pca_sign and itq are left out: %d training vectors of %d dimensions have no %d "
             "principal components",
             *train.shape,

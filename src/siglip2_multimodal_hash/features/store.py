@@ -3,6 +3,9 @@
 ``image.npy`` float32 [N, D_i], ``caption.npy`` float32 [M, D_t], ``caption_offsets.npy`` int64
 [N + 1], ``prompt.npy`` float32 [C, D_t], ``meta.json``. Rows are in the order of the dataset's
 index; image i owns the captions ``caption_offsets[i]:caption_offsets[i + 1]``.
+
+Imported features may be of one modality, and without class prompts: ``meta.json`` then says that
+its width (``image_dim``, ``caption_dim``, ``prompt_dim``) is 0, and there is no such file.
 """
 
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import load_array, read_json
+from siglip2_multimodal_hash.params import IMPORTED
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -25,6 +29,13 @@ IMAGE, CAPTION, OFFSETS, PROMPT = (
 )
 META = "meta.json"
 
+# Keys of meta.json: the rows and the width of each array.
+_SIZES = {
+    IMAGE: ("images", "image_dim"),
+    CAPTION: ("captions", "caption_dim"),
+    PROMPT: ("classes", "prompt_dim"),
+}
+
 CHUNK = 4096
 _REMEDY = "run `dvc repro embed` again"
 
@@ -32,6 +43,8 @@ _REMEDY = "run `dvc repro embed` again"
 @dataclass(frozen=True, eq=False)
 class Embeddings:
     """Memory-mapped embeddings; the towers' pooled output, not normalised.
+
+    What imported features do not have has its rows, but no columns.
 
     Attributes:
         image: float32 [N, D_i].
@@ -87,9 +100,10 @@ def load_embeddings(folder: Path) -> Embeddings:
     Raises:
         DataError: A file is missing or damaged, or the arrays do not belong together.
     """
-    image, caption, prompt = (
-        load_array(folder / name, memory_map=True) for name in (IMAGE, CAPTION, PROMPT)
-    )
+    meta = read_json(folder / META)
+    if not isinstance(meta, dict):
+        raise DataError(f"{folder / META}: not a JSON object", _REMEDY)
+    image, caption, prompt = (_load(folder / name, meta) for name in (IMAGE, CAPTION, PROMPT))
     offsets = load_array(folder / OFFSETS)
     for name, array in ((IMAGE, image), (CAPTION, caption), (PROMPT, prompt)):
         if array.ndim != 2 or array.dtype != np.float32:
@@ -107,12 +121,17 @@ def load_embeddings(folder: Path) -> Embeddings:
         )
     if (np.diff(offsets) < 1).any():
         raise DataError(f"{folder / OFFSETS}: an image has no caption", _REMEDY)
-    if prompt.shape[1] != caption.shape[1]:
+    imported = meta.get("checkpoint") == IMPORTED
+    if prompt.shape[1] != caption.shape[1] and not imported:
         raise DataError(
             f"{folder}: captions have {caption.shape[1]} dimensions, prompts {prompt.shape[1]}",
             _REMEDY,
         )
-    meta = read_json(folder / META)
-    if not isinstance(meta, dict):
-        raise DataError(f"{folder / META}: not a JSON object", _REMEDY)
     return Embeddings(image, caption, offsets, prompt, meta)
+
+
+def _load(path: Path, meta: dict[str, Any]) -> FloatArray:
+    rows, width = (meta.get(key) for key in _SIZES[path.name])
+    if width == 0 and type(rows) is int and rows >= 0:
+        return np.empty((rows, 0), dtype=np.float32)
+    return load_array(path, memory_map=True)

@@ -47,7 +47,9 @@ class HeadConfig:
     ``low_rank_bilinear`` learn an interaction of [d_img, d_txt], see :mod:`.interaction`;
     ``magnitude`` = [m_img, m_txt] alone; ``raw`` = [v_img, v_txt] without any decomposition, for
     the plain MLP baseline (params.yaml does not offer it). ``concat``, ``magnitude`` and ``raw``
-    may also take a single modality. ``bits`` = 0 leaves out the hash layer.
+    may also take a single modality; the width of the other may then be 0. ``bits`` = 0 leaves out
+    the hash layer. ``project_dim`` is the width that the directions are mapped to before the
+    fusion, 0 for none.
 
     Raises:
         HeadConfigError: A value is out of range, or two of them exclude each other.
@@ -65,14 +67,18 @@ class HeadConfig:
     activation: Activation
     bits: Bits
     classifier_bias: bool
+    project_dim: int = 0
 
     def __post_init__(self) -> None:
+        unused = {"image": "caption_dim", "caption": "image_dim"}.get(self.modalities)
         for name in ("image_dim", "caption_dim", "classes"):
-            _require_positive_int(name, getattr(self, name))
+            # Imported features may be of one modality: the other has no width.
+            _require_int(name, getattr(self, name), least=0 if name == unused else 1)
+        _require_int("project_dim", self.project_dim, least=0)
         if not self.mlp_dims:
             raise HeadConfigError("mlp_dims = (): at least one hidden layer is needed")
         for dim in self.mlp_dims:
-            _require_positive_int("mlp_dims", dim)
+            _require_int("mlp_dims", dim)
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             # False == 0 and 64.0 == 64 in Python: neither is a number of bits.
@@ -89,33 +95,51 @@ class HeadConfig:
         self._check_fusion()
 
     def _check_fusion(self) -> None:
+        if self.fusion in ("raw", "magnitude") and self.project_dim:
+            raise HeadConfigError(
+                f"fusion.project_dim = {self.project_dim}: fusion = {self.fusion} has no "
+                "directions to project",
+                "set fusion.project_dim to 0",
+            )
         if self.fusion not in _SINGLE and self.modalities != "both":
             raise HeadConfigError(
                 f"fusion.type = {self.fusion}: an interaction needs two modalities, "
                 f"but fusion.modalities = {self.modalities}",
                 "set fusion.type to concat, or fusion.modalities to both",
             )
-        if self.fusion in _ELEMENTWISE and self.image_dim != self.caption_dim:
+        if (
+            self.fusion in _ELEMENTWISE
+            and self.image_dim != self.caption_dim
+            and not self.project_dim
+        ):
             raise HeadConfigError(
                 f"fusion.type = {self.fusion}: the image embedding has {self.image_dim} "
                 f"dimensions and the caption embedding {self.caption_dim}, "
                 "but a product needs as many in both",
-                "set fusion.type to concat, gated or low_rank_bilinear, or choose a backbone with "
-                "equal widths",
+                "set fusion.project_dim to a width for both, such as 512, or fusion.type to "
+                "concat, gated or low_rank_bilinear",
             )
+
+    @property
+    def direction_dims(self) -> tuple[int, int]:
+        """Widths of the two directions, behind a projection."""
+        if self.project_dim:
+            return self.project_dim, self.project_dim
+        return self.image_dim, self.caption_dim
 
     @property
     def input_dim(self) -> int:
         """Width of what the modalities give, before any interaction."""
         if self.fusion == "magnitude":
             return 2 if self.modalities == "both" else 1
+        image, caption = self.direction_dims
         if self.modalities == "image":
-            return self.image_dim
+            return image
         if self.modalities == "caption":
-            return self.caption_dim
-        width = self.image_dim + self.caption_dim
+            return caption
+        width = image + caption
         if self.fusion in _ELEMENTWISE:
-            width += self.image_dim
+            width += image
         if self.fusion == "hadamard_with_magnitude":
             width += 2
         return width
@@ -124,7 +148,7 @@ class HeadConfig:
     def mlp_input_dim(self) -> int:
         """Width of the MLP's input, behind the interaction."""
         if self.fusion == "low_rank_bilinear":
-            return min(self.image_dim, self.caption_dim)
+            return min(self.direction_dims)
         return self.input_dim
 
     @property
@@ -163,11 +187,16 @@ class HeadConfig:
             activation=fusion.activation,
             bits=hashing.bits,
             classifier_bias=classifier.use_bias,
+            project_dim=fusion.project_dim,
         )
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold and :meth:`from_json` reads."""
-        return {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        value = {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        # As heads were written before there was one.
+        if not self.project_dim:
+            del value["project_dim"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -179,7 +208,7 @@ class HeadConfig:
         if not isinstance(value, dict):
             raise HeadConfigError(f"head = {value!r}: must be a mapping")
         known = {field.name for field in fields(cls)}
-        if wrong := sorted(known ^ value.keys()):
+        if wrong := sorted((known ^ value.keys()) - ({"project_dim"} - value.keys())):
             raise HeadConfigError(f"head: missing or unknown keys: {', '.join(map(str, wrong))}")
         try:
             return cls(**{**value, "mlp_dims": tuple(value["mlp_dims"])})
@@ -196,6 +225,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _require_positive_int(name: str, value: Any) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HeadConfigError(f"{name} = {value!r}: must be a positive whole number")
+def _require_int(name: str, value: Any, *, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        kind = "positive whole number" if least else "whole number, or 0"
+        raise HeadConfigError(f"{name} = {value!r}: must be a {kind}")

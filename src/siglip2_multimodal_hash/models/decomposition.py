@@ -33,6 +33,29 @@ def decompose(v: Tensor, eps: float) -> Decomposed:
     return Decomposed(direction=v / shifted_norm, magnitude=shifted_norm.log())
 
 
+class DirectionProjection(nn.Linear):
+    """A learned linear map of directions to another width, at unit length again.
+
+    Orthogonal at the start: angles then stay what they are where the width does not shrink, and
+    nearly so where it does (Johnson and Lindenstrauss, 1984). No bias: it would move the origin
+    that directions are seen from.
+
+    Args:
+        dim: Width of the direction.
+        project_dim: Width to map it to.
+        eps: Keeps a zero row finite.
+    """
+
+    def __init__(self, dim: int, project_dim: int, eps: float) -> None:
+        super().__init__(dim, project_dim, bias=False)
+        self._eps = eps
+        nn.init.orthogonal_(self.weight)
+
+    def forward(self, direction: Tensor) -> Tensor:
+        """[B, D] -> [B, P]."""
+        return decompose(super().forward(direction), self._eps).direction
+
+
 class LinearAdapter(nn.Linear):
     """A full linear map, the identity at the start."""
 

@@ -68,7 +68,5 @@ def build_interaction(config: HeadConfig) -> nn.Module:
     if config.fusion == "gated":
         return ContextGate(config.input_dim)
     if config.fusion == "low_rank_bilinear":
-        return LowRankBilinear(
-            config.image_dim, config.caption_dim, config.mlp_input_dim, BILINEAR_RANK
-        )
+        return LowRankBilinear(*config.direction_dims, config.mlp_input_dim, BILINEAR_RANK)
     return nn.Identity()

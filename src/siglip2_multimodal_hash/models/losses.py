@@ -180,5 +180,5 @@ class HeadLoss:
             f"loss.cosine_weight = {self.params.cosine_weight}: image embeddings have "
             f"{d_img.shape[-1]} dimensions and caption embeddings {d_txt.shape[-1]}, "
             "so their directions cannot be compared",
-            "set loss.cosine_weight to 0, or choose a backbone with equal widths",
+            "set loss.cosine_weight to 0, or fusion.project_dim to a width for both, such as 512",
         )

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.decomposition import Decomposed, build_adapter, decompose
+from siglip2_multimodal_hash.models.decomposition import (
+    Decomposed,
+    DirectionProjection,
+    build_adapter,
+    decompose,
+)
 from siglip2_multimodal_hash.models.fusion import FusionMLP, join_modalities
 from siglip2_multimodal_hash.models.hashing import HashLayer
 
@@ -17,8 +22,8 @@ class HeadOutput(NamedTuple):
     logits: Tensor  # [B, C]
     fused: Tensor  # [B, D_z], z
     soft_code: Tensor | None  # [B, bits], h in (-1, 1); None without a hash layer
-    d_img: Tensor | None  # [B, D_i]
-    d_txt: Tensor | None  # [B, D_t]
+    d_img: Tensor | None  # [B, D_i], or [B, P] where directions are projected
+    d_txt: Tensor | None  # [B, D_t], or [B, P]
     m_img: Tensor | None  # [B, 1]
     m_txt: Tensor | None  # [B, 1]
 
@@ -62,6 +67,8 @@ class HashNetwork(nn.Module):
             self.image_adapter = build_adapter(config.adapter, config.image_dim)
         if self.uses_caption:
             self.caption_adapter = build_adapter(config.adapter, config.caption_dim)
+        if config.project_dim:
+            self._add_projections()
         self.fusion = FusionMLP(config)
         self.hash_layer = HashLayer(config.fused_dim, config.bits) if config.bits else None
         self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
@@ -107,11 +114,35 @@ class HashNetwork(nn.Module):
         if self.config.fusion == "raw":
             return _Views(torch.cat(vectors, dim=-1), None, None)
         parts = [decompose(v, self.config.eps) for v in vectors]
+        if self.config.project_dim:
+            # The magnitude is that of the embedding: the projection sees the direction alone.
+            parts = [
+                Decomposed(project(part.direction), part.magnitude)
+                for project, part in zip(self._projections(), parts, strict=True)
+            ]
         if len(parts) == 1:
             image, caption = (parts[0], None) if self.uses_image else (None, parts[0])
             only = parts[0].magnitude if self.config.fusion == "magnitude" else parts[0].direction
             return _Views(only, image, caption)
         return _Views(join_modalities(self.config.fusion, *parts), *parts)
+
+    def _add_projections(self) -> None:
+        config = self.config
+        if self.uses_image:
+            self.image_projection = DirectionProjection(
+                config.image_dim, config.project_dim, config.eps
+            )
+        if self.uses_caption:
+            self.caption_projection = DirectionProjection(
+                config.caption_dim, config.project_dim, config.eps
+            )
+        if self.uses_image and self.uses_caption and config.image_dim == config.caption_dim:
+            # Towers that were trained together share their axes: the products start on them.
+            self.caption_projection.load_state_dict(self.image_projection.state_dict())
+
+    def _projections(self) -> list[DirectionProjection]:
+        used = [(self.uses_image, "image_projection"), (self.uses_caption, "caption_projection")]
+        return [getattr(self, name) for uses, name in used if uses]
 
     @torch.inference_mode()
     def encode(self, v_img: Tensor | None, v_txt: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from siglip2_multimodal_hash.params.loader import PARAMS_FILE, load_params, parse_params
 from siglip2_multimodal_hash.params.sections import (
+    IMPORTED,
     BackboneParams,
     Bits,
     CheckpointingParams,
@@ -29,6 +30,7 @@ from siglip2_multimodal_hash.params.sections import (
 )
 
 __all__ = [
+    "IMPORTED",
     "PARAMS_FILE",
     "BackboneParams",
     "Bits",

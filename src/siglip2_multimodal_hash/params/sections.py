@@ -3,6 +3,7 @@
 What each parameter means stands beside it in ``params.yaml``.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -10,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 Bits = Literal[0, 16, 32, 64, 128]
+
+# In the place of a checkpoint: `smhash import-features` brought the embeddings.
+IMPORTED = "imported"
 
 
 def _not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -97,6 +101,15 @@ class BackboneParams(Section):
                 raise ValueError(f"prompt_templates: {template!r} must hold '{{}}' exactly once")
         return self
 
+    @model_validator(mode="after")
+    def _imported_by_content(self) -> Self:
+        if self.checkpoint == IMPORTED and not re.fullmatch("[0-9a-f]{64}", self.revision):
+            raise ValueError(
+                f"revision = {self.revision!r}: with backbone.checkpoint = {IMPORTED} it is the "
+                "SHA-256 that `smhash import-features` writes"
+            )
+        return self
+
 
 class DecomposerParams(Section):
     eps: PositiveFloat
@@ -113,6 +126,7 @@ class FusionParams(Section):
         "magnitude",
     ]
     modalities: Literal["both", "image", "caption"]
+    project_dim: NonNegativeInt
     mlp_dims: IntTuple
     dropout: Annotated[float, Field(ge=0, lt=1)]
     activation: Literal["relu", "gelu"]
@@ -220,6 +234,7 @@ class RuntimeParams(Section):
 
     coco_root: str
     download: DownloadParams
+    features_folder: str
     device: Literal["auto", "cpu", "cuda"]
     dataloader: DataloaderParams
     memory: MemoryParams
@@ -286,5 +301,12 @@ class Params(Section):
                 "the folder that holds images/ and annotations/ (queued experiments run in a copy "
                 "of the repository, where a relative path would lead elsewhere): "
                 "`smhash use coco2014 --coco-root FOLDER` sets both"
+            )
+        features = self.runtime.features_folder
+        if self.backbone.checkpoint == IMPORTED and not Path(features).is_absolute():
+            raise ValueError(
+                f"runtime.features_folder = {features!r}: backbone.checkpoint = {IMPORTED} needs "
+                "the absolute path of the folder that `smhash import-features` made (queued "
+                "experiments run in a copy of the repository)"
             )
         return self

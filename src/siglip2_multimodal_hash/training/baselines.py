@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.kernels import THREADS
+from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import (
     ClassifierParams,
     DecomposerParams,
@@ -37,7 +38,7 @@ from siglip2_multimodal_hash.training.splits import (
     head_config,
     training_splits,
 )
-from siglip2_multimodal_hash.training.variants import VARIANTS, variant_config
+from siglip2_multimodal_hash.training.variants import VARIANTS, left_out_variants, variant_config
 
 logger = logging.getLogger(__name__)
 
@@ -74,19 +75,43 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
     processes (``runtime.dataloader.num_workers``: 0 or 1 uses none); on a GPU one after the other.
     A baseline's weights depend on neither the others nor the number of processes.
 
+    Those that the features do not allow are left out, each with a line in the log; see
+    :func:`left_out_baselines`.
+
     Raises:
         InputError: See :func:`.loop.fit`; or a process was killed.
     """
     runtime = task.settings.runtime
     on_cpu = choose_device(runtime.device).type == "cpu"
     processes = min(THREADS, runtime.dataloader.num_workers) if on_cpu else 1
-    fitted = _in_processes(task, processes) if processes > 1 else _one_by_one(task, on_cpu=on_cpu)
-    bar = tqdm(total=len(VARIANTS), unit="baseline", disable=not runtime.logging.progress)
+    left_out = left_out_baselines(task)
+    for name, reason in left_out.items():
+        logger.info("%s: left out, because %s", name, reason)
+    names = [name for name in VARIANTS if name not in left_out]
+    fitted = (
+        _in_processes(task, names, processes)
+        if processes > 1
+        else _one_by_one(task, names, on_cpu=on_cpu)
+    )
+    bar = tqdm(total=len(names), unit="baseline", disable=not runtime.logging.progress)
     with bar:
         for codes in fitted:
             logger.info("%s: val mAP %.4f", codes.name, codes.val_map)
             bar.update()
             yield codes
+
+
+def left_out_baselines(task: BaselineTask) -> dict[str, str]:
+    """The baselines that cannot be fitted on these embeddings, each with the reason.
+
+    Raises:
+        InputError: See :func:`.splits.head_config`.
+    """
+    return left_out_variants(_head(task, load_embeddings(task.embeddings)))
+
+
+def _head(task: BaselineTask, vectors: Embeddings) -> HeadConfig:
+    return head_config(vectors, task.decomposer, task.fusion, task.hashing, task.classifier)
 
 
 def _read(task: BaselineTask) -> tuple[Embeddings, TrainingData, ValidationData]:
@@ -102,8 +127,7 @@ def _fit(
     name: str, task: BaselineTask, vectors: Embeddings, train: TrainingData, val: ValidationData
 ) -> BaselineCodes:
     """Fit one baseline and run it over every image."""
-    head = head_config(vectors, task.decomposer, task.fusion, task.hashing, task.classifier)
-    config = variant_config(name, head)
+    config = variant_config(name, _head(task, vectors))
     result = fit(config, train, val, task.settings)
     soft, scores = encode_embeddings(
         result.network,
@@ -114,19 +138,19 @@ def _fit(
     return BaselineCodes(name, config.bits, result.val_map, soft, scores)
 
 
-def _one_by_one(task: BaselineTask, *, on_cpu: bool) -> Iterator[BaselineCodes]:
+def _one_by_one(task: BaselineTask, names: list[str], *, on_cpu: bool) -> Iterator[BaselineCodes]:
     threads = torch.get_num_threads()
     if on_cpu:
         torch.set_num_threads(1)  # sums are split by thread: the same ones as in processes
     try:
         data = _read(task)
-        for name in VARIANTS:
+        for name in names:
             yield _fit(name, task, *data)
     finally:
         torch.set_num_threads(threads)
 
 
-def _in_processes(task: BaselineTask, processes: int) -> Iterator[BaselineCodes]:
+def _in_processes(task: BaselineTask, names: list[str], processes: int) -> Iterator[BaselineCodes]:
     quiet = _without_bars(task)
     pool = ProcessPoolExecutor(
         processes,
@@ -135,7 +159,7 @@ def _in_processes(task: BaselineTask, processes: int) -> Iterator[BaselineCodes]
         initargs=(1,),
     )
     try:
-        pending = [pool.submit(_read_and_fit, name, quiet) for name in VARIANTS]
+        pending = [pool.submit(_read_and_fit, name, quiet) for name in names]
         for done in as_completed(pending):
             yield done.result()
     except BrokenProcessPool:

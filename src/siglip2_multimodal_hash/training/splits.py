@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -30,14 +30,29 @@ def head_config(
     hashing: HashParams,
     classifier: ClassifierParams,
 ) -> HeadConfig:
-    """The head of params.yaml for these embeddings; a class for each of their prompts."""
+    """The head of params.yaml for these embeddings; a class for each of their prompts.
+
+    Raises:
+        InputError: The embeddings were imported without a modality that ``fusion.modalities`` asks
+            for.
+        HeadConfigError: Their widths do not suit the fusion.
+    """
+    widths = {"image": embeddings.image.shape[1], "caption": embeddings.caption.shape[1]}
+    for name, other in (("image", "caption"), ("caption", "image")):
+        if not widths[name] and fusion.modalities != other:
+            raise InputError(
+                f"fusion.modalities = {fusion.modalities}: the imported features are of the "
+                f"{other} alone",
+                f"`smhash use -S fusion.modalities={other} -S fusion.type=concat`, or import "
+                f"{name} features, too",
+            )
     return HeadConfig.from_params(
         decomposer,
         fusion,
         hashing,
         classifier,
-        image_dim=embeddings.image.shape[1],
-        caption_dim=embeddings.caption.shape[1],
+        image_dim=widths["image"],
+        caption_dim=widths["caption"],
         classes=len(embeddings.prompt),
     )
 

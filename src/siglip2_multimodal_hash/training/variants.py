@@ -8,14 +8,21 @@ from siglip2_multimodal_hash.models.config import HeadConfig
 
 
 def _mlp(config: HeadConfig) -> HeadConfig:
-    """Classifier on [v_img, v_txt]: no decomposition, no hash layer."""
-    return replace(config, fusion="raw", modalities="both", adapter="none", bits=0)
+    """Classifier on [v_img, v_txt], or on the one there is: no decomposition, no hash layer."""
+    both = config.image_dim and config.caption_dim
+    return replace(
+        config,
+        fusion="raw",
+        modalities="both" if both else config.modalities,
+        adapter="none",
+        project_dim=0,
+        bits=0,
+    )
 
 
 def _direction_only(config: HeadConfig) -> HeadConfig:
-    """[d_img, d_txt, d_img * d_txt], the product where it exists: the head without magnitudes."""
-    product = config.image_dim == config.caption_dim
-    return replace(config, fusion="hadamard" if product else "concat", modalities="both")
+    """[d_img, d_txt, d_img * d_txt]: the head without the magnitudes."""
+    return replace(config, fusion="hadamard", modalities="both")
 
 
 def _image_only(config: HeadConfig) -> HeadConfig:
@@ -34,6 +41,25 @@ VARIANTS: dict[str, Callable[[HeadConfig], HeadConfig]] = {
     "image_only": _image_only,
     "caption_only": _caption_only,
 }
+
+
+def left_out_variants(config: HeadConfig) -> dict[str, str]:
+    """The baselines that features of these widths do not allow, each with the reason.
+
+    Args:
+        config: Of the head; a modality that the features do not have is 0 wide.
+    """
+    image, caption = config.image_dim, config.caption_dim
+    missing = {
+        "image_only": "" if image else "there are no image features",
+        "caption_only": "" if caption else "there are no caption features",
+    }
+    missing["direction_only"] = missing["image_only"] or missing["caption_only"]
+    if image != caption and not config.project_dim:
+        missing["direction_only"] = missing["direction_only"] or (
+            f"a product needs equal widths, not {image} and {caption}: set fusion.project_dim"
+        )
+    return {name: reason for name, reason in missing.items() if reason}
 
 
 def variant_config(name: str, config: HeadConfig) -> HeadConfig:

@@ -1,0 +1,124 @@
+"""``smhash import-features``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.entry import set_up_log
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, FusionParams, load_params
+from siglip2_multimodal_hash.presets import apply_overrides, list_presets, override_text
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.features.imported.importer import Imported
+    from siglip2_multimodal_hash.features.imported.sources import Source
+
+DATA_FOLDER = Path("data")
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = new_command(commands, "import-features", import_features)
+    parser.add_argument(
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SOURCE",
+        help="folder in clip-retrieval's layout: img_emb/, text_emb/, metadata/",
+    )
+    parser.add_argument(
+        "--name", required=True, help="what to call the features: the name of their outputs' folder"
+    )
+    for kind in ("image", "caption"):
+        parser.add_argument(f"--{kind}", type=Path, metavar="NPY", help=f"{kind} features")
+        parser.add_argument(
+            f"--{kind}-ids", type=Path, metavar="FILE", help="their ids: .txt, .csv, .npy, .parquet"
+        )
+    parser.add_argument(
+        "--prompts", type=Path, metavar="NPY", help="a row a class, by ascending category id"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where to keep them; else data/DATASET/features"
+    )
+
+
+def import_features(arguments: argparse.Namespace) -> None:
+    """Take over features of the dataset from other towers, and use them in params.yaml."""
+    params = load_params()
+    set_up_log(params)
+    _check_name(arguments.name)
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.features.imported import importer
+
+    data = DATA_FOLDER / params.dataset.name
+    index = read_index(data / "index.parquet")
+    imported = importer.import_features(_read(arguments), index, arguments.out or data / "features")
+    print(*imported.lines, sep="\n")
+    print(f"features: {imported.folder}")
+    change = apply_overrides(
+        PARAMS_FILE, _overrides(arguments.name, imported.digest, imported.folder)
+    )
+    print(change or "params.yaml: nothing to change")
+    print("next:", *_next(params.fusion, imported))
+
+
+def _read(arguments: argparse.Namespace) -> "Source":
+    from dataclasses import replace
+
+    from siglip2_multimodal_hash.features.imported.matrices import open_matrix
+    from siglip2_multimodal_hash.features.imported.sources import read_clip_retrieval, read_plain
+
+    plain = (arguments.image, arguments.image_ids, arguments.caption, arguments.caption_ids)
+    if arguments.source is None:
+        source = read_plain(*plain)
+    elif any(plain):
+        raise InputError(
+            "SOURCE and plain arrays are named at once",
+            "give the folder, or --image and --caption with their ids",
+        )
+    else:
+        source = read_clip_retrieval(arguments.source)
+    if arguments.prompts is None:
+        return source
+    return replace(source, prompts=open_matrix([arguments.prompts]))
+
+
+def _check_name(name: str) -> None:
+    """Refuse what params.yaml would not take, before the work and not after it.
+
+    Raises:
+        InputError: The name is not one, or that of a preset's towers.
+    """
+    for preset in list_presets():
+        if preset.overrides.get("backbone.name") == name:
+            raise InputError(
+                f"--name {name}: the outputs of the preset {preset.name!r} go by that name",
+                "choose another one",
+            )
+    text = PARAMS_FILE.read_text(encoding="utf-8")
+    override_text(text, _overrides(name, "0" * 64, Path.cwd()), source="--name")
+
+
+def _overrides(name: str, digest: str, folder: Path) -> dict[str, str]:
+    return {
+        "backbone.name": name,
+        "backbone.checkpoint": IMPORTED,
+        "backbone.revision": digest,
+        "runtime.features_folder": str(folder),
+    }
+
+
+def _next(fusion: FusionParams, imported: "Imported") -> list[str]:
+    """The commands that lead on from here."""
+    settings: list[str] = []
+    alone = {imported.image_dim: "caption", imported.caption_dim: "image"}.get(0)
+    if alone is not None and fusion.modalities != alone:
+        settings.append(f"fusion.modalities={alone}")
+        if fusion.type != "concat":
+            settings.append("fusion.type=concat")
+    elif imported.image_dim != imported.caption_dim and alone is None and not fusion.project_dim:
+        settings.append(f"fusion.project_dim={min(imported.image_dim, imported.caption_dim)}")
+    if not settings:
+        return ["dvc repro"]
+    return ["smhash use", *(f"-S {one}" for one in settings), "&& dvc repro"]

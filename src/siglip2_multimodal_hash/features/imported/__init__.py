@@ -1,0 +1,1 @@
+"""Features that somebody else's towers made, taken over in the place of ``embed``'s own."""

@@ -1,0 +1,100 @@
+"""What the stage ``embed`` does where the features were imported: verify, and put into place."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.features.imported.content import (
+    ARRAYS,
+    IMAGE_IDS,
+    dataset_sha256,
+    file_sha256,
+)
+from siglip2_multimodal_hash.files import load_array, read_json, replacing
+
+_AGAIN = (
+    "run `smhash import-features` again, or `smhash use siglip2-tiny` to go back to the embedded "
+    "towers"
+)
+_BLOCK = 2**22
+
+
+def adopt_features(index: DatasetIndex, revision: str, features: Path, folder: Path) -> None:
+    """Copy imported features to where ``embed`` writes, and check every byte on the way.
+
+    A copy, because DVC makes what it keeps read-only.
+
+    Args:
+        index: The dataset, which must be the one that they were imported for.
+        revision: ``backbone.revision``, the SHA-256 of their ``meta.json``.
+        features: ``runtime.features_folder``.
+        folder: The output; it appears when everything is in it.
+
+    Raises:
+        DataError: The folder is missing, has another content than ``revision`` says, is damaged,
+            or belongs to another index.
+    """
+    described = features / store.META
+    if not described.is_file():
+        raise DataError(
+            f"runtime.features_folder = {features}: no imported features are there", _AGAIN
+        )
+    if file_sha256(described) != revision:
+        raise DataError(
+            f"runtime.features_folder = {features}: not the features of backbone.revision = "
+            f"{revision}",
+            _AGAIN,
+        )
+    meta = read_json(described)
+    if meta["dataset_sha256"] != dataset_sha256(index):
+        raise DataError(
+            f"{features}: imported for another index of the dataset: "
+            + _difference(index, meta, features),
+            _AGAIN,
+        )
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for name in ARRAYS:
+            if name in meta["files"]:
+                _copy(features / name, temporary / name, meta["files"][name])
+        _copy(described, temporary / store.META, revision)
+        store.load_embeddings(temporary)
+
+
+def _copy(source: Path, target: Path, expected: str) -> None:
+    digest = hashlib.sha256()
+    try:
+        with source.open("rb") as stream, target.open("wb") as written:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+                written.write(block)
+    except FileNotFoundError:
+        raise DataError(f"{source}: no such file", _AGAIN) from None
+    except OSError as error:
+        raise DataError(f"{source}: cannot be copied ({error.strerror})", _AGAIN) from None
+    if digest.hexdigest() != expected:
+        raise DataError(f"{source}: damaged: its SHA-256 is not the one in {store.META}", _AGAIN)
+
+
+def _difference(index: DatasetIndex, meta: dict[str, Any], features: Path) -> str:
+    ids = index.frame["image_id"].to_numpy(dtype=np.int64)
+    imported = load_array(features / IMAGE_IDS, remedy=_AGAIN)
+    missing, more = np.setdiff1d(ids, imported), np.setdiff1d(imported, ids)
+    if missing.size or more.size:
+        return (
+            f"{missing.size} of its images were not imported{_such_as(missing)}, and "
+            f"{more.size} that were imported are not in it{_such_as(more)}"
+        )
+    captions = int(index.caption_offsets()[-1])
+    if captions != meta["captions"]:
+        return f"it has {captions} captions, and {meta['captions']} were imported"
+    return "the same images have other file names, sizes, captions or classes"
+
+
+def _such_as(ids: Any) -> str:
+    return f" (such as id {ids[0]})" if ids.size else ""

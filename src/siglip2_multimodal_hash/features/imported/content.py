@@ -1,0 +1,64 @@
+"""What a folder of imported features says of itself, and the digest that names it.
+
+``meta.json`` holds the SHA-256 of every array; its own SHA-256 is that of the whole content. It is
+the folder's name and, as ``backbone.revision``, what DVC declares.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.params import IMPORTED
+
+IMAGE_IDS = "image_ids.npy"
+ARRAYS = (store.IMAGE, store.CAPTION, store.OFFSETS, store.PROMPT)
+FILES = (*ARRAYS, IMAGE_IDS)
+
+
+def describe_import(index: DatasetIndex, folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``meta.json``.
+
+    Args:
+        index: The dataset that the rows belong to.
+        folder: With all arrays in it.
+        facts: Widths and types of the features.
+    """
+    return {
+        "checkpoint": IMPORTED,
+        "dtype": "float32",
+        "images": len(index.frame),
+        "captions": int(index.caption_offsets()[-1]),
+        "classes": len(index.category_names),
+        "dataset_sha256": dataset_sha256(index),
+        "files": {name: file_sha256(folder / name) for name in FILES if (folder / name).is_file()},
+        **facts,
+    }
+
+
+def dataset_sha256(index: DatasetIndex) -> str:
+    """Equal exactly where features of one index are features of the other: images, texts, classes.
+
+    Splits and labels are not in it: they do not change what an image looks like.
+    """
+    frame = index.frame
+    digest = hashlib.sha256()
+    for name in ("image_id", "file_name", "width", "height"):
+        _add(digest, frame[name].tolist())
+    for texts in frame["captions"]:
+        _add(digest, list(texts))
+    _add(digest, list(index.category_names))
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _add(digest: Any, values: Iterable[Any]) -> None:
+    digest.update(json.dumps(values).encode() + b"\n")

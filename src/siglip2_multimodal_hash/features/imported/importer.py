@@ -1,0 +1,185 @@
+"""Take features over: match, check, reorder, and put them into a folder named by its content."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.features.imported.content import (
+    IMAGE_IDS,
+    describe_import,
+    file_sha256,
+)
+from siglip2_multimodal_hash.features.imported.matching import (
+    Match,
+    match_captions,
+    match_images,
+)
+from siglip2_multimodal_hash.features.imported.sources import Source, Tower
+from siglip2_multimodal_hash.features.imported.writing import (
+    Lengths,
+    explained_disk,
+    write_matrix,
+)
+from siglip2_multimodal_hash.files import replacing, save_array, write_json
+
+logger = logging.getLogger(__name__)
+
+
+_MATCH = {store.IMAGE: match_images, store.CAPTION: match_captions}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A folder of imported features.
+
+    Attributes:
+        folder: Absolute.
+        digest: SHA-256 of the content.
+        image_dim: 0 where there are no image features.
+        caption_dim: 0 where there are no caption features.
+        lines: What was taken over, for people.
+    """
+
+    folder: Path
+    digest: str
+    image_dim: int
+    caption_dim: int
+    lines: tuple[str, ...]
+
+
+def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported:
+    """Write ``root/<digest>/`` in the form of :mod:`..store`, whole or not at all.
+
+    Equal features give equal bytes and so the same folder. Rows at unit length are warned of.
+
+    Args:
+        source: See :mod:`.sources`.
+        index: The dataset.
+        root: Where folders of imported features lie.
+
+    Raises:
+        DataError: Ids do not fit the index, or values are not usable; see :mod:`.matching` and
+            :mod:`.writing`. Prompts are not one a class, or of another width than the images.
+        InputError: The disk is full or cannot be written.
+    """
+    _check_prompts(source, index)
+    towers = _towers(source)
+    matches = {name: _MATCH[name](tower.ids, index) for name, tower in towers.items()}
+    with _working_in(root) as work:
+        lengths = {
+            name: write_matrix(work / name, tower.matrix, matches[name].rows)
+            for name, tower in towers.items()
+        }
+        if source.prompts is not None:
+            every = np.arange(len(source.prompts), dtype=np.int64)
+            write_matrix(work / store.PROMPT, source.prompts, every)
+        with explained_disk(work):
+            save_array(work / store.OFFSETS, index.caption_offsets())
+            ids = index.frame["image_id"].to_numpy(dtype=np.int64)
+            save_array(work / IMAGE_IDS, ids)
+            meta = describe_import(index, work, _facts(source, lengths))
+            write_json(work / store.META, meta)
+            digest = file_sha256(work / store.META)
+            folder = root.resolve() / digest
+            _give_name(work, folder)
+    for name, found in lengths.items():
+        _warn_of_unit_length(name, found)
+    return Imported(
+        folder,
+        digest,
+        meta["image_dim"],
+        meta["caption_dim"],
+        tuple(_line(name, tower, matches[name]) for name, tower in towers.items()),
+    )
+
+
+def _towers(source: Source) -> dict[str, Tower]:
+    both = {store.IMAGE: source.image, store.CAPTION: source.caption}
+    return {name: tower for name, tower in both.items() if tower is not None}
+
+
+def _check_prompts(source: Source, index: DatasetIndex) -> None:
+    if source.prompts is None:
+        return
+    if source.image is None:
+        raise InputError(
+            "--prompts: zero-shot compares class prompts with images, and there are no images",
+            "leave out --prompts, or give the image features, too",
+        )
+    path, classes = source.prompts.paths[0], len(index.category_names)
+    if len(source.prompts) != classes:
+        raise DataError(
+            f"{path}: {len(source.prompts)} rows, but the dataset has {classes} classes",
+            "give one row a class, in ascending category id",
+        )
+    if source.prompts.width != source.image.matrix.width:
+        raise DataError(
+            f"{path}: {source.prompts.width} dimensions, but the image features have "
+            f"{source.image.matrix.width}: zero-shot is the cosine of the two",
+            "give prompts of the tower that belongs to the images, or leave out --prompts",
+        )
+
+
+def _facts(source: Source, lengths: dict[str, Lengths]) -> dict[str, Any]:
+    towers = _towers(source)
+    widths = {name: tower.matrix.width for name, tower in towers.items()}
+    return {
+        "image_dim": widths.get(store.IMAGE, 0),
+        "caption_dim": widths.get(store.CAPTION, 0),
+        "prompt_dim": 0 if source.prompts is None else source.prompts.width,
+        "source_dtype": {name: tower.matrix.dtype for name, tower in towers.items()},
+        "normalised": all(found.unit for found in lengths.values()),
+    }
+
+
+def _warn_of_unit_length(name: str, lengths: Lengths) -> None:
+    if lengths.unit:
+        logger.warning(
+            "%s: every row has length 1 (%.6f to %.6f): these features were normalised, so their "
+            "magnitude is a constant and tells the head nothing; fusion.type = hadamard or concat "
+            "leaves it out, and features from before the normalisation would bring it in",
+            name,
+            lengths.least,
+            lengths.most,
+        )
+
+
+def _line(name: str, tower: Tower, match: Match) -> str:
+    matrix = tower.matrix
+    line = (
+        f"{name}: {len(match.rows)} x {matrix.width}, from {len(matrix)} rows of {matrix.dtype} in "
+        f"{len(matrix.paths)} file(s), ids by {match.column}"
+    )
+    if match.repeated:
+        line += "; each row stands for all captions of its image"
+    if match.extra:
+        line += f"; {match.extra} rows that the index does not have were left out"
+    return line
+
+
+@contextmanager
+def _working_in(root: Path) -> Iterator[Path]:
+    work = root / f".import.tmp-{os.getpid()}"
+    with explained_disk(work):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _give_name(work: Path, folder: Path) -> None:
+    """Move the finished folder to where it belongs; one of the same content makes way."""
+    with replacing(folder) as temporary:
+        work.replace(temporary)

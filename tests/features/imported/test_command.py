@@ -1,0 +1,117 @@
+"""`smhash import-features` as a user meets it: params.yaml afterwards, and what it refuses."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.datasets.index import write_index
+from siglip2_multimodal_hash.params import load_params
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAIN = ("--image", "image.npy", "--image-ids", "ids.txt")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch, index, image, image_ids) -> Path:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    write_index(tmp_path / "data/mojicoco/index.parquet", index)
+    np.save(tmp_path / "image.npy", image)
+    (tmp_path / "ids.txt").write_text("\n".join(image_ids))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def smhash(monkeypatch, capsys):
+    """The exit code, and what was said on stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["smhash", "import-features", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        said = capsys.readouterr()
+        return caught.value.code, said.out, said.err
+
+    return run
+
+
+def test_params_yaml_uses_them_and_a_preset_undoes_it(project, smhash, monkeypatch):
+    before = (project / "params.yaml").read_text()
+    code, out, _ = smhash("--name", "mine", *PLAIN)
+    assert code == 0
+    assert "image.npy: 12 x 5" in out
+    params = load_params()
+    assert (params.backbone.name, params.backbone.checkpoint) == ("mine", "imported")
+    folder = Path(params.runtime.features_folder)
+    assert folder == project.resolve() / "data/mojicoco/features" / params.backbone.revision
+    monkeypatch.setattr(sys, "argv", ["smhash", "use", "siglip2-tiny"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    # Of no consequence any more, and so left as it is.
+    left = f'  features_folder: "{folder}"'
+    after = (project / "params.yaml").read_text().replace(left, '  features_folder: ""')
+    assert after == before
+
+
+def test_the_same_features_again_change_nothing(project, smhash):
+    assert smhash("--name", "mine", *PLAIN)[0] == 0
+    code, out, _ = smhash("--name", "mine", *PLAIN)
+    assert code == 0
+    assert "params.yaml: nothing to change" in out
+
+
+def test_another_place(project, smhash):
+    assert smhash("--name", "mine", *PLAIN, "--out", "elsewhere")[0] == 0
+    params = load_params()
+    expected = project.resolve() / "elsewhere" / params.backbone.revision
+    assert Path(params.runtime.features_folder) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--name", "siglip2-tiny", *PLAIN), ("preset 'siglip2-tiny'", "choose another")),
+        (("--name", "My Features", *PLAIN), ("backbone.name = 'My Features'", "pattern")),
+        (("--name", "mine"), ("no features are named", "img_emb")),
+        (("clip", "--name", "mine"), ("clip: no such folder", "img_emb")),
+        (("image.npy", "--name", "mine"), ("image.npy: no such folder", "--image")),
+        ((".", "--name", "mine", *PLAIN), ("at once",)),
+        (("--name", "mine", *PLAIN, "--prompts", "no.npy"), ("no.npy: no such file",)),
+        (("--name", "mine", "--image", "image.npy"), ("--image needs --image-ids",)),
+    ],
+)
+def test_refusals(project, smhash, arguments, parts):
+    before = (project / "params.yaml").read_text()
+    code, out, err = smhash(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    for part in parts:
+        assert part in err
+    assert (project / "params.yaml").read_text() == before
+    assert not (project / "data/mojicoco/features").exists()
+
+
+def test_without_an_index(project, smhash):
+    (project / "data/mojicoco/index.parquet").unlink()
+    code, _, err = smhash("--name", "mine", *PLAIN)
+    assert code == 2
+    assert "-> run `dvc repro build_dataset_index`" in err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(project, smhash):
+    (project / "locked").mkdir(mode=0o500)
+    code, _, err = smhash("--name", "mine", *PLAIN, "--out", "locked")
+    assert code == 2
+    assert "cannot be written" in err
+
+
+def test_a_file_in_the_place_of_the_folder(project, smhash):
+    code, _, err = smhash("--name", "mine", *PLAIN, "--out", "ids.txt")
+    assert code == 2
+    assert "cannot be written" in err
