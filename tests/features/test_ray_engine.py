@@ -2,10 +2,9 @@
 
 import json
 import os
+import secrets
 import socket
-import subprocess
 import sys
-import time
 
 import pytest
 
@@ -14,6 +13,16 @@ from siglip2_multimodal_hash.features.engines import ray_cluster
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import RuntimeParams
 from tests.features.ray_images import NotedImages
+
+
+@pytest.fixture(scope="module", autouse=True)
+def token():
+    """Of these tests only; otherwise Ray puts one into the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
 
 
 @pytest.fixture
@@ -46,4 +55,74 @@ def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path):
     assert (tmp_path / "notes" / "killed").exists()
     # Two workers, and the one that came for the dead one.
     assert len(images.pids() - {os.getpid()}) == 3
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.fixture(scope="module")
+def cluster(token):
+    """The address of a cluster of two machines with a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=options)
+    found.add_node(num_cpus=1, object_store_memory=100_000_000)
+    yield found.address
+    found.shutdown()
+
+
+@pytest.mark.ray
+def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
+    embed, note, cluster, archive, tmp_path
+):
+    whole = embed("whole", "local")
+    bad = note(damaged=("005.jpg", "010.jpg"))
+    with pytest.raises(DataError) as local:
+        embed("local", "local", images=bad)
+    with pytest.raises(DataError, match="2 of the images cannot be read") as caught:
+        embed("out", images=bad, ray_address=cluster, ray_workers=1)
+    assert str(caught.value) == str(local.value)
+    assert not (tmp_path / "out").exists()
+    progress = json.loads((tmp_path / "out.partial" / "progress.json").read_text())
+    assert progress["batches"] == {"images": 2, "captions": 0}
+    # Either engine continues what the other one began.
+    assert embed("out", ray_address=cluster, ray_workers=1) == whole
+    assert embed("local", "local") == whole
+
+
+@pytest.mark.ray
+def test_a_machine_without_the_images_is_named(embed, note, cluster):
+    images = note(only_here=True)
+    with pytest.raises(InputError, match="cannot read what can be read here") as caught:
+        embed("out", images=images, ray_address=cluster, ray_workers=1)
+    assert socket.gethostname() in str(caught.value)
+    assert "/shared/val2014/000.jpg: no such file" in str(caught.value)
+    assert "at the same path on every machine" in str(caught.value)
+
+
+@pytest.mark.ray
+def test_more_workers_than_have_room_are_refused(embed, cluster):
+    with pytest.raises(InputError, match=r"ray_workers = 3: .* Ray has 2 free\n.*to 2"):
+        embed("out", ray_address=cluster, ray_workers=3)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("listening", [False, True])
+def test_an_address_where_no_ray_answers(embed, monkeypatch, listening, tmp_path):
+    monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 2.0)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listening:
+            server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        reason = "no answer in 2 s" if listening else "refused"
+        with pytest.raises(InputError, match=f"{address}: cannot be joined .*{reason}") as caught:
+            embed("out", ray_address=address)
+    assert "ray start --head" in str(caught.value)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
+        embed("out")
     assert not (tmp_path / "out.partial").exists()

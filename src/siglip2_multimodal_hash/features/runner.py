@@ -75,4 +75,3 @@ def embed_dataset(
         }
         write_json(work.folder / store.META, meta | widths)
         work.complete()
-

@@ -10,9 +10,7 @@ from siglip2_multimodal_hash.params import RuntimeParams
 
 
 @contextmanager
-def open_engine(
-    towers: Towers, runtime: RuntimeParams, shard_seconds: float
-) -> Iterator[Pipeline]:
+def open_engine(towers: Towers, runtime: RuntimeParams, shard_seconds: float) -> Iterator[Pipeline]:
     """Start the engine of ``runtime.embed.engine``, and stop it in the end.
 
     Args:

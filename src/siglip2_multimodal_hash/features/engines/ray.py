@@ -11,8 +11,9 @@ The images must lie at the same path on every machine.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 BLOCK = 8
 # One call computes while the next one reads.
 CALLS = 2
+EXECUTOR_SECONDS = 60.0
 
 
 class RayEngine:
@@ -66,7 +68,7 @@ class RayEngine:
         self._runtime = runtime
         self._shard_seconds = shard_seconds
         self._stack = stack
-        self._ray: ModuleType | None = None
+        self._ray: tuple[ModuleType, int] | None = None
 
     def __call__(self, reader: Reader, encode: Encode, work: PartialWork, unit: str) -> None:
         """See :class:`.Pipeline`.
@@ -77,15 +79,12 @@ class RayEngine:
         """
         shown = self._runtime.logging.progress
         with Progress(reader, work, unit, self._shard_seconds, bar=shown) as progress:
-            if not progress.missing():
+            missing = len(progress.missing())
+            if missing == 0:
                 return
-            ray = self._connected()
-            workers = count_workers(
-                ray,
-                self._runtime.embed,
-                cuda=self._device == "cuda",
-                threads=torch.get_num_threads(),
-            )
+            ray, workers = self._connected()
+            # One that gets a call's worth of work at most would take longer to start.
+            workers = min(workers, max(1, missing // CALLS))
             job = self._job(reader, encode)
             self._pass(ray, job, workers, progress)
             if progress.failures:
@@ -96,11 +95,15 @@ class RayEngine:
                 raise unreadable([m for _, ms in sorted(progress.failures.items()) for m in ms])
             progress.report(workers)
 
-    def _connected(self) -> ModuleType:
+    def _connected(self) -> tuple[ModuleType, int]:
+        """Ray and the workers that have room; counted once, as Ray is slow to see CPUs go free."""
         if self._ray is None:
-            cpus = max(1, self._runtime.embed.ray_workers) * torch.get_num_threads()
+            embed, threads = self._runtime.embed, torch.get_num_threads()
             size = sum(v.nbytes for v in self._towers.model.parameters())
-            self._ray = self._stack.enter_context(connected(self._runtime.embed, cpus, size))
+            cpus = max(1, embed.ray_workers) * threads
+            ray = self._stack.enter_context(connected(embed, cpus, size))
+            cuda = self._device == "cuda"
+            self._ray = ray, count_workers(ray, embed, cuda=cuda, threads=threads)
         return self._ray
 
     def _job(self, reader: Reader, encode: Encode) -> Job:
@@ -118,25 +121,28 @@ class RayEngine:
     def _pass(self, ray: ModuleType, job: Job, workers: int, progress: Progress) -> None:
         """Hand out what is missing; with towers, until something cannot be read."""
         checked: set[str] = set()
-        for result in self._results(ray, job, workers, progress.missing()):
-            if result.problem:
-                raise InputError(result.problem)
-            if result.failures and result.node not in checked:
-                checked.add(result.node)
-                _check_here(job.reader, result)
-            progress.take(result)
-            if progress.failures and job.towers is not None:
-                break
+        with closing(self._results(ray, job, workers, progress.missing())) as results:
+            for result in results:
+                if result.problem:
+                    raise InputError(result.problem)
+                if result.failures and result.node not in checked:
+                    checked.add(result.node)
+                    _check_here(job.reader, result)
+                progress.take(result)
+                if progress.failures and job.towers is not None:
+                    break
 
     def _results(
         self, ray: ModuleType, job: Job, workers: int, numbers: Sequence[int]
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """The results of these batches, as they finish."""
         size = min(BLOCK, max(1, len(numbers) // (4 * workers)))
         blocks = -(-len(numbers) // size)
         data = ray.data.from_items(
             [{NUMBER: number} for number in numbers], override_num_blocks=blocks
         )
+        # Ray Data sets the level of its log when the first data set is made.
+        logging.getLogger("ray.data").setLevel(logging.WARNING)
         data.context.enable_progress_bars = False
         data.context.print_on_execution_start = False
         reference = ray.put(job)
@@ -152,10 +158,17 @@ class RayEngine:
             ),
             **self._resources(),
         )
-        for table in results.iter_batches(
-            batch_size=None, batch_format="pyarrow", prefetch_batches=0
-        ):
-            yield from unpacked(table)
+        # Not iter_batches: its threads would still call Ray after it has been shut down, and that
+        # ends the process.
+        bundles = results.iter_internal_ref_bundles()
+        try:
+            for bundle in bundles:
+                for block in bundle.blocks:
+                    yield from unpacked(ray.get(block.ref))
+        finally:
+            # Collected, it stops its workers.
+            del bundles
+            _await_executors()
 
     def _resources(self) -> dict[str, Any]:
         """What a worker takes, and the settings that its libraries read when they load.
@@ -176,6 +189,13 @@ def ray_engine(towers: Towers, runtime: RuntimeParams, shard_seconds: float) -> 
     """See :func:`.engines.open_engine`."""
     with ExitStack() as stack:
         yield RayEngine(towers, runtime, shard_seconds, stack)
+
+
+def _await_executors() -> None:
+    """Wait for Ray Data's thread to end, which it does within moments; it waits 2 s for it only."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("StreamingExecutor"):
+            thread.join(EXECUTOR_SECONDS)
 
 
 def _check_here(reader: Reader, result: Result) -> None:

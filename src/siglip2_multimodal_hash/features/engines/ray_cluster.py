@@ -17,6 +17,7 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 # Results are small, and taken out as they come.
 RESULTS_BYTES = 256 * 2**20
+_JOIN = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False); ray.shutdown()"
 
 
 def import_ray() -> ModuleType:
@@ -105,21 +106,25 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
 
 
 def _check_answers(address: str) -> None:
-    """Ask from a process that can be ended: inside this one, Ray's client may wait or abort."""
+    """Join from a process that can be ended: in this one, Ray may wait for minutes, or abort it."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except OSError as error:
         raise _unreachable(address, str(error)) from None
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=ANSWER_SECONDS, check=False, text=True
+            [sys.executable, "-c", _JOIN, address],
+            capture_output=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+            text=True,
         )
     except subprocess.TimeoutExpired:
         raise _unreachable(address, f"no answer in {ANSWER_SECONDS:.0f} s") from None
     if done.returncode != 0:
-        raise _unreachable(address, "something listens there, but no Ray of this version")
+        lines = done.stderr.strip().splitlines()
+        raise _unreachable(address, lines[-1] if lines else f"exit code {done.returncode}")
 
 
 def _join(ray: ModuleType, address: str) -> None:
