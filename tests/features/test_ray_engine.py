@@ -5,6 +5,8 @@ import os
 import secrets
 import socket
 import sys
+import threading
+import time
 
 import pytest
 
@@ -126,3 +128,27 @@ def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path
     with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
         embed("out")
     assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_machine_that_leaves_changes_nothing(embed, note, token):
+    from ray.cluster_utils import Cluster
+
+    options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=options)
+    gone = found.add_node(num_cpus=1, object_store_memory=100_000_000)
+    images = note(readers=2)
+    whole = embed("whole", "local")
+
+    def leave():
+        while len(images.pids()) < 2:
+            time.sleep(0.05)
+        found.remove_node(gone, allow_graceful=False)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    # Ray starts its worker again on the machine that is left, when there is room.
+    assert embed("out", images=images, ray_address=found.address) == whole
+    thread.join()
+    found.shutdown()

@@ -1,4 +1,4 @@
-"""Ray of one's own for one run, or a cluster by its address; and how many workers have room there."""
+"""Ray on this machine for one run, or a cluster by its address; and the workers with room there."""
 
 import logging
 import os
