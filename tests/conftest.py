@@ -3,3 +3,16 @@
 from siglip2_multimodal_hash.kernels import pin_cpu_kernels
 
 pin_cpu_kernels()
+
+from importlib.util import find_spec  # noqa: E402
+
+import pytest  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the tests of an extra that is not installed."""
+    if find_spec("ray") is None:
+        missing = pytest.mark.skip(reason='Ray is not installed: pip install ".[ray]"')
+        for item in items:
+            if item.get_closest_marker("ray"):
+                item.add_marker(missing)

@@ -16,7 +16,7 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
-from siglip2_multimodal_hash.features import runner
+from siglip2_multimodal_hash.features.engines import local
 from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.runner import embed_dataset
@@ -196,7 +196,7 @@ def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
 
 def test_a_shard_is_as_many_batches_as_its_time_allows(embed, monkeypatch):
     clock = itertools.count(step=4)
-    monkeypatch.setattr(runner, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     recorded = []
     original = PartialWork.record
 

@@ -17,7 +17,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 
 _LIBRARIES = ("numpy", "pillow", "tokenizers", "torch", "transformers")
 _PACKAGE = Path(__file__).parents[1]
-_CODE = ("features/*.py", "datasets/images.py", "datasets/containers.py")
+_CODE = ("features/*.py", "features/engines/*.py", "datasets/images.py", "datasets/containers.py")
 
 
 def fingerprint(
@@ -44,13 +44,20 @@ def fingerprint(
         "checkpoint_sha256": _files_sha256(
             path for path in checkpoint.glob("*") if path.suffix != ".safetensors"
         ),
-        "code_sha256": _files_sha256(path for part in _CODE for path in _PACKAGE.glob(part)),
-        "libraries": {name: version(name) for name in _LIBRARIES},
-        "device": _device(device),
+        **computed_by(device),
     }
     # As it comes back from a file.
     parsed: dict[str, Any] = json.loads(json.dumps(values))
     return parsed
+
+
+def computed_by(device: torch.device) -> dict[str, Any]:
+    """What this process computes with: code, libraries, device and threads."""
+    return {
+        "code_sha256": _files_sha256(path for part in _CODE for path in _PACKAGE.glob(part)),
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "device": _device(device),
+    }
 
 
 def _dataset_sha256(index: DatasetIndex) -> str:

@@ -40,6 +40,13 @@ def _address(value: str) -> str:
     )
 
 
+def _host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not value or (host and "/" not in host and port.isdecimal() and 0 < int(port) < 65536):
+        return value
+    raise PydanticCustomError("host_and_port", 'Must be HOST:PORT, or "" for Ray on this machine')
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -206,6 +213,12 @@ class DataloaderParams(Section):
     inference_batch_size: PositiveInt
 
 
+class EmbedParams(Section):
+    engine: Literal["local", "ray"]
+    ray_address: Annotated[str, AfterValidator(_host_and_port)]
+    ray_workers: NonNegativeInt
+
+
 class MemoryParams(Section):
     empty_cache_steps: NonNegativeInt
     log_gpu_memory: bool
@@ -237,6 +250,7 @@ class RuntimeParams(Section):
     features_folder: str
     device: Literal["auto", "cpu", "cuda"]
     dataloader: DataloaderParams
+    embed: EmbedParams
     memory: MemoryParams
     logging: LoggingParams
 

@@ -1,0 +1,154 @@
+"""The Ray engine: the bytes of the local one, whatever happens to its workers."""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.features.engines import ray_cluster
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.params import RuntimeParams
+from tests.features.ray_images import NotedImages
+
+
+@pytest.fixture(scope="module", autouse=True)
+def token():
+    """Of these tests only; otherwise Ray puts one into the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+
+
+@pytest.fixture
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+    """Embed by either engine, two images a batch: six batches."""
+
+    def run(name, engine="ray", *, images=None, **options):
+        values = make_runtime(2, 2).model_dump()
+        values["embed"] |= {"engine": engine, **options}
+        runtime = RuntimeParams.model_validate(values)
+        source, folder = images or open_images(archive), tmp_path / name
+        backbone = make_backbone(checkpoints["siglip"])
+        embed_dataset(index, source, backbone, runtime, folder, shard_seconds=0)
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+    return run
+
+
+@pytest.fixture
+def note(archive, tmp_path):
+    (tmp_path / "notes").mkdir()
+    return lambda **options: NotedImages(archive, tmp_path / "notes", **options)
+
+
+@pytest.mark.ray
+def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path):
+    whole = embed("whole", "local")
+    images = note(readers=2, kill_at="007.jpg")
+    assert embed("out", images=images, ray_workers=2) == whole
+    assert (tmp_path / "notes" / "killed").exists()
+    # Two workers, and the one that came for the dead one.
+    assert len(images.pids() - {os.getpid()}) == 3
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.fixture(scope="module")
+def cluster(token):
+    """The address of a cluster of two machines with a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=options)
+    found.add_node(num_cpus=1, object_store_memory=100_000_000)
+    yield found.address
+    found.shutdown()
+
+
+@pytest.mark.ray
+def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
+    embed, note, cluster, archive, tmp_path
+):
+    whole = embed("whole", "local")
+    bad = note(damaged=("005.jpg", "010.jpg"))
+    with pytest.raises(DataError) as local:
+        embed("local", "local", images=bad)
+    with pytest.raises(DataError, match="2 of the images cannot be read") as caught:
+        embed("out", images=bad, ray_address=cluster, ray_workers=1)
+    assert str(caught.value) == str(local.value)
+    assert not (tmp_path / "out").exists()
+    progress = json.loads((tmp_path / "out.partial" / "progress.json").read_text())
+    assert progress["batches"] == {"images": 2, "captions": 0}
+    # Either engine continues what the other one began.
+    assert embed("out", ray_address=cluster, ray_workers=1) == whole
+    assert embed("local", "local") == whole
+
+
+@pytest.mark.ray
+def test_a_machine_without_the_images_is_named(embed, note, cluster):
+    images = note(only_here=True)
+    with pytest.raises(InputError, match="cannot read what can be read here") as caught:
+        embed("out", images=images, ray_address=cluster, ray_workers=1)
+    assert socket.gethostname() in str(caught.value)
+    assert "/shared/val2014/000.jpg: no such file" in str(caught.value)
+    assert "at the same path on every machine" in str(caught.value)
+
+
+@pytest.mark.ray
+def test_more_workers_than_have_room_are_refused(embed, cluster):
+    with pytest.raises(InputError, match=r"ray_workers = 3: .* Ray has 2 free\n.*to 2"):
+        embed("out", ray_address=cluster, ray_workers=3)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("listening", [False, True])
+def test_an_address_where_no_ray_answers(embed, monkeypatch, listening, tmp_path):
+    monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 2.0)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listening:
+            server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        reason = "no answer in 2 s" if listening else "refused"
+        with pytest.raises(InputError, match=f"{address}: cannot be joined .*{reason}") as caught:
+            embed("out", ray_address=address)
+    assert "ray start --head" in str(caught.value)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
+        embed("out")
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_machine_that_leaves_changes_nothing(embed, note, token):
+    from ray.cluster_utils import Cluster
+
+    options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=options)
+    gone = found.add_node(num_cpus=1, object_store_memory=100_000_000)
+    images = note(readers=2)
+    whole = embed("whole", "local")
+
+    def leave():
+        while len(images.pids()) < 2:
+            time.sleep(0.05)
+        found.remove_node(gone, allow_graceful=False)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    # Ray starts its worker again on the machine that is left, when there is room.
+    assert embed("out", images=images, ray_address=found.address) == whole
+    thread.join()
+    found.shutdown()
