@@ -137,6 +137,9 @@ def run_pipeline(
             with watch.time("reader"):
                 batch = next(batches)
             bar.update(len(batch.rows))
+            for failure in batch.failures:
+                # At once, and each: the error at the end names only the first ones.
+                logger.warning("%s", failure)
             failures += batch.failures
             if failures:
                 continue

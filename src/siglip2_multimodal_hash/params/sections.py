@@ -77,6 +77,7 @@ class DatasetParams(Section):
     protocol: Literal["karpathy", "standard", "hashnet"]
     val_slice: ValSliceParams
     unlabelled: Literal["keep", "drop"]
+    on_corrupt: Literal["fail", "drop"]
     eval_caption: Literal["first", "mean"]
     mojicoco: MojicocoParams
 
