@@ -14,6 +14,7 @@ from tqdm import tqdm
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.fingerprint import fingerprint
 from siglip2_multimodal_hash.features.mapper import Mapper, encode_texts
@@ -54,13 +55,18 @@ def embed_dataset(
     Raises:
         DataError: Images cannot be read (all of them are found in one pass and named), a tower
             gives NaN, or another process embeds into the same folder.
-        InputError: See :func:`.towers.load_towers` and :func:`.prompts.encode_prompts`.
+        InputError: See :func:`.towers.load_towers`, :func:`.prompts.encode_prompts` and
+            :class:`.backoff.BackingOff`.
     """
     towers = load_towers(backbone, choose_device(runtime.device))
     size = runtime.dataloader.embed_batch_size
+    encoders = {
+        "images": BackingOff(towers.encode_images, "images"),
+        "captions": BackingOff(towers.encode_tokens, "texts"),
+    }
     # First, because it takes a moment and tells a tokenizer that does not fit.
     prompts = encode_prompts(
-        lambda texts: encode_texts(towers, texts, size),
+        lambda texts: encode_texts(towers.tokenize, encoders["captions"], texts, size),
         index.category_names,
         backbone.prompt_templates,
     )
@@ -70,7 +76,6 @@ def embed_dataset(
         "images": ImageReader(images, files, towers.preprocess, size),
         "captions": TextReader(index.captions(), towers.tokenize, size),
     }
-    encoders = {"images": towers.encode_images, "captions": towers.encode_tokens}
     rows = {"images": len(files), "captions": int(offsets[-1])}
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
     made_by = fingerprint(index, meta, Path(backbone.checkpoint), size, towers.device)
