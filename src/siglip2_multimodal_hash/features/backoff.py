@@ -46,7 +46,7 @@ class BackingOff:
             try:
                 features = self._in_parts(inputs, size, most)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
             else:
                 if self._tried:
@@ -85,6 +85,6 @@ def _parts(inputs: Inputs, size: int, most: int) -> Iterator[Inputs]:
         yield {name: values[start : start + most] for name, values in inputs.items()}
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether a device or the system had no memory left: the CPU's allocator has no class of it."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.backoff import BackingOff
+from siglip2_multimodal_hash.features.compilation import compiled
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.fingerprint import fingerprint
 from siglip2_multimodal_hash.features.mapper import Mapper, encode_texts
@@ -59,6 +60,8 @@ def embed_dataset(
             :class:`.backoff.BackingOff`.
     """
     towers = load_towers(backbone, choose_device(runtime.device))
+    if runtime.embed.compile:
+        towers = compiled(towers)
     size = runtime.dataloader.embed_batch_size
     encoders = {
         "images": BackingOff(towers.encode_images, "images"),
@@ -78,7 +81,9 @@ def embed_dataset(
     }
     rows = {"images": len(files), "captions": int(offsets[-1])}
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
-    made_by = fingerprint(index, meta, Path(backbone.checkpoint), size, towers.device)
+    made_by = fingerprint(
+        index, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
+    )
     batches = {unit: len(reader) for unit, reader in readers.items()}
     with partial_work(folder, made_by, rows, batches) as work:
         for unit, reader in readers.items():

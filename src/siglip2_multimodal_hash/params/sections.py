@@ -186,6 +186,10 @@ class DataloaderParams(Section):
     inference_batch_size: PositiveInt
 
 
+class EmbedParams(Section):
+    compile: bool
+
+
 class MemoryParams(Section):
     empty_cache_steps: NonNegativeInt
     log_gpu_memory: bool
@@ -216,6 +220,7 @@ class RuntimeParams(Section):
     download: DownloadParams
     device: Literal["auto", "cpu", "cuda"]
     dataloader: DataloaderParams
+    embed: EmbedParams
     memory: MemoryParams
     logging: LoggingParams
 
