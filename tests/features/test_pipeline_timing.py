@@ -56,7 +56,7 @@ def test_the_bottleneck_is_what_the_pass_waits_for(
 
     monkeypatch.setattr(ArrayWriter, "write", write)
     caplog.set_level(logging.INFO)
-    rows, batches = ({unit: n for unit in ("images", "captions")} for n in (12, BATCHES))
+    rows, batches = (dict.fromkeys(("images", "captions"), n) for n in (12, BATCHES))
     began = time.perf_counter()
     with partial_work(tmp_path / "out", {}, rows, batches) as work:
         run_pipeline(

@@ -103,7 +103,7 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
                     "that an image may have",
                     "this is no image of COCO: fetch it again",
                 )
-            # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): the pixels after the resize
+            # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): after the resize the pixels
             # would be others, by up to 70 of 255 on COCO's photos.
             image.load()
             if image.format in {"JPEG", "MPO"} and not _has_end(data):
