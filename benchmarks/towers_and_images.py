@@ -80,7 +80,13 @@ def make_towers(which: str, device: str, amp_dtype: str = "float32") -> Towers:
     torch.manual_seed(0)
     model: Any = SiglipModel(
         SiglipConfig(
-            text_config={**layers, "vocab_size": len(tokenizer), "max_position_embeddings": 64},
+            text_config={
+                **layers,
+                "vocab_size": len(tokenizer),
+                "max_position_embeddings": 64,
+                "bos_token_id": 2,
+                "eos_token_id": 1,
+            },
             vision_config={**layers, "image_size": 256, "patch_size": 16},
         )
     )
