@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.datasets.layout import find_images
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Tokenizer
+from siglip2_multimodal_hash.features.resizing import LookUp
 from siglip2_multimodal_hash.features.towers import DTYPES, Towers, load_towers
 from siglip2_multimodal_hash.params import Params, load_params
 
@@ -96,7 +97,7 @@ def make_towers(which: str, device: str, amp_dtype: str = "float32") -> Towers:
     )
     return Towers(
         model=model.float().eval().requires_grad_(False).to(device),
-        preprocess=ImagePreprocessor(processor, None),
+        preprocess=ImagePreprocessor(processor, None, LookUp.like(processor)),
         tokenize=Tokenizer(tokenizer, 64),
         device=torch.device(device),
         dtype=DTYPES[amp_dtype],
