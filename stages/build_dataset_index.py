@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
+from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
+from siglip2_multimodal_hash.datasets.unreadable import leave_out_unreadable
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
@@ -16,6 +18,9 @@ def main(params: Params, source: Path, split: Path, index: Path, statistics: Pat
     """Write the index and its statistics."""
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
     built, counts = index_source(root, source, split, params.dataset.unlabelled)
+    if params.dataset.on_corrupt == "drop":
+        workers = params.runtime.dataloader.num_workers
+        built = leave_out_unreadable(built, open_image_source(root), workers)
     write_index(index, built)
     write_json(statistics, dataset_statistics(built))
     for line in counts.lines():

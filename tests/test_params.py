@@ -201,6 +201,10 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             ("dataset.protocol = hashnet", "dataset.name = mojicoco", "`karpathy` or `standard`"),
         ),
         (
+            {"runtime__embed__engine": "ray", "runtime__embed__compile": True},
+            ("runtime.embed", "compile = True", "runtime.embed.engine = local"),
+        ),
+        (
             {"dataset__name": "coco2014"},
             ("runtime.coco_root = ''", "dataset.name = coco2014", "--coco-root"),
         ),

@@ -213,7 +213,7 @@ VALUES: dict[str, pa.Array] = {
     "split": pa.array(["dev", *["train"] * 9]),
     "width": pa.array([0, *[1] * 9], pa.int32()),
     "height": pa.array([-1, *[1] * 9], pa.int32()),
-    "bytes": pa.array([0, *[1] * 9], pa.int64()),
+    "bytes": pa.array([-1, *[1] * 9], pa.int64()),
 }
 
 

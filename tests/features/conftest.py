@@ -122,10 +122,11 @@ def make_backbone():
 
 @pytest.fixture(scope="session")
 def make_runtime():
-    def make(workers: int = 0, batch_size: int = 5) -> RuntimeParams:
+    def make(workers: int = 0, batch_size: int = 5, **embed) -> RuntimeParams:
         values = load_params(PARAMS).runtime.model_dump()
         values["device"] = "cpu"
         values["dataloader"] |= {"num_workers": workers, "embed_batch_size": batch_size}
+        values["embed"] |= embed
         values["logging"]["progress"] = False
         return RuntimeParams.model_validate(values)
 

@@ -215,5 +215,6 @@ def test_stopwatch(monkeypatch):
         with watch.time(part):
             pass
     assert watch.report(50, "images") == (
-        "50 images in 5.0 s, 10 images/s (reader 2.0 s, mapper 3.0 s; bottleneck: mapper)"
+        "50 images in 5.0 s, 10 images/s (waited for reader 2.0 s, mapper 3.0 s; "
+        "bottleneck: mapper)"
     )

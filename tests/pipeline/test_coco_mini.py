@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.features.store import load_embeddings
 from tests.pipeline.conftest import ROOT, run_stage, small_params, working_in
 
 COCO_MINI = ROOT.parent / "shared" / "coco-mini"
@@ -191,11 +193,13 @@ def test_damage_ends_in_one_message_and_no_index(tmp_path, capsys, damage):
     assert "->" in message
 
 
-def test_truncated_photos_are_all_named_and_nothing_is_embedded(tmp_path, capsys):
+def test_truncated_and_empty_photos_are_all_named_and_nothing_is_embedded(tmp_path, capsys):
     root = _damaged(tmp_path)
     victims = sorted((root / "images/val2014").iterdir())[:2]
     for victim in victims:
         victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
+    victims.append(sorted((root / "images/train2014").iterdir())[0])
+    victims[-1].write_bytes(b"")
     _prepare(tmp_path, root)
     with working_in(tmp_path):
         assert _to_index() == [0, 0, 0]
@@ -208,3 +212,20 @@ def test_truncated_photos_are_all_named_and_nothing_is_embedded(tmp_path, capsys
     for victim in victims:
         assert victim.name in message
     assert "Traceback" not in message
+
+
+def test_with_drop_truncated_and_empty_photos_are_left_out_of_everything(tmp_path):
+    root = _damaged(tmp_path)
+    victims = sorted((root / "images/val2014").iterdir())[:2]
+    victims[0].write_bytes(victims[0].read_bytes()[:1000])
+    victims[1].write_bytes(b"")
+    _prepare(tmp_path, root, dataset__on_corrupt="drop")
+    figures = _to_figures(tmp_path)
+    index = read_index(tmp_path / DATA / "index.parquet")
+    assert len(index.frame) == 237
+    for split in ("val", "test"):
+        assert figures["knn"][split]["images"] == len(index.rows(split))
+    assert not set(index.frame["file_name"]) & {f"val2014/{victim.name}" for victim in victims}
+    embeddings = load_embeddings(tmp_path / OUTPUTS / "embeddings")
+    assert len(embeddings.image) == 237
+    assert len(embeddings.caption) == len(index.captions())

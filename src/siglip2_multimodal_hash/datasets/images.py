@@ -103,6 +103,8 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
                     "that an image may have",
                     "this is no image of COCO: fetch it again",
                 )
+            # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): resized pixels would then
+            # be others, by up to 70 of 255 on COCO's photos.
             image.load()
             if image.format in {"JPEG", "MPO"} and not _has_end(data):
                 raise DataError(f"{name}: truncated: the end-of-image marker is missing", _REMEDY)

@@ -105,6 +105,17 @@ def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict
     return {image.cocoid: image.split for image in split}
 
 
+def check_splits(index: DatasetIndex, remedy: str) -> None:
+    """Make sure that no split is empty.
+
+    Raises:
+        DataError: One is; the message names it.
+    """
+    for split in ROWS_OF:
+        if not index.rows(split).size:
+            raise DataError(f"no image is left in split {split}", remedy)
+
+
 def build_index(
     annotations: Annotations,
     split: Sequence[SplitImage],
@@ -145,12 +156,7 @@ def build_index(
         annotations.category_ids,
         annotations.category_names,
     )
-    for evaluation_split in ROWS_OF:
-        if not index.rows(evaluation_split).size:
-            raise DataError(
-                f"no image is left in split {evaluation_split}",
-                "set dataset.unlabelled to keep, or use the complete dataset",
-            )
+    check_splits(index, "set dataset.unlabelled to keep, or use the complete dataset")
     images, without = (count_splits(splits[rows].tolist()) for rows in (kept, bare))
     present = count_splits(splits[named].tolist())
     counts = IndexCounts(

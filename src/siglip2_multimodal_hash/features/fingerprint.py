@@ -26,6 +26,8 @@ def fingerprint(
     checkpoint: Path,
     batch_size: int,
     device: torch.device,
+    *,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """JSON that is equal exactly where the embeddings are.
 
@@ -37,9 +39,11 @@ def fingerprint(
         checkpoint: The parameter; what else than weights lies in that folder counts as well.
         batch_size: Images or texts a batch.
         device: What computes.
+        compiled: Whether ``torch.compile`` is asked for.
     """
     values = meta | {
         "batch_size": batch_size,
+        "compiled": compiled,
         "dataset_sha256": _dataset_sha256(index),
         "checkpoint_sha256": _files_sha256(
             path for path in checkpoint.glob("*") if path.suffix != ".safetensors"

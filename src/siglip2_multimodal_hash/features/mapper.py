@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from siglip2_multimodal_hash.features.preprocessing import Inputs
+from siglip2_multimodal_hash.features.preprocessing import Inputs, Tokenizer
 from siglip2_multimodal_hash.features.reader import Batch
-from siglip2_multimodal_hash.features.towers import Towers
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -17,7 +16,7 @@ class Mapper:
     """One tower as a function from batches to arrays; picklable.
 
     Args:
-        encode: :meth:`.Towers.encode_images` or :meth:`.Towers.encode_tokens`.
+        encode: :meth:`.Towers.encode_images` or :meth:`.Towers.encode_tokens`, or what wraps it.
     """
 
     def __init__(self, encode: Callable[[Inputs], Tensor]) -> None:
@@ -35,7 +34,12 @@ class Mapper:
         return features[batch.items]
 
 
-def encode_texts(towers: Towers, texts: Sequence[str], batch_size: int) -> FloatArray:
+def encode_texts(
+    tokenize: Tokenizer,
+    encode: Callable[[Inputs], Tensor],
+    texts: Sequence[str],
+    batch_size: int,
+) -> FloatArray:
     """A few texts at once, float32 [n, D_t]."""
     chunks = (texts[start : start + batch_size] for start in range(0, len(texts), batch_size))
-    return np.concatenate([towers.encode_texts(chunk).cpu().numpy() for chunk in chunks])
+    return np.concatenate([encode(tokenize(chunk)).cpu().numpy() for chunk in chunks])

@@ -178,5 +178,6 @@ def unreadable(failures: Sequence[str]) -> DataError:
     rest = f"\n  and {more} more" if more > 0 else ""
     return DataError(
         f"{len(failures)} of the images cannot be read:\n  {shown}{rest}",
-        "fetch these files again, then run again",
+        "fetch these files again, then run again; or set dataset.on_corrupt to drop, which leaves "
+        "them out",
     )

@@ -1,5 +1,9 @@
 """Embed a dataset: reader -> mapper -> writer, run by one of the :mod:`.engines`.
 
+The reader works ahead in threads, so what is timed is the wait for its next batch: the three times
+do not overlap, and add up to the whole. A long wait for the reader asks for more
+``runtime.dataloader.num_workers``, one for the mapper means that the towers are kept busy.
+
 A killed run is continued, see :mod:`.partial`. Its progress is recorded shard by shard: a shard is
 as many whole batches as :data:`SHARD_SECONDS` take, be they ten of a CPU or a thousand of a GPU.
 """
@@ -9,6 +13,8 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.features.backoff import BackingOff
+from siglip2_multimodal_hash.features.compilation import compiled
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.engines import open_engine
 from siglip2_multimodal_hash.features.fingerprint import fingerprint
@@ -42,13 +48,16 @@ def embed_dataset(
         DataError: Images cannot be read (all of them are found in one pass and named), a tower
             gives NaN, or another process embeds into the same folder.
         InputError: See :func:`.towers.load_towers`, :func:`.prompts.encode_prompts` and
-            :func:`.engines.open_engine`.
+            :func:`.engines.open_engine`, and :class:`.backoff.BackingOff`.
     """
     towers = load_towers(backbone, choose_device(runtime.device))
+    if runtime.embed.compile:
+        towers = compiled(towers)
     size = runtime.dataloader.embed_batch_size
+    encode_prompt = BackingOff(towers.encode_tokens, "class prompts")
     # First, because it takes a moment and tells a tokenizer that does not fit.
     prompts = encode_prompts(
-        lambda texts: encode_texts(towers, texts, size),
+        lambda texts: encode_texts(towers.tokenize, encode_prompt, texts, size),
         index.category_names,
         backbone.prompt_templates,
     )
@@ -61,7 +70,9 @@ def embed_dataset(
     encoders = {"images": Towers.encode_images, "captions": Towers.encode_tokens}
     rows = {"images": len(files), "captions": int(offsets[-1])}
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
-    made_by = fingerprint(index, meta, Path(backbone.checkpoint), size, towers.device)
+    made_by = fingerprint(
+        index, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
+    )
     batches = {unit: len(reader) for unit, reader in readers.items()}
     with partial_work(folder, made_by, rows, batches) as work:
         with open_engine(towers, runtime, shard_seconds) as pipeline:

@@ -27,6 +27,6 @@ class Stopwatch:
         parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in self.seconds.items())
         bottleneck = max(self.seconds, key=lambda part: self.seconds[part], default="none")
         return (
-            f"{count:,} {unit} in {total:.1f} s, {rate:,.0f} {unit}/s ({parts}; "
+            f"{count:,} {unit} in {total:.1f} s, {rate:,.0f} {unit}/s (waited for {parts}; "
             f"bottleneck: {bottleneck})"
         )

@@ -18,6 +18,7 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import means_folder
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
+from siglip2_multimodal_hash.features.resizing import LookUp
 from siglip2_multimodal_hash.params import BackboneParams
 
 FIXED, NAFLEX = "siglip", "siglip2"
@@ -105,7 +106,9 @@ def load_towers(backbone: BackboneParams, device: torch.device) -> Towers:
     return Towers(
         model=model.float().eval().requires_grad_(False).to(device),
         preprocess=ImagePreprocessor(
-            processor.image_processor, backbone.max_num_patches if flexible else None
+            processor.image_processor,
+            backbone.max_num_patches if flexible else None,
+            None if flexible else LookUp.like(processor.image_processor),
         ),
         tokenize=Tokenizer(processor.tokenizer, backbone.text_max_length),
         device=device,

@@ -46,7 +46,7 @@ class ArrayWriter:
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the open file."""
         self.flush()
-        return {**self.__dict__, "_array": None}
+        return dict(self.__dict__)
 
     def write(self, rows: npt.NDArray[np.int64], features: FloatArray) -> None:
         """Fill some rows.
@@ -73,8 +73,13 @@ class ArrayWriter:
         self._array[rows] = features
 
     def flush(self) -> None:
-        """Bring what was written to the disk, so that it is there after a power cut, too."""
+        """Bring what was written to the disk, so that it is there after a power cut, too.
+
+        The file is mapped anew by the next batch: pages that stay mapped count as this process's
+        memory, which would grow up to the size of the file.
+        """
         if self._array is not None:
             self._array.flush()
+            self._array = None
             with self._path.open("rb") as stream:
                 os.fsync(stream.fileno())

@@ -88,6 +88,7 @@ class DatasetParams(Section):
     protocol: Literal["karpathy", "standard", "hashnet"]
     val_slice: ValSliceParams
     unlabelled: Literal["keep", "drop"]
+    on_corrupt: Literal["fail", "drop"]
     eval_caption: Literal["first", "mean"]
     mojicoco: MojicocoParams
 
@@ -217,6 +218,13 @@ class EmbedParams(Section):
     engine: Literal["local", "ray"]
     ray_address: Annotated[str, AfterValidator(_host_and_port)]
     ray_workers: NonNegativeInt
+    compile: bool
+
+    @model_validator(mode="after")
+    def _compiled_here(self) -> Self:
+        if self.compile and self.engine == "ray":
+            raise ValueError("compile = True: only with runtime.embed.engine = local")
+        return self
 
 
 class MemoryParams(Section):

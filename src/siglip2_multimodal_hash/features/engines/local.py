@@ -7,6 +7,7 @@ from functools import partial
 
 from tqdm import tqdm
 
+from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
 from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.partial import PartialWork
@@ -36,7 +37,7 @@ class LocalEngine:
         """See :class:`.Pipeline`."""
         run_pipeline(
             reader,
-            Mapper(partial(encode, self._towers)),
+            Mapper(BackingOff(partial(encode, self._towers), unit)),
             work,
             self._runtime,
             unit,
@@ -86,6 +87,9 @@ def run_pipeline(
             with watch.time("reader"):
                 batch = next(batches)
             bar.update(len(batch.rows))
+            for failure in batch.failures:
+                # At once, and each: the error at the end names only the first ones.
+                logger.warning("%s", failure)
             failures += batch.failures
             if failures:
                 continue

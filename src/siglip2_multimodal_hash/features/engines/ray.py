@@ -85,7 +85,7 @@ class RayEngine:
             ray, workers = self._connected()
             # One that gets a call's worth of work at most would take longer to start.
             workers = min(workers, max(1, missing // CALLS))
-            job = self._job(reader, encode)
+            job = self._job(reader, encode, unit)
             self._pass(ray, job, workers, progress)
             if progress.failures:
                 # What is computed from now on would not be of use: the rest is only read.
@@ -106,9 +106,10 @@ class RayEngine:
             self._ray = ray, count_workers(ray, embed, cuda=cuda, threads=threads)
         return self._ray
 
-    def _job(self, reader: Reader, encode: Encode) -> Job:
+    def _job(self, reader: Reader, encode: Encode, unit: str) -> Job:
         return Job(
             reader=reader,
+            unit=unit,
             encode=encode,
             towers=self._towers,
             device=self._device,

@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.devices import DeviceName, choose_device
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
 from siglip2_multimodal_hash.features.fingerprint import computed_by
@@ -49,6 +50,7 @@ class Job:
 
     Attributes:
         reader: What to embed.
+        unit: What an item is called.
         encode: The tower.
         towers: On the CPU; None to read only.
         device: Where to compute.
@@ -59,6 +61,7 @@ class Job:
     """
 
     reader: Reader
+    unit: str
     encode: Encode
     towers: Towers | None
     device: DeviceName
@@ -132,7 +135,11 @@ class Worker:
             if self._mapper is None or batch.failures:
                 yield self._packed(number, failures=batch.failures)
                 continue
-            features, seconds = self._compute.submit(_timed, self._mapper, batch).result()
+            try:
+                features, seconds = self._compute.submit(_timed, self._mapper, batch).result()
+            except InputError as error:
+                yield self._packed(number, problem=f"{self._node}: {error}")
+                return
             yield self._packed(number, rows=batch.rows, features=features, seconds=seconds)
 
     def _load(self, towers: Towers) -> Mapper:
@@ -147,7 +154,7 @@ class Worker:
                 "install the same versions on all machines, and let Ray use devices of one kind",
             )
         moved = replace(towers, model=towers.model.to(device), device=device)
-        return Mapper(partial(self._job.encode, moved))
+        return Mapper(BackingOff(partial(self._job.encode, moved), self._job.unit))
 
     def _packed(
         self,

@@ -1,0 +1,168 @@
+"""How much of the towers' own speed is left when images are read, decoded and written as well.
+
+    python benchmarks/embed_pipeline.py [--images FOLDER] [--device cuda]
+
+embeds JPEGs with the base-size image tower (random weights) and the tiny one, and compares the
+project's own pass (reader -> mapper -> writer, to the disk) with the tower alone on the same
+batches, which lie in memory then. Both run in turn, so that whatever else the machine does meets
+both; the ratio is the median over the repetitions. PyTorch and the reader get ``--threads`` each.
+Without FOLDER the images are renderings of mojicoco: 128 pixels wide for the tiny tower, as in the
+embedded default, and 480 for the base one, as large as photos.
+
+The last line is JSON: ``end_to_end_over_tower`` by tower, and by tower the images/s of both, and
+``reader_ms``: what decoding and preparing an image takes on one core, of which no more than
+``threads`` are there. Goal on 2 CPU cores: 0.90 for the base tower and 0.6 for the tiny one.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Run by its path, a script sees its own folder only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.towers_and_images import (
+    TOWERS,
+    Images,
+    add_options,
+    describe_device,
+    images_for,
+    make_towers,
+    project_params,
+    set_threads,
+)
+from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.features.backoff import BackingOff
+from siglip2_multimodal_hash.features.engines.local import run_pipeline
+from siglip2_multimodal_hash.features.mapper import Mapper
+from siglip2_multimodal_hash.features.partial import partial_work
+from siglip2_multimodal_hash.features.reader import Batch, ImageReader
+from siglip2_multimodal_hash.features.runner import SHARD_SECONDS
+from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.params import RuntimeParams
+
+GOALS = {"base": 0.90, "tiny": 0.60}
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much to embed at a time: images, of which so many a batch, and how often."""
+
+    images: int
+    batch: int
+    repetitions: int
+
+
+# The base tower takes half a second an image on a CPU.
+LOADS = {
+    ("base", "cpu"): Load(48, 8, 3),
+    ("tiny", "cpu"): Load(1024, 64, 5),
+    ("base", "cuda"): Load(8192, 256, 3),
+    ("tiny", "cuda"): Load(16384, 512, 3),
+}
+
+
+def measure(towers: Towers, images: Images, load: Load, threads: int) -> dict[str, Any]:
+    """Both ways in turn on the same batches."""
+    names = images.take(load.images)
+    reader = ImageReader(images.source, names, towers.preprocess, load.batch)
+    mapper = Mapper(BackingOff(towers.encode_images, "images"))
+    began = time.thread_time()
+    batches = [reader[number] for number in range(len(reader))]
+    reader_seconds = time.thread_time() - began
+    on_gpu = towers.device.type == "cuda"
+    if on_gpu:
+        batches = [batch.pinned() for batch in batches]
+    mapper(batches[0])  # What is made at the first call.
+    alone, whole = [], []
+    for _ in range(load.repetitions):
+        alone.append(tower_only(mapper, batches))
+        whole.append(end_to_end(reader, mapper, threads, pin_memory=on_gpu))
+    ratios = [one / other for one, other in zip(alone, whole, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "tower_images_per_second": round(load.images / statistics.median(alone), 1),
+        "end_to_end_images_per_second": round(load.images / statistics.median(whole), 1),
+        "reader_ms": round(1000 * reader_seconds / load.images, 2),
+        "images": load.images,
+        "batch": load.batch,
+        "source": images.described,
+    }
+
+
+def tower_only(mapper: Mapper, batches: list[Batch]) -> float:
+    """Seconds of the tower on batches that are ready."""
+    began = time.perf_counter()
+    for batch in batches:
+        mapper(batch)
+    return time.perf_counter() - began
+
+
+def end_to_end(reader: ImageReader, mapper: Mapper, threads: int, *, pin_memory: bool) -> float:
+    """Seconds of the project's own pass, from the files to the file."""
+    rows = {"images": reader.rows_before(len(reader)), "captions": 0}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        partial_work(
+            Path(folder) / "out", {}, rows, {"images": len(reader), "captions": 0}
+        ) as work,
+    ):
+        began = time.perf_counter()
+        run_pipeline(
+            reader,
+            mapper,
+            work,
+            _runtime(threads),
+            "images",
+            pin_memory=pin_memory,
+            shard_seconds=SHARD_SECONDS,
+        )
+        return time.perf_counter() - began
+
+
+def _runtime(threads: int) -> RuntimeParams:
+    runtime = project_params().runtime
+    loader = runtime.dataloader.model_copy(update={"num_workers": threads})
+    return runtime.model_copy(update={"dataloader": loader})
+
+
+def run(arguments: argparse.Namespace, loads: dict[tuple[str, str], Load]) -> dict[str, Any]:
+    """The figures of each tower."""
+    set_threads(arguments.threads)
+    amp_dtype = "bfloat16" if arguments.device == "cuda" else "float32"
+    figures = {}
+    for which in arguments.towers:
+        load = loads[which, arguments.device]
+        print(f"{TOWERS[which]}: {load.images} images a pass", flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            images = images_for(which, arguments.images, Path(scratch), load.images)
+            towers = make_towers(which, arguments.device, amp_dtype)
+            figures[which] = measure(towers, images, load, arguments.threads)
+    return {
+        "end_to_end_over_tower": {which: found["ratio"] for which, found in figures.items()},
+        "within_goal": all(found["ratio"] >= GOALS[which] for which, found in figures.items()),
+        "device": describe_device(arguments.device),
+        "amp_dtype": amp_dtype,
+        "threads": arguments.threads,
+        **figures,
+    }
+
+
+def main() -> None:
+    """Parse the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_options(parser)
+    print(json.dumps(run(parser.parse_args(), LOADS)))
+
+
+if __name__ == "__main__":
+    run_guarded(main)

@@ -1,0 +1,154 @@
+"""What the benchmarks of the embedding pass share: two towers, and JPEGs to embed.
+
+The base towers have the sizes of google/siglip2-base-patch16-256 and random weights, which take as
+long as trained ones; only their vocabulary is the tiny checkpoint's, as looking up a token costs
+next to nothing. So nothing is downloaded.
+"""
+
+import argparse
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    Siglip2Tokenizer,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
+
+from siglip2_multimodal_hash.datasets.containers import Container, FolderContainer, open_container
+from siglip2_multimodal_hash.datasets.images import CocoImages
+from siglip2_multimodal_hash.datasets.layout import find_images
+from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Tokenizer
+from siglip2_multimodal_hash.features.resizing import LookUp
+from siglip2_multimodal_hash.features.towers import DTYPES, Towers, load_towers
+from siglip2_multimodal_hash.params import Params, load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "models" / "siglip2-tiny-patch16-128"
+TOWERS = {"base": "base-patch16-256, random weights", "tiny": TINY.name}
+IMAGE_SIZE = {"base": 480, "tiny": 128}
+# The folder of COCO that stands for wherever the images lie.
+FOLDER = "train2014"
+
+
+@dataclass(frozen=True)
+class Images:
+    """JPEGs by name.
+
+    Attributes:
+        source: Where they lie.
+        names: Of all of them.
+        described: For the result.
+    """
+
+    source: CocoImages
+    names: list[str]
+    described: str
+
+    def take(self, count: int) -> list[str]:
+        """So many names; they repeat where there are fewer files."""
+        return list(islice(cycle(self.names), count))
+
+
+def project_params() -> Params:
+    """``params.yaml`` as it is, without the progress bar."""
+    params = load_params(ROOT / "params.yaml")
+    log = params.runtime.logging.model_copy(update={"progress": False})
+    runtime = params.runtime.model_copy(update={"logging": log})
+    return params.model_copy(update={"runtime": runtime})
+
+
+def make_towers(which: str, device: str, amp_dtype: str = "float32") -> Towers:
+    """The towers ``base`` or ``tiny``; see the module."""
+    backbone = project_params().backbone.model_copy(
+        update={"checkpoint": str(TINY), "amp_dtype": amp_dtype}
+    )
+    if which == "tiny":
+        return load_towers(backbone, torch.device(device))
+    tokenizer = Siglip2Tokenizer.from_pretrained(TINY)
+    layers = {
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    }
+    torch.manual_seed(0)
+    model: Any = SiglipModel(
+        SiglipConfig(
+            text_config={
+                **layers,
+                "vocab_size": len(tokenizer),
+                "max_position_embeddings": 64,
+                "bos_token_id": 2,
+                "eos_token_id": 1,
+            },
+            vision_config={**layers, "image_size": 256, "patch_size": 16},
+        )
+    )
+    half = [0.5, 0.5, 0.5]
+    processor = SiglipImageProcessorPil(
+        size={"height": 256, "width": 256}, image_mean=half, image_std=half, resample=2
+    )
+    return Towers(
+        model=model.float().eval().requires_grad_(False).to(device),
+        preprocess=ImagePreprocessor(processor, None, LookUp.like(processor)),
+        tokenize=Tokenizer(tokenizer, 64),
+        device=torch.device(device),
+        dtype=DTYPES[amp_dtype],
+    )
+
+
+def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Images:
+    """Photos of a folder, or renderings of the size that suits the tower.
+
+    Args:
+        which: The tower.
+        photos: A folder of JPEGs, or None to render into ``scratch``.
+        scratch: An empty folder.
+        count: How many to render at most.
+
+    Raises:
+        InputError: There is no JPEG in the folder.
+    """
+    container: Container
+    if photos is None:
+        size, drawn = IMAGE_SIZE[which], min(count, 128)
+        root, few = scratch / which, {"restval": 1, "val": 1, "test": 1}
+        generate_mojicoco(
+            root, train=drawn, **few, image_size=size, seed=2014, workers=1, progress=False
+        )
+        container = open_container(find_images(root)[FOLDER], FOLDER)
+        described = f"mojicoco, {size} x {size}"
+    else:
+        container, described = FolderContainer(photos), "photos of the folder"
+    names = [f"{FOLDER}/{file.name}" for file in container.files()]
+    names = [name for name in names if name.lower().endswith((".jpg", ".jpeg"))]
+    if not names:
+        raise InputError(f"{photos}: holds no JPEG", "name a folder of photos, or leave it out")
+    return Images(CocoImages({FOLDER: container}), names, described)
+
+
+def set_threads(count: int) -> None:
+    """Fix the threads of PyTorch."""
+    torch.set_num_threads(count)
+
+
+def describe_device(name: str) -> str:
+    """The card's name, or the kernels of the CPU."""
+    if name == "cuda":
+        return torch.cuda.get_device_name()
+    return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options that the benchmarks share."""
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="JPEGs; else they are drawn")
+    parser.add_argument("--towers", nargs="+", choices=list(TOWERS), default=list(TOWERS))
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch, and of the reader")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")

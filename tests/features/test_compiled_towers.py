@@ -1,0 +1,113 @@
+"""Towers through ``torch.compile``; and as they are where it does not work."""
+
+import logging
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from siglip2_multimodal_hash.features.compilation import CompiledFeatures
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.store import load_embeddings
+
+FAILED = "torch.compile failed, going on without"
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler(tmp_path, monkeypatch):
+    """Nothing that an earlier test, or run, compiled."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@pytest.fixture
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+    def run(name, *, compile):
+        embed_dataset(
+            index,
+            open_images(archive),
+            make_backbone(checkpoints["siglip"]),
+            make_runtime(2, 5, compile=compile),
+            tmp_path / name,
+        )
+        return load_embeddings(tmp_path / name)
+
+    return run
+
+
+@pytest.fixture
+def no_compiler():
+    from torch._inductor import config
+
+    with config.patch({"cpp.cxx": ("/no/such/compiler",)}):
+        yield
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_pass_goes_on(embed, no_compiler, caplog):
+    plain = embed("plain", compile=False)
+    caplog.set_level(logging.WARNING)
+    found = embed("compiled", compile=True)
+    for name in ("image", "caption", "prompt"):
+        assert np.array_equal(getattr(found, name), getattr(plain, name))
+    assert [message.split(":")[0] for message in caplog.messages] == ["texts", "images"]
+    for message in caplog.messages:
+        assert FAILED in message
+        assert "compiler" in message
+        assert "runtime.embed.compile: false" in message
+
+
+def broken(**_inputs):
+    raise ValueError("a defect of the model")
+
+
+def out_of_memory(**_inputs):
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_a_defect_of_the_model_is_not_hidden():
+    with pytest.raises(ValueError, match="a defect of the model"):
+        CompiledFeatures(broken, "images")(pixel_values=torch.ones(2))
+
+
+def test_memory_is_not_the_compilers_fault(caplog):
+    features = CompiledFeatures(out_of_memory, "images")
+    with pytest.raises(torch.OutOfMemoryError):
+        features(pixel_values=torch.ones(2))
+    assert FAILED not in caplog.text
+
+
+def double(values):
+    return values * 2
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_a_copy_of_what_failed_does_not_try_again(caplog):
+    features = CompiledFeatures(double, "images")
+    with torch.inference_mode():
+        assert features(values=torch.ones(3)).tolist() == [2, 2, 2]
+        assert features(values=torch.ones(3)).tolist() == [2, 2, 2]
+    assert FAILED in caplog.text
+    caplog.clear()
+    copy = pickle.loads(pickle.dumps(features))
+    assert copy(values=torch.ones(3)).tolist() == [2, 2, 2]
+    assert not caplog.messages
+
+
+@pytest.mark.slow
+def test_a_copy_compiles_anew(caplog):
+    copy = pickle.loads(pickle.dumps(CompiledFeatures(double, "images")))
+    assert copy(values=torch.ones(3)).tolist() == [2, 2, 2]
+    assert FAILED not in caplog.text
+
+
+@pytest.mark.slow
+def test_compiled_towers_give_the_same_but_for_the_last_bits(embed, caplog):
+    plain, found = embed("plain", compile=False), embed("compiled", compile=True)
+    assert FAILED not in caplog.text
+    for name in ("image", "caption", "prompt"):
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), atol=1e-5)
+    assert found.meta == plain.meta

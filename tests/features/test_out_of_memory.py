@@ -1,0 +1,167 @@
+"""Batches that do not fit into memory are computed in parts."""
+
+import dataclasses
+import logging
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features import runner
+from siglip2_multimodal_hash.features.backoff import BackingOff
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.features.towers import load_towers
+
+
+class Room:
+    """An encoder with memory for so many items; it remembers the sizes that it was given."""
+
+    def __init__(self, items):
+        self.items = items
+        self.sizes = []
+
+    def __call__(self, inputs):
+        values = inputs["values"]
+        self.sizes.append(len(values))
+        if len(values) > self.items:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return values * inputs["factor"]
+
+
+def inputs(count):
+    return {"values": torch.arange(count)[:, None] * 1.0, "factor": torch.full((count, 1), 2.0)}
+
+
+def test_a_batch_that_fits_is_not_touched():
+    room = Room(8)
+    given = inputs(8)
+    assert torch.equal(BackingOff(room, "images")(given), given["values"] * 2)
+    assert room.sizes == [8]
+
+
+def test_the_size_halves_until_it_fits_and_stays(caplog):
+    room = Room(3)
+    encode = BackingOff(room, "images")
+    assert encode(inputs(9)).flatten().tolist() == list(range(0, 18, 2))
+    # 9 and 4 fail; then 2 at once, and from then on always.
+    assert room.sizes == [9, 4, 2, 2, 2, 2, 1]
+    room.sizes.clear()
+    assert encode(inputs(5)).flatten().tolist() == [0, 2, 4, 6, 8]
+    assert room.sizes == [2, 2, 1]
+    key = "(runtime.dataloader.embed_batch_size)"
+    assert caplog.messages == [
+        f"images: out of memory with 9 at once, going on with 4 {key}",
+        f"images: out of memory with 4 at once, going on with 2 {key}",
+        "images: 2 at once fit",
+    ]
+
+
+def test_no_room_for_one_names_the_parameters():
+    room = Room(0)
+    with pytest.raises(InputError, match="images: memory does not suffice") as caught:
+        BackingOff(room, "images")(inputs(4))
+    assert room.sizes == [4, 2, 1]
+    for key in (
+        "runtime.dataloader.embed_batch_size",
+        "backbone.max_num_patches",
+        "backbone.amp_dtype",
+        "rtx5080-16gb-emergency",
+    ):
+        assert key in str(caught.value)
+
+
+def test_the_memory_of_the_cpu_counts_as_well():
+    def encode(given):
+        values = given["values"]
+        if len(values) > 2:
+            torch.empty(2**50)  # More than any address space has.
+        return values
+
+    assert len(BackingOff(encode, "images")(inputs(7))) == 7
+
+
+def test_other_errors_come_through():
+    def encode(_given):
+        raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        BackingOff(encode, "images")(inputs(4))
+
+
+def test_a_copy_keeps_the_size_that_holds():
+    encode = BackingOff(Room(3), "images")
+    encode(inputs(8))
+    copy = pickle.loads(pickle.dumps(encode))
+    copy._encode.sizes.clear()
+    copy(inputs(8))
+    assert copy._encode.sizes == [2, 2, 2, 2]
+
+
+class SmallCard:
+    """A model whose device holds so few items."""
+
+    def __init__(self, model, items):
+        self.model, self.items = model, items
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def get_image_features(self, **inputs):
+        return self.fit("get_image_features", inputs)
+
+    def get_text_features(self, **inputs):
+        return self.fit("get_text_features", inputs)
+
+    def fit(self, method, inputs):
+        if len(next(iter(inputs.values()))) > self.items:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return getattr(self.model, method)(**inputs)
+
+
+@pytest.fixture
+def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+    def run(name):
+        embed_dataset(
+            index,
+            open_images(archive),
+            make_backbone(checkpoint),
+            make_runtime(2, 5),
+            tmp_path / name,
+        )
+        return load_embeddings(tmp_path / name)
+
+    return run
+
+
+@pytest.fixture
+def with_room_for(monkeypatch):
+    def set_room(items):
+        def load(*arguments):
+            towers = load_towers(*arguments)
+            return dataclasses.replace(towers, model=SmallCard(towers.model, items))
+
+        monkeypatch.setattr(runner, "load_towers", load)
+
+    return set_room
+
+
+def test_the_pass_goes_on_in_smaller_parts(embed, with_room_for, caplog):
+    whole = embed("whole")
+    with_room_for(2)
+    caplog.set_level(logging.WARNING)
+    parts = embed("parts")
+    for name in ("image", "caption", "prompt"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), atol=1e-5)
+    assert "images: 2 at once fit" in caplog.messages
+    assert "texts: 1 at once fit" in caplog.messages  # Three classes: 3, then 1.
+    assert parts.meta == whole.meta
+
+
+def test_a_card_too_small_leaves_one_message_and_nothing_else(embed, with_room_for, tmp_path):
+    with_room_for(0)
+    with pytest.raises(InputError, match="memory does not suffice"):
+        embed("none")
+    assert not list(tmp_path.glob("none*"))

@@ -1,0 +1,77 @@
+"""The log of a pass: the three times do not overlap, and the slow part is named."""
+
+import logging
+import re
+import time
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash.features.engines.local import run_pipeline
+from siglip2_multimodal_hash.features.partial import partial_work
+from siglip2_multimodal_hash.features.reader import Batch
+from siglip2_multimodal_hash.features.writer import ArrayWriter
+
+BATCHES, SIZE = 6, 2
+
+
+class SlowReader:
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __len__(self):
+        return BATCHES
+
+    def rows_before(self, number):
+        return number * SIZE
+
+    def __getitem__(self, number):
+        time.sleep(self.seconds)
+        items = np.arange(SIZE)
+        return Batch({}, number * SIZE + items, items)
+
+
+@pytest.mark.parametrize(
+    ("reading", "mapping", "writing", "workers", "bottleneck"),
+    [
+        (0.1, 0.15, 0.0, 2, "mapper"),
+        (0.1, 0.15, 0.0, 1, "mapper"),
+        (0.2, 0.05, 0.0, 1, "reader"),
+        (0.1, 0.02, 0.0, 0, "reader"),
+        (0.1, 0.02, 0.2, 2, "writer"),
+    ],
+)
+def test_the_bottleneck_is_what_the_pass_waits_for(
+    make_runtime, tmp_path, caplog, monkeypatch, reading, mapping, writing, workers, bottleneck
+):
+    def mapper(batch):
+        time.sleep(mapping)
+        return np.ones((len(batch.rows), 3), np.float32)
+
+    original = ArrayWriter.write
+
+    def write(self, rows, features):
+        time.sleep(writing)
+        original(self, rows, features)
+
+    monkeypatch.setattr(ArrayWriter, "write", write)
+    caplog.set_level(logging.INFO)
+    rows, batches = (dict.fromkeys(("images", "captions"), n) for n in (12, BATCHES))
+    began = time.perf_counter()
+    with partial_work(tmp_path / "out", {}, rows, batches) as work:
+        run_pipeline(
+            SlowReader(reading),
+            mapper,
+            work,
+            make_runtime(workers),
+            "images",
+            pin_memory=False,
+            shard_seconds=100,
+        )
+    elapsed = time.perf_counter() - began
+    (line,) = (message for message in caplog.messages if "images/s" in message)
+    times = {part: float(s) for part, s in re.findall(r"(reader|mapper|writer) ([\d.]+) s", line)}
+    assert line.endswith(f"bottleneck: {bottleneck})")
+    assert times.keys() == {"reader", "mapper", "writer"}
+    assert times["mapper"] >= BATCHES * mapping - 0.05
+    assert sum(times.values()) <= elapsed + 0.15  # Each is rounded to a tenth.
