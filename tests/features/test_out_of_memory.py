@@ -156,7 +156,8 @@ def test_the_pass_goes_on_in_smaller_parts(embed, with_room_for, caplog):
     for name in ("image", "caption", "prompt"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), atol=1e-5)
     assert "images: 2 at once fit" in caplog.messages
-    assert "texts: 1 at once fit" in caplog.messages  # Three classes: 3, then 1.
+    assert "class prompts: 1 at once fit" in caplog.messages  # Three classes: 3, then 1.
+    assert "captions: 2 at once fit" in caplog.messages
     assert parts.meta == whole.meta
 
 
