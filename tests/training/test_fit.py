@@ -52,6 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (0, "none", "none"),
         (16, "residual", "focal"),
         (16, "linear", "class_weights"),
+        (16, "none", "asymmetric"),
     ],
 )
 def test_a_separable_problem_is_overfitted(bits: Any, adapter: Any, imbalance: str) -> None:
