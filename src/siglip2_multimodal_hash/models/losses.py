@@ -169,7 +169,8 @@ class HeadLoss:
         """The logits that suit a class's frequency alone: its log odds, weighted as the loss is.
 
         They minimise the classification term among all constants (but for the focusing of the
-        focal and the asymmetric loss). Half an image is added to either side, so that they are finite.
+        focal and the asymmetric loss). Half an image is added to either side, so that they are
+        finite.
 
         Args:
             labels: [n, C] of the training split.

@@ -198,6 +198,7 @@ class LoggingParams(Section):
     level: Literal["DEBUG", "INFO", "WARNING"]
     log_every_n_steps: PositiveInt
     progress: bool
+    log_gradients: bool
 
 
 class DownloadParams(Section):

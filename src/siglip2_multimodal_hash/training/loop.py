@@ -129,7 +129,8 @@ def _run_epochs(
     while state.epoch < params.num_epochs and not _exhausted(best, params):
         epoch = state.epoch + 1
         title = f"epoch {epoch}/{params.num_epochs}"
-        progress = EpochProgress(settings.runtime.logging, title, updates)
+        known = {"best_val_mAP": best.val_map} if best.epoch else {}
+        progress = EpochProgress(settings.runtime.logging, title, updates, known)
         with contextlib.closing(progress):
             train_losses = trainer.run(epoch, (epoch - 1) * updates, progress.report)
             record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
