@@ -199,6 +199,9 @@ class LoggingParams(Section):
     log_every_n_steps: PositiveInt
     progress: bool
     log_gradients: bool
+    use_dvclive: bool
+    use_tensorboard: bool
+    use_wandb: bool
 
 
 class DownloadParams(Section):

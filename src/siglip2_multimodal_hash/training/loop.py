@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,12 @@ from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.state import BestEpoch, FitState
+from siglip2_multimodal_hash.training.trackers import (
+    Trackers,
+    epoch_figures,
+    open_trackers,
+    step_figures,
+)
 from siglip2_multimodal_hash.training.unfinished import Fitted, UnfinishedFit, unfinished_fit
 from siglip2_multimodal_hash.training.validation import validate
 
@@ -39,10 +46,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a fit leaves its checkpoints, and which it keeps."""
+    """Where a fit leaves its checkpoints, and which it keeps.
+
+    ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
+    """
 
     folder: Path
     params: CheckpointingParams
+    live: Path | None = None
 
 
 @dataclass
@@ -102,7 +113,8 @@ def fit(
                 unfinished_fit(checkpoints.folder, checkpoints.params, made_by)
             )
         network = HashNetwork(config).to(device)
-        return _run_epochs(network, train.to(device), val.to(device), settings, work)
+        live = None if checkpoints is None else checkpoints.live
+        return _run_epochs(network, train.to(device), val.to(device), settings, work, live)
 
 
 def _run_epochs(
@@ -111,6 +123,7 @@ def _run_epochs(
     val: ValidationData,
     settings: FitSettings,
     work: UnfinishedFit | None,
+    live: Path | None,
 ) -> FitResult:
     params = settings.training
     updates = updates_per_epoch(len(train), params)
@@ -125,29 +138,13 @@ def _run_epochs(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
             "and the bits mostly collapse to constants; set classifier.use_bias to true"
         )
-    best, history = state.best, state.history
-    while state.epoch < params.num_epochs and not _exhausted(best, params):
-        epoch = state.epoch + 1
-        title = f"epoch {epoch}/{params.num_epochs}"
-        known = {"best_val_mAP": best.val_map} if best.epoch else {}
-        progress = EpochProgress(settings.runtime.logging, title, updates, known)
-        with contextlib.closing(progress):
-            train_losses = trainer.run(epoch, (epoch - 1) * updates, progress.report)
-            record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
-            record |= {f"train_{name}": value for name, value in train_losses.items()}
-            val_map = None
-            if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
-                val_losses, val_map = validate(
-                    network, trainer.loss, val, trainer.precision, settings, place=title
-                )
-                record |= {f"val_{name}": value for name, value in val_losses.items()}
-                record["val_mAP"] = val_map
-                best.offer(epoch, val_map, network)
-            history.append(record)
-            progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
-        state.epoch = epoch
-        if work is not None:
-            work.record(state, val_map, fitted)
+    best, logs = state.best, settings.runtime.logging
+    described = network.config.to_json() | {"optimizer.lr": settings.optimizer.lr}
+    with open_trackers(logs, live, state.epoch * updates, described) as trackers:
+        while state.epoch < params.num_epochs and not _exhausted(best, params):
+            val_map = _run_epoch(trainer, val, state, updates, trackers)
+            if work is not None:
+                work.record(state, val_map, fitted)
     if _exhausted(best, params):
         logger.info(
             "stopped after epoch %d: no better val mAP than %.4f (epoch %d) in %d validations",
@@ -159,7 +156,40 @@ def _run_epochs(
     if work is not None:
         work.complete(network.config, state, network)
     network.load_state_dict(best.weights)
-    return FitResult(network.eval(), best.epoch, best.val_map, history)
+    return FitResult(network.eval(), best.epoch, best.val_map, state.history)
+
+
+def _run_epoch(
+    trainer: EpochTrainer, val: ValidationData, state: FitState, updates: int, trackers: Trackers
+) -> float | None:
+    """Add an epoch to ``state``; its val mAP, or None where it is not validated."""
+    settings, network, best = trainer.settings, trainer.network, state.best
+    params, epoch = settings.training, state.epoch + 1
+    before, title = state.epoch * updates, f"epoch {epoch}/{params.num_epochs}"
+    known = {"best_val_mAP": best.val_map} if best.epoch else {}
+    progress = EpochProgress(settings.runtime.logging, title, updates, known)
+
+    def report(done: int, figures: Mapping[str, float]) -> None:
+        progress.report(done, figures)
+        trackers.log(step_figures(figures), before + done)
+
+    with contextlib.closing(progress):
+        train_losses = trainer.run(epoch, before, report)
+        record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
+        record |= {f"train_{name}": value for name, value in train_losses.items()}
+        val_map = None
+        if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
+            val_losses, val_map = validate(
+                network, trainer.loss, val, trainer.precision, settings, place=title
+            )
+            record |= {f"val_{name}": value for name, value in val_losses.items()}
+            record["val_mAP"] = val_map
+            best.offer(epoch, val_map, network)
+        state.history.append(record)
+        state.epoch = epoch
+        progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
+        trackers.log(epoch_figures(record), before + updates)
+    return val_map
 
 
 def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
