@@ -94,11 +94,10 @@ class EpochTrainer:
         """
         data, group_size = self.data, sum(len(run.rows) for run in group)
         for rows, batches in group:
-            v_img = data.v_img.index_select(0, rows)
-            v_txt = data.captions.index_select(0, captions.index_select(0, rows))
+            v_img, v_txt, labels = data.batch(rows, captions.index_select(0, rows))
             with self.precision.autocast():
                 output: HeadOutput = self.network(v_img, v_txt)
-            parts = self.loss(output, data.labels.index_select(0, rows), batches)
+            parts = self.loss(output, labels, batches)
             share = parts.total * (len(rows) / group_size)
             torch.autograd.backward(self.scaler.scale(share))
             trace.add(parts.present(), len(rows), place)

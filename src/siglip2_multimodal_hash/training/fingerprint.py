@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CheckpointingParams
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.placement import Rows
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
 _PACKAGE = Path(__file__).parents[1]
 _CODE = ("models", "training")
-# Bytes of a tensor that are hashed at a time.
-_PIECE = 2**24
+# Rows that are hashed at a time.
+_PIECE = 8192
 
 
 def fit_fingerprint(
@@ -65,13 +65,14 @@ def fit_fingerprint(
     return parsed
 
 
-def _tensors_sha256(*tensors: Tensor) -> str:
+def _tensors_sha256(*tensors: Rows) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype} {list(tensor.shape)}\0".encode())
-        content = tensor.detach().cpu().contiguous().numpy().reshape(-1).view(np.uint8).data
-        for start in range(0, len(content), _PIECE):
-            digest.update(content[start : start + _PIECE])
+        for start in range(0, len(tensor), _PIECE):
+            rows = torch.arange(start, min(start + _PIECE, len(tensor)), device=tensor.device)
+            piece = tensor.index_select(0, rows).detach().cpu().contiguous().numpy()
+            digest.update(piece.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -199,7 +199,7 @@ def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
 def _build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
-    optimizer, device = settings.optimizer, train.v_img.device
+    optimizer, device = settings.optimizer, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
     watch = MemoryWatch(
