@@ -127,7 +127,7 @@ def _run_epochs(
 ) -> FitResult:
     params = settings.training
     updates = updates_per_epoch(len(train), params)
-    trainer = _build_trainer(network, train, settings, updates)
+    trainer = build_trainer(network, train, settings, updates)
     fitted = Fitted(network, trainer.optimizer, trainer.scaler)
     state = FitState() if work is None else work.restore(fitted)
     if not state.epoch:
@@ -196,9 +196,17 @@ def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
     return best.validations_since >= params.early_stopping_patience
 
 
-def _build_trainer(
+def build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
+    """What runs an epoch of so many updates.
+
+    Args:
+        network: On the device.
+        train: The labels on the device, too; see :meth:`.TrainingData.to`.
+        settings: Sections of params.yaml.
+        updates: Of an epoch.
+    """
     optimizer, device = settings.optimizer, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
