@@ -11,14 +11,14 @@ from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
 
 
-def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
-    """Write the checkpoints and the history of the fit."""
+def main(params: Params, index: Path, embeddings: Path, out: Path, live: Path) -> None:
+    """Write the checkpoints and the history of the fit; below ``live``, what trackers show."""
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
     config = head_config(vectors, params.decomposer, params.fusion, params.hash, params.classifier)
     settings = FitSettings.from_params(params)
-    fit(config, train, val, settings, Checkpoints(out, params.checkpointing))
+    fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
 
 
 if __name__ == "__main__":
-    run_stage(main, "index", "embeddings", "out")
+    run_stage(main, "index", "embeddings", "out", "live")

@@ -45,6 +45,9 @@ def loss_params(**changes: Any) -> LossParams:
         "imbalance": "none",
         "focal_alpha": 0.25,
         "focal_gamma": 2.0,
+        "asymmetric_gamma_pos": 0.0,
+        "asymmetric_gamma_neg": 4.0,
+        "asymmetric_clip": 0.05,
     }
     return LossParams(**(values | changes))
 

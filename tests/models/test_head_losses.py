@@ -13,6 +13,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.models.losses import (
     MAX_POSITIVE_WEIGHT,
     HeadLoss,
+    asymmetric_loss,
     cosine_alignment_loss,
     focal_loss,
     positive_weights,
@@ -39,8 +40,75 @@ def plain_focal(logits: Array, labels: Array, alpha: float, gamma: float) -> flo
     return float(np.where(labels == 1, positives, negatives).mean())
 
 
+def plain_asymmetric(
+    logits: Array, labels: Array, gamma_pos: float, gamma_neg: float, clip: float
+) -> float:
+    p = sigmoid(logits)
+    shifted = np.maximum(p - clip, 0)
+    positives = -((1 - p) ** gamma_pos) * np.log(p)
+    negatives = -(shifted**gamma_neg) * np.log(1 - shifted)
+    return float(np.where(labels == 1, positives, negatives).mean())
+
+
 def output_of(logits: torch.Tensor) -> HeadOutput:
     return HeadOutput(logits, logits, None, None, None, None, None)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    gamma_pos=st.sampled_from([0.0, 1.0, 2.5]),
+    gamma_neg=st.sampled_from([0.0, 0.5, 4.0]),
+    clip=st.sampled_from([0.0, 0.05, 0.5]),
+)
+@settings(deadline=None, max_examples=40)
+def test_asymmetric_is_the_formula(
+    seed: int, gamma_pos: float, gamma_neg: float, clip: float
+) -> None:
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(size=(5, 3)) * 3
+    labels = generator.integers(0, 2, (5, 3)).astype(np.float64)
+    found = asymmetric_loss(
+        torch.from_numpy(logits), torch.from_numpy(labels), gamma_pos, gamma_neg, clip
+    )
+    expected = plain_asymmetric(logits, labels, gamma_pos, gamma_neg, clip)
+    assert found.item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_asymmetric_by_hand() -> None:
+    # p = 1/2: a positive costs ln 2, a negative 0.45^4 * -ln(0.55) at a clip of 0.05.
+    zero = torch.zeros(1, 1)
+    positive = asymmetric_loss(zero, torch.ones(1, 1), 0.0, 4.0, 0.05).item()
+    negative = asymmetric_loss(zero, torch.zeros(1, 1), 0.0, 4.0, 0.05).item()
+    assert positive == pytest.approx(0.693147, rel=1e-5)
+    assert negative == pytest.approx(0.041006 * 0.597837, rel=1e-4)
+
+
+def test_asymmetric_leaves_easy_negatives_alone() -> None:
+    logits = torch.tensor([[-3.0, -2.9]], requires_grad=True)  # p = 0.0474 and 0.0522
+    torch.autograd.backward(asymmetric_loss(logits, torch.zeros(1, 2), 0.0, 1.0, 0.05))
+    assert logits.grad is not None
+    assert logits.grad[0, 0] == 0
+    assert logits.grad[0, 1] > 0
+
+
+def test_asymmetric_without_focusing_and_clip_is_the_cross_entropy() -> None:
+    logits, labels = torch.randn(6, 4), random_labels(6)
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+    torch.testing.assert_close(asymmetric_loss(logits, labels, 0.0, 0.0, 0.0), plain)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 4.0])
+def test_asymmetric_is_finite_with_finite_gradients_at_extreme_logits(
+    gamma: float, clip: float
+) -> None:
+    logits = torch.tensor([[-1e4, 1e4, -80.0, 80.0, 1e4, -1e4]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0, 0.0, 1.0, 1.0, 0.0]])
+    loss = asymmetric_loss(logits, labels, gamma, gamma, clip)
+    torch.autograd.backward(loss)
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
 
 
 @given(
@@ -113,7 +181,7 @@ def test_cosine_by_hand() -> None:
     assert cosine_alignment_loss(d_img, d_txt).item() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("imbalance", ["none", "focal", "class_weights"])
+@pytest.mark.parametrize("imbalance", ["none", "focal", "class_weights", "asymmetric"])
 def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
     params = loss_params(
         bce_weight=2.0,
@@ -133,6 +201,8 @@ def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
     )
     if imbalance == "focal":
         bce = plain_focal(logits, labels.numpy(), 0.25, 2.0)
+    elif imbalance == "asymmetric":
+        bce = plain_asymmetric(logits, labels.numpy(), 0.0, 4.0, 0.05)
     else:
         weight = weights.numpy() if imbalance == "class_weights" else 1.0
         bce = plain_cross_entropy(logits, labels.numpy(), weight)

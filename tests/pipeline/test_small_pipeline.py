@@ -47,7 +47,13 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
 
 
 # Read only where another parameter asks for it, so not in a run of the default.
-_FIT = {"loss.focal_alpha", "loss.focal_gamma"}
+_FIT = {
+    "loss.focal_alpha",
+    "loss.focal_gamma",
+    "loss.asymmetric_gamma_pos",
+    "loss.asymmetric_gamma_neg",
+    "loss.asymmetric_clip",
+}
 CONDITIONAL = {
     "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},
     "train": _FIT,
@@ -111,7 +117,7 @@ def test_a_second_fit_gives_the_same_bytes(finished_run, tmp_path):
     folder, _ = finished_run
     words = commands()["train"]
     out = words.index("--out") + 1
-    again = [*words[:out], str(tmp_path / "head")]
+    again = [*words[:out], str(tmp_path / "head"), *words[out + 1 :]]
     with working_in(folder):
         assert run_stage(again) == 0
     for name in ("best.safetensors", "last.safetensors", "history.json"):

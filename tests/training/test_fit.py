@@ -52,6 +52,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         (0, "none", "none"),
         (16, "residual", "focal"),
         (16, "linear", "class_weights"),
+        (16, "none", "asymmetric"),
     ],
 )
 def test_a_separable_problem_is_overfitted(bits: Any, adapter: Any, imbalance: str) -> None:
@@ -202,7 +203,7 @@ def test_an_interrupted_fit_leaves_the_folder_as_it_was(
     found = contents(folder) if before else {}
 
     def interrupted(*_: Any, **__: Any) -> Any:
-        assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")]
+        assert (folder.parent / "head.partial").is_dir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "validate", interrupted)

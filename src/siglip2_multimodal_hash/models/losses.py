@@ -63,6 +63,33 @@ def focal_loss(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
     return -(alpha_true * modulation * log_p_true).mean()
 
 
+def asymmetric_loss(
+    logits: Tensor, labels: Tensor, gamma_pos: float, gamma_neg: float, clip: float
+) -> Tensor:
+    """Mean over batch and classes of the asymmetric loss; Ben-Baruch et al., ICCV 2021.
+
+    A positive costs -(1 - p)^gamma_pos log(p), a negative -p_m^gamma_neg log(1 - p_m) with the
+    shifted probability p_m = max(p - clip, 0): negatives below ``clip`` cost nothing.
+
+    Args:
+        logits: [B, C].
+        labels: [B, C] of 0 and 1, in the dtype of ``logits``.
+        gamma_pos: Focusing exponent of the positives.
+        gamma_neg: Focusing exponent of the negatives.
+        clip: In [0, 1).
+    """
+    log_p, log_not_p = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    positive = (gamma_pos * log_not_p).exp() * log_p
+    if clip:
+        shifted = (logits.sigmoid() - clip).clamp(min=0)
+        # Not 1 - shifted, which loses the digits of a small 1 - p.
+        log_not_shifted = (log_not_p.exp() + clip).clamp(max=1).log()
+        negative = shifted.pow(gamma_neg) * log_not_shifted
+    else:
+        negative = (gamma_neg * log_p).exp() * log_not_p
+    return -(labels * positive + (1 - labels) * negative).mean()
+
+
 def cosine_alignment_loss(d_img: Tensor, d_txt: Tensor) -> Tensor:
     """Mean over the batch of 1 - d_img . d_txt.
 
@@ -142,7 +169,8 @@ class HeadLoss:
         """The logits that suit a class's frequency alone: its log odds, weighted as the loss is.
 
         They minimise the classification term among all constants (but for the focusing of the
-        focal loss). Half an image is added to either side, so that they are finite.
+        focal and the asymmetric loss). Half an image is added to either side, so that they are
+        finite.
 
         Args:
             labels: [n, C] of the training split.
@@ -161,6 +189,14 @@ class HeadLoss:
     def _classification(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.params.imbalance == "focal":
             return focal_loss(logits, labels, self.params.focal_alpha, self.params.focal_gamma)
+        if self.params.imbalance == "asymmetric":
+            return asymmetric_loss(
+                logits,
+                labels,
+                self.params.asymmetric_gamma_pos,
+                self.params.asymmetric_gamma_neg,
+                self.params.asymmetric_clip,
+            )
         return functional.binary_cross_entropy_with_logits(
             logits, labels, pos_weight=self._weights()
         )

@@ -53,7 +53,7 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 UnitFloat = Annotated[float, Field(ge=0, le=1)]
 OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
-# A decay rate of 1 never forgets: AdamW divides by 1 - beta.
+# A decay rate of 1 never forgets: AdamW divides by 1 - beta. A clip of 1 leaves no negative.
 DecayFloat = Annotated[float, Field(ge=0, lt=1)]
 # YAML has lists only: strictness is about the members.
 IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_not_empty)]
@@ -154,9 +154,12 @@ class LossParams(Section):
     hash_weight: NonNegativeFloat
     lambda_balance: NonNegativeFloat
     lambda_decorr: NonNegativeFloat
-    imbalance: Literal["none", "focal", "class_weights"]
+    imbalance: Literal["none", "focal", "class_weights", "asymmetric"]
     focal_alpha: OpenUnitFloat
     focal_gamma: NonNegativeFloat
+    asymmetric_gamma_pos: NonNegativeFloat
+    asymmetric_gamma_neg: NonNegativeFloat
+    asymmetric_clip: DecayFloat
 
 
 class TrainingParams(Section):
@@ -237,6 +240,10 @@ class LoggingParams(Section):
     level: Literal["DEBUG", "INFO", "WARNING"]
     log_every_n_steps: PositiveInt
     progress: bool
+    log_gradients: bool
+    use_dvclive: bool
+    use_tensorboard: bool
+    use_wandb: bool
 
 
 class DownloadParams(Section):

@@ -8,7 +8,7 @@
 - ``history.json``: one record an epoch.
 """
 
-import shutil
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,13 +46,17 @@ class CheckpointWriter:
     """
 
     def __init__(self, folder: Path, params: CheckpointingParams) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._params = params
         self._top: list[_Kept] = []
+        self._regular: list[str] = []
+        self._dropped: list[Path] = []
 
     def after_epoch(self, epoch: int, weights: Mapping[str, Tensor], val_map: float | None) -> None:
         """Keep the weights if they are due or among the best.
+
+        What they push out of the best stays until :meth:`discard`.
 
         Args:
             epoch: Counted from 1.
@@ -61,7 +65,8 @@ class CheckpointWriter:
         """
         interval = self._params.save_every_n_epochs
         if interval and epoch % interval == 0:
-            _save_weights(self._folder / f"epoch={epoch:02d}.safetensors", weights)
+            self._regular.append(f"epoch={epoch:02d}.safetensors")
+            save_weights(self._folder / self._regular[-1], weights)
         if val_map is None:
             return
         path = self._folder / f"epoch={epoch:02d}-val_mAP={val_map:.4f}.safetensors"
@@ -69,18 +74,46 @@ class CheckpointWriter:
         ranked = sorted([*self._top, _Kept(val_map, epoch, path)], key=lambda k: (-k[0], k[1]))
         self._top, dropped = ranked[: self._params.save_top_k], ranked[self._params.save_top_k :]
         if any(kept.epoch == epoch for kept in self._top):
-            _save_weights(path, weights)
-        for kept in dropped:
-            kept.path.unlink(missing_ok=True)
+            save_weights(path, weights)
+        self._dropped += [kept.path for kept in dropped]
+
+    def discard(self) -> None:
+        """Remove the files of epochs that are no longer among the best."""
+        for path in self._dropped:
+            path.unlink(missing_ok=True)
+        self._dropped = []
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files that are kept so far, those of the best epochs first."""
+        return [*(kept.path.name for kept in self._top), *self._regular]
+
+    def to_json(self) -> dict[str, Any]:
+        """What :meth:`restore` takes."""
+        top = [{"epoch": k.epoch, "val_mAP": k.val_map, "file": k.path.name} for k in self._top]
+        return {"top": top, "regular": self._regular}
+
+    def restore(self, stored: Mapping[str, Any]) -> None:
+        """Go on from the files of an earlier writer, which lie in the folder.
+
+        Raises:
+            KeyError, TypeError: It is not what :meth:`to_json` gave.
+        """
+        self._top = [
+            _Kept(kept["val_mAP"], kept["epoch"], self._folder / kept["file"])
+            for kept in stored["top"]
+        ]
+        self._regular = list(stored["regular"])
 
     def finish(
         self, config: HeadConfig, history: list[EpochRecord], last_weights: Mapping[str, Tensor]
     ) -> None:
         """Complete the folder; at least one epoch must have been validated."""
+        self.discard()
         best = self._top[0]
-        shutil.copyfile(best.path, self._folder / BEST)
+        write_bytes(self._folder / BEST, best.path.read_bytes())
         if self._params.save_last:
-            _save_weights(self._folder / LAST, last_weights)
+            save_weights(self._folder / LAST, last_weights)
         summary = {"head": config.to_json(), "best_epoch": best.epoch, "val_mAP": best.val_map}
         write_json(self._folder / CONFIG, summary)
         write_json(self._folder / HISTORY, history)
@@ -104,18 +137,32 @@ def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfi
         raise DataError(f"{folder / CONFIG}: {error}", _REMEDY) from None
     network = HashNetwork(config).eval()
     path = folder / weights
-    state = _load_weights(path)
+    state = load_weights(path)
     _check_weights(path, state, network.state_dict())
     network.load_state_dict(state)
     return network, config
 
 
-def _save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write tensors, from whatever device, and bring them to the disk."""
     # `save_file` would leave the file readable by its owner alone.
-    path.write_bytes(save({name: v.detach().cpu().contiguous() for name, v in weights.items()}))
+    write_bytes(path, save({name: v.detach().cpu().contiguous() for name, v in weights.items()}))
 
 
-def _load_weights(path: Path) -> dict[str, Tensor]:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file and bring it to the disk: what names it may be renamed next."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read what :func:`save_weights` wrote, onto the CPU.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
     try:
         state: dict[str, Tensor] = load_file(path, device="cpu")
     except FileNotFoundError:

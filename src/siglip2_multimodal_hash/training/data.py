@@ -1,4 +1,4 @@
-"""The embeddings and labels that a fit works on, as tensors that live on the device."""
+"""The embeddings and labels that a fit works on, as near to the device as they fit."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,15 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.training.placement import (
+    MappedRows,
+    Rows,
+    fits_device,
+    fits_memory,
+)
+
+# Rows that are looked at in one go where not all are in memory.
+_PIECE = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +30,8 @@ class TrainingData:
             value is not finite.
     """
 
-    v_img: Tensor  # float32 [n, D_i]
-    captions: Tensor  # float32 [m, D_t]; image i owns rows caption_offsets[i]:caption_offsets[i+1]
+    v_img: Rows  # float32 [n, D_i]
+    captions: Rows  # float32 [m, D_t]; image i owns rows caption_offsets[i]:caption_offsets[i+1]
     caption_offsets: Tensor  # int64 [n + 1], on the CPU: captions are drawn there
     labels: Tensor  # float32 [n, C] of 0 and 1
 
@@ -63,6 +72,9 @@ class TrainingData:
     ) -> Self:
         """Take some images, with their captions, out of the embeddings of a whole dataset.
 
+        They are copied into memory, or read from the (then memory-mapped) arrays batch by batch
+        where memory does not suffice; see :func:`.fits_memory`.
+
         Args:
             rows: [n] rows of images.
             image: [N, D_i].
@@ -74,9 +86,14 @@ class TrainingData:
         offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
         # Row numbers of the captions: each image's run starts at starts[i] instead of offsets[i].
         caption_rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
+        size = 4 * (len(rows) * image.shape[1] + len(caption_rows) * caption.shape[1])
+        v_img: Rows = MappedRows(image, rows)
+        captions: Rows = MappedRows(caption, caption_rows)
+        if fits_memory(size):
+            v_img, captions = _float_tensor(image[rows]), _float_tensor(caption[caption_rows])
         return cls(
-            v_img=_float_tensor(image[rows]),
-            captions=_float_tensor(caption[caption_rows]),
+            v_img=v_img,
+            captions=captions,
             caption_offsets=torch.from_numpy(offsets),
             labels=_float_tensor(labels[rows]),
         )
@@ -88,22 +105,40 @@ class TrainingData:
         uniform = torch.rand(len(counts), generator=generator, dtype=torch.float64)
         return self.caption_offsets[:-1] + (uniform * counts).long()
 
+    def batch(self, rows: Tensor, captions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images and captions [B, D_i] and [B, D_t] and labels [B, C], where the labels are.
+
+        Args:
+            rows: int64 [B], rows of images, where the embeddings are.
+            captions: int64 [B], a row of ``captions`` for each.
+        """
+        device = self.labels.device
+        v_img, v_txt = self.v_img.index_select(0, rows), self.captions.index_select(0, captions)
+        return (
+            v_img.to(device, non_blocking=True),
+            v_txt.to(device, non_blocking=True),
+            self.labels.index_select(0, rows.to(device, non_blocking=True)),
+        )
+
     def first_pairs(self, batch_size: int = 2048) -> Iterator[tuple[Tensor, Tensor]]:
         """Each image with the first of its captions, in order: [B, D_i] and [B, D_t]."""
-        firsts = self.caption_offsets[:-1].to(self.captions.device)
-        for v_img, rows in zip(
-            torch.split(self.v_img, batch_size), torch.split(firsts, batch_size), strict=True
-        ):
-            yield v_img, self.captions.index_select(0, rows)
+        device = self.v_img.device
+        firsts = self.caption_offsets[:-1].to(device)
+        rows = torch.arange(len(self), device=device)
+        for chunk in torch.split(rows, batch_size):
+            v_img, v_txt, _ = self.batch(chunk, firsts.index_select(0, chunk))
+            yield v_img, v_txt
 
     def to(self, device: torch.device) -> Self:
-        """The same data on ``device``."""
-        return type(self)(
-            self.v_img.to(device),
-            self.captions.to(device),
-            self.caption_offsets,
-            self.labels.to(device),
-        )
+        """The same data for a fit on ``device``: all of it there, or the labels where it is full.
+
+        Batches come from memory or from the files then; see :meth:`batch`.
+        """
+        v_img, captions = self.v_img, self.captions
+        size = 4 * (v_img.shape.numel() + captions.shape.numel())
+        if isinstance(v_img, Tensor) and isinstance(captions, Tensor) and fits_device(size, device):
+            v_img, captions = v_img.to(device), captions.to(device)
+        return type(self)(v_img, captions, self.caption_offsets, self.labels.to(device))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,11 +200,13 @@ def _float_tensor(array: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
 
-def _require_finite(name: str, v: Tensor) -> None:
-    finite = v.isfinite().all(dim=-1)
-    if not finite.all():
-        row = int((~finite).nonzero()[0, 0])
-        raise DataError(
-            f"{name}: row {row} holds NaN or infinity",
-            "run the embed stage again with backbone.amp_dtype = float32",
-        )
+def _require_finite(name: str, v: Rows) -> None:
+    for start in range(0, len(v), _PIECE):
+        rows = torch.arange(start, min(start + _PIECE, len(v)), device=v.device)
+        finite = v.index_select(0, rows).isfinite().all(dim=-1)
+        if not finite.all():
+            row = start + int((~finite).nonzero()[0, 0])
+            raise DataError(
+                f"{name}: row {row} holds NaN or infinity",
+                "run the embed stage again with backbone.amp_dtype = float32",
+            )

@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
 from siglip2_multimodal_hash.training.batches import Run, group_batches
 from siglip2_multimodal_hash.training.data import TrainingData
+from siglip2_multimodal_hash.training.norms import parameter_norms
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.seeding import epoch_seed
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -43,15 +44,17 @@ class EpochTrainer:
         Args:
             epoch: Counted from 1.
             updates_before: Updates of the epochs before.
-            report: Called with the updates done in this epoch and the mean losses since the last
-                report, every ``runtime.logging.log_every_n_steps`` updates.
+            report: Called with the updates done in this epoch, the mean losses since the last
+                report and, with ``runtime.logging.log_gradients``, :func:`.parameter_norms`; every
+                ``runtime.logging.log_every_n_steps`` updates.
 
         Returns:
             Mean of each part of the loss over the samples of the epoch.
 
         Raises:
-            InputError: A loss is NaN or infinite.
+            InputError: A loss or a gradient is NaN or infinite; see :meth:`.LossTrace.check`.
         """
+        logs = self.settings.runtime.logging
         seed = epoch_seed(self.settings.seed, epoch)
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
@@ -67,14 +70,17 @@ class EpochTrainer:
             update = updates_before + done
             self._set_learning_rate(self.learning_rate(update - 1))
             self._accumulate(group, captions, trace, f"epoch {epoch}, update {done}")
+            due = update % logs.log_every_n_steps == 0
+            trace.close_update(self._clip())
+            norms = parameter_norms(self.network) if due and logs.log_gradients else {}
             self._step()
             self.after_update(update)
-            if update % self.settings.runtime.logging.log_every_n_steps == 0:
-                trace.require_finite(self.settings)
+            if due:
+                trace.check(self.settings, self.scaler)
                 figures = {**trace.means(reported), "lr": self.learning_rate(update - 1)}
                 reported = len(trace)
-                report(done, figures)
-        trace.require_finite(self.settings)
+                report(done, figures | norms)
+        trace.check(self.settings, self.scaler, whole=True)
         return trace.means()
 
     def _set_learning_rate(self, rate: float) -> None:
@@ -88,20 +94,22 @@ class EpochTrainer:
         """
         data, group_size = self.data, sum(len(run.rows) for run in group)
         for rows, batches in group:
-            v_img = data.v_img.index_select(0, rows)
-            v_txt = data.captions.index_select(0, captions.index_select(0, rows))
+            v_img, v_txt, labels = data.batch(rows, captions.index_select(0, rows))
             with self.precision.autocast():
                 output: HeadOutput = self.network(v_img, v_txt)
-            parts = self.loss(output, data.labels.index_select(0, rows), batches)
+            parts = self.loss(output, labels, batches)
             share = parts.total * (len(rows) / group_size)
             torch.autograd.backward(self.scaler.scale(share))
             trace.add(parts.present(), len(rows), place)
 
-    def _step(self) -> None:
+    def _clip(self) -> Tensor:
+        """Clip the gradient, and return what its norm was before."""
         self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(
+        return torch.nn.utils.clip_grad_norm_(
             self.optimizer.param_groups[0]["params"], self.settings.training.gradient_clip_norm
         )
+
+    def _step(self) -> None:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()

@@ -3,25 +3,24 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.devices import choose_device
-from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import CheckpointingParams
+from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
 from siglip2_multimodal_hash.training.batches import updates_per_epoch
-from siglip2_multimodal_hash.training.checkpoint import CheckpointWriter, EpochRecord
+from siglip2_multimodal_hash.training.checkpoint import EpochRecord
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from siglip2_multimodal_hash.training.fingerprint import fit_fingerprint
 from siglip2_multimodal_hash.training.memory import (
     MemoryWatch,
     explained_out_of_memory,
@@ -32,6 +31,14 @@ from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_loggin
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.state import BestEpoch, FitState
+from siglip2_multimodal_hash.training.trackers import (
+    Trackers,
+    epoch_figures,
+    open_trackers,
+    step_figures,
+)
+from siglip2_multimodal_hash.training.unfinished import Fitted, UnfinishedFit, unfinished_fit
 from siglip2_multimodal_hash.training.validation import validate
 
 logger = logging.getLogger(__name__)
@@ -39,10 +46,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a fit leaves its checkpoints, and which it keeps."""
+    """Where a fit leaves its checkpoints, and which it keeps.
+
+    ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
+    """
 
     folder: Path
     params: CheckpointingParams
+    live: Path | None = None
 
 
 @dataclass
@@ -53,22 +64,6 @@ class FitResult:
     best_epoch: int  # counted from 1
     val_map: float  # of the best epoch
     history: list[EpochRecord]  # one record an epoch, see `fit`
-
-
-@dataclass
-class _BestEpoch:
-    """The best weights so far, and for how many validations they have been that."""
-
-    epoch: int = 0
-    val_map: float = -1.0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    validations_since: int = 0
-
-    def offer(self, epoch: int, val_map: float, network: HashNetwork) -> None:
-        self.validations_since += 1
-        if val_map > self.val_map:
-            self.epoch, self.val_map, self.validations_since = epoch, val_map, 0
-            self.weights = {name: v.detach().clone() for name, v in network.state_dict().items()}
 
 
 def fit(
@@ -95,23 +90,31 @@ def fit(
         val: Images with the caption embedding that evaluation uses.
         settings: Sections of params.yaml.
         checkpoints: Which checkpoints to leave where (see :mod:`.checkpoint`). The folder appears
-            when the fit is complete, and not at all when it fails or is interrupted. None leaves
-            nothing.
+            when the fit is complete. When it fails, is interrupted or killed, its whole epochs stay
+            beside it, and the next call goes on from there to the same bytes; see
+            :mod:`.unfinished`. None leaves nothing.
 
     Raises:
         InputError: A parameter does not suit the data or the device, the loss diverges, or memory
             runs out; the message names the parameter.
-        DataError: Data and config differ in width, or no val image has a label.
+        DataError: Data and config differ in width, no val image has a label, the disk is full, or
+            another process fits into the same folder.
     """
     _require_widths(config, train, val)
     device = choose_device(settings.runtime.device)
     with contextlib.ExitStack() as stack:
         stack.enter_context(explained_out_of_memory(settings.training.batch_size))
         stack.enter_context(tidy_logging(settings.runtime.logging))
-        writer = stack.enter_context(_writer(checkpoints))
         seed_everything(settings.seed)
+        work = None
+        if checkpoints is not None:
+            made_by = fit_fingerprint(config, train, val, settings, checkpoints.params, device)
+            work = stack.enter_context(
+                unfinished_fit(checkpoints.folder, checkpoints.params, made_by)
+            )
         network = HashNetwork(config).to(device)
-        return _run_epochs(network, train.to(device), val.to(device), settings, writer)
+        live = None if checkpoints is None else checkpoints.live
+        return _run_epochs(network, train.to(device), val.to(device), settings, work, live)
 
 
 def _run_epochs(
@@ -119,58 +122,92 @@ def _run_epochs(
     train: TrainingData,
     val: ValidationData,
     settings: FitSettings,
-    writer: CheckpointWriter | None,
+    work: UnfinishedFit | None,
+    live: Path | None,
 ) -> FitResult:
     params = settings.training
     updates = updates_per_epoch(len(train), params)
-    trainer = _build_trainer(network, train, settings, updates)
-    standardise_inputs(network, train.first_pairs())
-    set_class_prior(network, trainer.loss.prior_logits(train.labels))
+    trainer = build_trainer(network, train, settings, updates)
+    fitted = Fitted(network, trainer.optimizer, trainer.scaler)
+    state = FitState() if work is None else work.restore(fitted)
+    if not state.epoch:
+        standardise_inputs(network, train.first_pairs())
+        set_class_prior(network, trainer.loss.prior_logits(train.labels))
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
             "and the bits mostly collapse to constants; set classifier.use_bias to true"
         )
-    best = _BestEpoch()
-    history: list[EpochRecord] = []
-    for epoch in range(1, params.num_epochs + 1):
-        title = f"epoch {epoch}/{params.num_epochs}"
-        progress = EpochProgress(settings.runtime.logging, title, updates)
-        with contextlib.closing(progress):
-            train_losses = trainer.run(epoch, (epoch - 1) * updates, progress.report)
-            record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
-            record |= {f"train_{name}": value for name, value in train_losses.items()}
-            val_map = None
-            if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
-                val_losses, val_map = validate(
-                    network, trainer.loss, val, trainer.precision, settings, place=title
-                )
-                record |= {f"val_{name}": value for name, value in val_losses.items()}
-                record["val_mAP"] = val_map
-                best.offer(epoch, val_map, network)
-            history.append(record)
-            progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
-        if writer is not None:
-            writer.after_epoch(epoch, network.state_dict(), val_map)
-        if best.validations_since >= params.early_stopping_patience:
-            logger.info(
-                "stopped after epoch %d: no better val mAP than %.4f (epoch %d) in %d validations",
-                epoch,
-                best.val_map,
-                best.epoch,
-                best.validations_since,
-            )
-            break
-    if writer is not None:
-        writer.finish(network.config, history, network.state_dict())
+    best, logs = state.best, settings.runtime.logging
+    described = network.config.to_json() | {"optimizer.lr": settings.optimizer.lr}
+    with open_trackers(logs, live, state.epoch * updates, described) as trackers:
+        while state.epoch < params.num_epochs and not _exhausted(best, params):
+            val_map = _run_epoch(trainer, val, state, updates, trackers)
+            if work is not None:
+                work.record(state, val_map, fitted)
+    if _exhausted(best, params):
+        logger.info(
+            "stopped after epoch %d: no better val mAP than %.4f (epoch %d) in %d validations",
+            state.epoch,
+            best.val_map,
+            best.epoch,
+            best.validations_since,
+        )
+    if work is not None:
+        work.complete(network.config, state, network)
     network.load_state_dict(best.weights)
-    return FitResult(network.eval(), best.epoch, best.val_map, history)
+    return FitResult(network.eval(), best.epoch, best.val_map, state.history)
 
 
-def _build_trainer(
+def _run_epoch(
+    trainer: EpochTrainer, val: ValidationData, state: FitState, updates: int, trackers: Trackers
+) -> float | None:
+    """Add an epoch to ``state``; its val mAP, or None where it is not validated."""
+    settings, network, best = trainer.settings, trainer.network, state.best
+    params, epoch = settings.training, state.epoch + 1
+    before, title = state.epoch * updates, f"epoch {epoch}/{params.num_epochs}"
+    known = {"best_val_mAP": best.val_map} if best.epoch else {}
+    progress = EpochProgress(settings.runtime.logging, title, updates, known)
+
+    def report(done: int, figures: Mapping[str, float]) -> None:
+        progress.report(done, figures)
+        trackers.log(step_figures(figures), before + done)
+
+    with contextlib.closing(progress):
+        train_losses = trainer.run(epoch, before, report)
+        record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
+        record |= {f"train_{name}": value for name, value in train_losses.items()}
+        val_map = None
+        if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
+            val_losses, val_map = validate(
+                network, trainer.loss, val, trainer.precision, settings, place=title
+            )
+            record |= {f"val_{name}": value for name, value in val_losses.items()}
+            record["val_mAP"] = val_map
+            best.offer(epoch, val_map, network)
+        state.history.append(record)
+        state.epoch = epoch
+        progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
+        trackers.log(epoch_figures(record), before + updates)
+    return val_map
+
+
+def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
+    return best.validations_since >= params.early_stopping_patience
+
+
+def build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
-    optimizer, device = settings.optimizer, train.v_img.device
+    """What runs an epoch of so many updates.
+
+    Args:
+        network: On the device.
+        train: The labels on the device, too; see :meth:`.TrainingData.to`.
+        settings: Sections of params.yaml.
+        updates: Of an epoch.
+    """
+    optimizer, device = settings.optimizer, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
     watch = MemoryWatch(
@@ -200,15 +237,6 @@ def _build_trainer(
         ),
         after_update=watch.after_update,
     )
-
-
-@contextlib.contextmanager
-def _writer(checkpoints: Checkpoints | None) -> Iterator[CheckpointWriter | None]:
-    if checkpoints is None:
-        yield None
-        return
-    with replacing(checkpoints.folder) as temporary:
-        yield CheckpointWriter(temporary, checkpoints.params)
 
 
 def _require_widths(config: HeadConfig, train: TrainingData, val: ValidationData) -> None:

@@ -13,6 +13,7 @@ from siglip2_multimodal_hash.params import MemoryParams
 logger = logging.getLogger(__name__)
 
 GIB = 2**30
+EMERGENCY_PRESET = "rtx5080-16gb-emergency"
 
 
 class MemoryProbe(Protocol):
@@ -128,6 +129,7 @@ def explained_out_of_memory(batch_size: int) -> Iterator[None]:
             raise
         raise InputError(
             f"out of memory with training.batch_size = {batch_size}: {text.splitlines()[0]}",
-            "lower training.batch_size and raise training.accumulation_steps by the same factor; "
-            "if the embeddings alone do not fit the card, set runtime.device to cpu",
+            "lower training.batch_size and raise training.accumulation_steps by the same factor, "
+            f"or run `smhash use {EMERGENCY_PRESET}`, which does that; narrower "
+            "fusion.mlp_dims need less, too, and runtime.device = cpu uses the machine's memory",
         ) from None

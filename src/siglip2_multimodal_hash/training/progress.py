@@ -20,19 +20,30 @@ class EpochProgress:
         params: The ``runtime.logging`` section.
         title: Stands in front of the bar and of each line.
         updates: Length of the epoch.
+        known: Figures of the epochs before, which stay on the bar.
     """
 
-    def __init__(self, params: LoggingParams, title: str, updates: int) -> None:
+    def __init__(
+        self,
+        params: LoggingParams,
+        title: str,
+        updates: int,
+        known: Mapping[str, float] | None = None,
+    ) -> None:
         self._title = title
+        self._known = dict(known or {})
         self._bar: tqdm[Never] = tqdm(
             total=updates, desc=title, unit="update", disable=not params.progress
         )
 
     def report(self, done: int, figures: Mapping[str, float]) -> None:
-        """Log the figures and move the bar to ``done`` updates."""
-        text = _format(figures)
-        logger.info("%s, update %d: %s", self._title, done, text)
-        self._move(done, text)
+        """Log the figures and move the bar to ``done`` updates.
+
+        Norms of single parameters (``gradient/NAME``) go to the log alone.
+        """
+        logger.info("%s, update %d: %s", self._title, done, _format(figures))
+        short = {name: value for name, value in figures.items() if "/" not in name}
+        self._move(done, _format(short | self._known))
 
     def finish(self, done: int, figures: Mapping[str, float]) -> None:
         """Log the epoch's own figures and close the bar."""

@@ -1,0 +1,197 @@
+"""Follow a fit while it runs: DVCLive, TensorBoard, Weights & Biases, each on request.
+
+All of them write below one folder that Git ignores and that is no output of a stage: figures of a
+run that goes on would otherwise move DVC's lock and switch its run cache off. None of the packages
+is needed by anything else.
+"""
+
+import contextlib
+import csv
+import importlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.params import LoggingParams
+
+logger = logging.getLogger(__name__)
+
+PROJECT = "siglip2-multimodal-hash"
+
+
+class Tracker(Protocol):
+    """Where figures go while a fit runs."""
+
+    def log(self, figures: Mapping[str, float], update: int) -> None:
+        """Take the figures as they are after an update, counted from 1 over the whole run."""
+
+    def close(self) -> None:
+        """Bring everything to the disk."""
+
+
+class DvcLive:
+    """``dvc plots show FOLDER/dvclive/plots/metrics``, and editors that follow dvc.yaml's plots.
+
+    It neither writes a dvc.yaml nor saves an experiment: the stage is DVC's own already.
+    """
+
+    def __init__(self, folder: Path, updates_done: int) -> None:
+        self._folder = folder / "dvclive"
+        live = _package("dvclive", "use_dvclive")
+        if updates_done:
+            _drop_rows_after(self._folder, updates_done)
+        self._live: Any = live.Live(
+            str(self._folder), resume=bool(updates_done), save_dvc_exp=False, dvcyaml=None
+        )
+
+    def log(self, figures: Mapping[str, float], update: int) -> None:
+        """See :class:`Tracker`."""
+        self._live.step = update
+        for name, value in figures.items():
+            self._live.log_metric(name, value)
+        self._live.make_summary()
+
+    def close(self) -> None:
+        """See :class:`Tracker`."""
+        self._live.end()
+
+
+class TensorBoard:
+    """``tensorboard --logdir FOLDER/tensorboard``."""
+
+    def __init__(self, folder: Path, updates_done: int) -> None:
+        _package("tensorboard", "use_tensorboard")
+        writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter
+        purge = updates_done + 1 if updates_done else None
+        self._writer: Any = writer(str(folder / "tensorboard"), purge_step=purge)
+
+    def log(self, figures: Mapping[str, float], update: int) -> None:
+        """See :class:`Tracker`."""
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, update)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """See :class:`Tracker`."""
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """A run of W&B; ``WANDB_MODE=offline`` in the environment keeps it in FOLDER/wandb."""
+
+    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
+        wandb = _package("wandb", "use_wandb")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._run: Any = wandb.init(project=PROJECT, dir=str(folder), config=dict(config))
+        except wandb.errors.Error as error:
+            raise InputError(
+                f"runtime.logging.use_wandb = true: {error}",
+                "run `wandb login`, or set WANDB_MODE=offline in the environment",
+            ) from None
+
+    def log(self, figures: Mapping[str, float], update: int) -> None:
+        """See :class:`Tracker`."""
+        self._run.log(dict(figures), step=update)
+
+    def close(self) -> None:
+        """See :class:`Tracker`."""
+        self._run.finish()
+
+
+class Trackers:
+    """Several of them as one; a tracker that cannot write is dropped, the fit goes on."""
+
+    def __init__(self, trackers: list[Tracker]) -> None:
+        self._trackers = trackers
+
+    def log(self, figures: Mapping[str, float], update: int) -> None:
+        """See :class:`Tracker`."""
+        self._each(lambda tracker: tracker.log(figures, update))
+
+    def close(self) -> None:
+        """See :class:`Tracker`."""
+        self._each(lambda tracker: tracker.close())
+
+    def _each(self, call: Callable[[Tracker], None]) -> None:
+        for tracker in list(self._trackers):
+            try:
+                call(tracker)
+            except OSError as error:
+                self._trackers.remove(tracker)
+                logger.warning("%s is switched off: %s", type(tracker).__name__, error)
+
+
+@contextlib.contextmanager
+def open_trackers(
+    params: LoggingParams, folder: Path | None, updates_done: int, config: Mapping[str, Any]
+) -> Iterator[Trackers]:
+    """Open those that ``runtime.logging`` asks for.
+
+    Args:
+        params: The section.
+        folder: Where they write; None opens none.
+        updates_done: Of a fit that is continued; what was logged after them is dropped.
+        config: What the run is about, for those that show it.
+
+    Raises:
+        InputError: A package is missing, or W&B has no account to write to.
+    """
+    trackers: list[Tracker] = []
+    with contextlib.closing(Trackers(trackers)) as opened:
+        if folder is not None:
+            if params.use_dvclive:
+                trackers.append(DvcLive(folder, updates_done))
+            if params.use_tensorboard:
+                trackers.append(TensorBoard(folder, updates_done))
+            if params.use_wandb:
+                trackers.append(WeightsAndBiases(folder, config))
+        yield opened
+
+
+def step_figures(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures of some updates as trackers group them: ``train/total``, ``lr``."""
+    own = {"lr"}
+    return {
+        name if name in own or "/" in name else f"train/{name}": value
+        for name, value in figures.items()
+    }
+
+
+def epoch_figures(record: Mapping[str, float]) -> dict[str, float]:
+    """An epoch's record as trackers group it: ``epoch_train/total``, ``val/total``, ``val/mAP``."""
+    groups = {"train": "epoch_train", "val": "val"}
+    named: dict[str, float] = {}
+    for name, value in record.items():
+        group, _, rest = name.partition("_")
+        named[f"{groups[group]}/{rest}" if rest else name] = value
+    return named
+
+
+def _package(name: str, parameter: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"runtime.logging.{parameter} = true: the package {name} is not installed ({error})",
+            f"pip install {name} (or pip install -e '.[tracking]' for all of them), or set "
+            f"runtime.logging.{parameter} to false",
+        ) from None
+
+
+def _drop_rows_after(folder: Path, update: int) -> None:
+    """Forget what a killed run logged of updates that are computed again."""
+    for path in folder.glob("plots/metrics/**/*.tsv"):
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.reader(stream, delimiter="\t"))
+        column = rows[0].index("step") if rows and "step" in rows[0] else None
+        if column is None:
+            continue
+        kept = [rows[0], *(row for row in rows[1:] if int(row[column]) <= update)]
+        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, delimiter="\t", lineterminator="\n").writerows(kept)
+        temporary.replace(path)

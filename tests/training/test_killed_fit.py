@@ -1,0 +1,285 @@
+"""A killed fit goes on from its last whole epoch, to the bytes of a fit without a break."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
+from siglip2_multimodal_hash.features.locking import locked
+from siglip2_multimodal_hash.training import loop
+from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from tests.training.resumable import EPOCHS, contents, resumable_fit
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORD = "unfinished:UnfinishedFit.record"
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("whole") / "head"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    resumable_fit(folder)
+    torch.set_num_threads(threads)
+    return contents(folder)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "head"
+
+
+@pytest.fixture
+def start(out: Path) -> Start:
+    """The same fit in a process of its own; see :mod:`.fit_child`."""
+
+    def run(*moment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.training.fit_child", out, *moment],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture
+def epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The epochs that this process computes."""
+    computed: list[int] = []
+    original = EpochTrainer.run
+
+    def note(self: EpochTrainer, epoch: int, *arguments: Any) -> Any:
+        computed.append(epoch)
+        return original(self, epoch, *arguments)
+
+    monkeypatch.setattr(EpochTrainer, "run", note)
+    return computed
+
+
+def partial(out: Path) -> Path:
+    return out.with_name(f"{out.name}.partial")
+
+
+def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a fit of that many whole epochs."""
+    calls: list[int] = []
+    original = loop.validate
+
+    def stop(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) > epoch:
+            raise KeyboardInterrupt
+        return original(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "validate", stop)
+        with pytest.raises(KeyboardInterrupt):
+            resumable_fit(out)
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "when", "done"),
+    [
+        ("epoch:EpochTrainer._step", 8, "after", 2),  # in the third epoch, of three updates each
+        (RECORD, 3, "after", 3),
+        (RECORD, 4, "before", 3),
+        ("unfinished:save_weights", 4, "after", 3),  # the state is there, its progress is not
+        ("unfinished:CheckpointWriter.discard", 5, "before", 5),  # one checkpoint too many
+        ("unfinished:CheckpointWriter.finish", 1, "after", EPOCHS),
+    ],
+)
+def test_killed_at_any_moment_it_goes_on_from_there(
+    whole: dict[str, bytes],
+    start: Start,
+    out: Path,
+    epochs: list[int],
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    call: int,
+    when: str,
+    done: int,
+) -> None:
+    child = start("SIGKILL", method, str(call), when)
+    child.communicate(timeout=120)
+    assert child.returncode == -signal.SIGKILL
+    assert not out.exists()
+    caplog.set_level(logging.INFO)
+    resumable_fit(out)
+    assert contents(out) == whole
+    assert epochs == list(range(done + 1, EPOCHS + 1))
+    assert re.findall(r"continuing after epoch (\d+)", caplog.text) == [str(done)]
+    assert [path.name for path in out.parent.iterdir()] == ["head"]
+
+
+def test_killed_in_the_first_epoch_it_begins_anew(
+    whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
+) -> None:
+    start("SIGKILL", "epoch:EpochTrainer._step", "2", "after").communicate(timeout=120)
+    assert partial(out).is_dir()
+    resumable_fit(out)
+    assert contents(out) == whole
+    assert epochs == list(range(1, EPOCHS + 1))
+
+
+def test_killed_from_outside(whole: dict[str, bytes], start: Start, out: Path) -> None:
+    child = start()
+    while child.poll() is None and not (partial(out) / "progress.json").exists():
+        time.sleep(0.001)
+    child.kill()
+    child.communicate(timeout=120)
+    resumable_fit(out)
+    assert contents(out) == whole
+
+
+def test_ctrl_c_says_what_it_keeps(
+    whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
+) -> None:
+    child = start("SIGINT", "epoch:EpochTrainer._step", "10", "after")
+    _, log = child.communicate(timeout=120)
+    assert child.returncode == EXIT_INTERRUPTED
+    assert "interrupted: the first 3 epochs stay in" in log
+    assert "run again to go on" in log
+    assert "Traceback" not in log
+    assert not out.exists()
+    resumable_fit(out)
+    assert contents(out) == whole
+    assert epochs == [4, 5, 6]
+
+
+def test_patience_is_counted_across_the_break(
+    out: Path, monkeypatch: pytest.MonkeyPatch, epochs: list[int]
+) -> None:
+    scores = {1: 0.5, 2: 0.6, 3: 0.55, 4: 0.4, 5: 0.9, 6: 0.9}
+    calls: list[int] = []
+
+    def scripted(*_: Any, place: str, **__: Any) -> Any:
+        epoch = int(place.removeprefix("epoch ").partition("/")[0])
+        calls.append(epoch)
+        if calls == [1, 2, 3, 4]:
+            raise KeyboardInterrupt
+        return {"total": 1.0}, scores[epoch]
+
+    monkeypatch.setattr(loop, "validate", scripted)
+    patience: dict[str, Any] = {"training": {"early_stopping_patience": 2}}
+    with pytest.raises(KeyboardInterrupt):
+        resumable_fit(out, **patience)
+    result = resumable_fit(out, **patience)
+    assert epochs == [1, 2, 3, 4, 4]
+    assert (result.best_epoch, result.val_map, len(result.history)) == (2, 0.6, 4)
+    assert json.loads((out / "config.json").read_text())["best_epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    "damage", ["state", "checkpoint", "truncated", "missing", "progress", "a digit"]
+)
+def test_a_damaged_state_is_thrown_away_with_a_warning(
+    damage: str,
+    whole: dict[str, bytes],
+    out: Path,
+    epochs: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    interrupted_after(3, out, monkeypatch)
+    state, progress = partial(out) / "state-03.safetensors", partial(out) / "progress.json"
+    if damage == "state":
+        content = bytearray(state.read_bytes())
+        content[-5] ^= 1
+        state.write_bytes(content)
+    elif damage == "checkpoint":
+        next((partial(out) / "head").glob("epoch=*-val*")).write_bytes(b"?")
+    elif damage == "truncated":
+        state.write_bytes(state.read_bytes()[:-100])
+    elif damage == "missing":
+        state.unlink()
+    elif damage == "progress":
+        progress.write_text(progress.read_text()[:-20])
+    else:
+        progress.write_text(progress.read_text().replace('"epoch": 2', '"epoch": 1'))
+    epochs.clear()
+    resumable_fit(out)
+    assert "the unfinished fit is thrown away: " in caplog.text
+    assert epochs == list(range(1, EPOCHS + 1))
+    assert contents(out) == whole
+
+
+def test_another_parameter_begins_anew_and_is_named(
+    out: Path,
+    epochs: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    interrupted_after(2, out, monkeypatch)
+    epochs.clear()
+    resumable_fit(out, optimizer={"lr": 0.02})
+    assert "thrown away: it was made with another optimizer.lr\n" in caplog.text
+    assert epochs == list(range(1, EPOCHS + 1))
+
+
+def test_two_processes_do_not_share_a_folder(out: Path) -> None:
+    with locked(partial(out)), pytest.raises(DataError, match="another process is writing there"):
+        resumable_fit(out)
+
+
+FULL_DISK = """
+mount -t tmpfs -o size={size}k none {disk}
+{child} {disk}/head; echo first $?; find {disk} -name 'state-*' -printf '%f\\n'
+mount -o remount,size=10m {disk}
+{child} {disk}/head; echo second $?
+cp -r {disk}/head {copy}
+"""
+
+
+# 96k: the last state is written, and there is no room for its progress.
+@pytest.mark.parametrize("size", [64, 96])
+def test_a_full_disk_loses_no_whole_epoch(
+    size: int, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    disk, copy = tmp_path / "disk", tmp_path / "copy"
+    disk.mkdir()
+    child = f"{sys.executable} -m tests.training.fit_child"
+    script = FULL_DISK.format(size=size, disk=disk, copy=copy, child=child)
+    try:
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", script],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    except FileNotFoundError:
+        pytest.skip("no `unshare` here")
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip("no small disk can be mounted here")
+    first, *states, second = done.stdout.split("\n")[:-1]
+    assert (first, second) == ("first 2", "second 0"), done.stderr
+    assert "a checkpoint cannot be written (No space left on device)\n  -> make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    (state,) = states
+    assert f"continuing after epoch {int(state[6:8])}," in done.stderr
+    assert contents(copy) == whole
