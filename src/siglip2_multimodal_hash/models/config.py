@@ -17,6 +17,7 @@ FusionKind = Literal["raw", "concat", "hadamard", "hadamard_with_magnitude"]
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Bits = Literal[0, 16, 32, 64, 128]
+Normalize = Literal["none", "batchnorm"]
 
 
 class HeadConfigError(InputError, ValueError):
@@ -31,6 +32,7 @@ class HeadConfig:
     d_img * d_txt; ``hadamard_with_magnitude`` adds [m_img, m_txt] to that; ``raw`` = [v_img, v_txt]
     without any decomposition, for the plain MLP baseline (params.yaml does not offer it).
     ``concat`` and ``raw`` may also take a single modality. ``bits`` = 0 leaves out the hash layer.
+    ``normalize`` is what stands before the sign, see :class:`.hashing.HashLayer`.
 
     Raises:
         HeadConfigError: A value is out of range, or two of them exclude each other.
@@ -48,6 +50,7 @@ class HeadConfig:
     activation: Activation
     bits: Bits
     classifier_bias: bool
+    normalize: Normalize = "none"
 
     def __post_init__(self) -> None:
         for name in ("image_dim", "caption_dim", "classes"):
@@ -138,11 +141,18 @@ class HeadConfig:
             activation=fusion.activation,
             bits=hashing.bits,
             classifier_bias=classifier.use_bias,
+            normalize=hashing.normalize,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A dict that JSON can hold and :meth:`from_json` reads."""
-        return {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        """A dict that JSON can hold and :meth:`from_json` reads.
+
+        ``normalize`` is left out where it is ``none``, as in checkpoints older than the choice.
+        """
+        value = {**asdict(self), "mlp_dims": list(self.mlp_dims)}
+        if self.normalize == "none":
+            del value["normalize"]
+        return value
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
@@ -153,6 +163,7 @@ class HeadConfig:
         """
         if not isinstance(value, dict):
             raise HeadConfigError(f"head = {value!r}: must be a mapping")
+        value = {"normalize": "none", **value}
         known = {field.name for field in fields(cls)}
         if wrong := sorted(known ^ value.keys()):
             raise HeadConfigError(f"head: missing or unknown keys: {', '.join(map(str, wrong))}")
@@ -168,6 +179,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "modalities": get_args(Modalities),
     "activation": get_args(Activation),
     "bits": get_args(Bits),
+    "normalize": get_args(Normalize),
 }
 
 
