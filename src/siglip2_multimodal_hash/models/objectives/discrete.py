@@ -24,5 +24,5 @@ def straight_through_sign(soft_code: Tensor) -> Tensor:
 
 
 def sign_penalty(soft_code: Tensor) -> Tensor:
-    """|h - sign(h)|^3, the paper's penalty (p = 3), as a mean over bits and items."""
+    """Mean of |h - sign(h)|^3, over bits and items: the penalty of the paper (p = 3)."""
     return (soft_code.abs() - 1).abs().pow(3).mean()
