@@ -108,3 +108,14 @@ def test_a_fit_leaves_a_checkpoint_with_the_statistics(tmp_path: Path, objective
     assert int(layer.normalise.num_batches_tracked) == 3 * result.best_epoch
     expected = result.network.encode(val.v_img, val.v_txt)[0]
     assert torch.equal(loaded.encode(val.v_img, val.v_txt)[0], expected)
+
+
+@pytest.mark.parametrize("objective", ["pairwise", "central", "orthogonal", "discrete_pairwise"])
+def test_every_objective_fits_in_low_precision(objective: str) -> None:
+    settings = small_settings(
+        loss={"objective": objective}, training={"mixed_precision": "bfloat16"}
+    )
+    result = fit(small_head(normalize="batchnorm"), small_training(), small_validation(), settings)
+    assert all(np.isfinite(list(record.values())).all() for record in result.history)
+    assert {"train_code", "val_code"} <= result.history[-1].keys()
+    assert "train_balance" not in result.history[-1]
