@@ -1,4 +1,4 @@
-"""The profiles that the benchmark compares: values that params.yaml knows, the default among them."""
+"""The profiles that the benchmark compares: allowed by params.yaml, and the default among them."""
 
 from pathlib import Path
 
