@@ -47,7 +47,10 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
 
 
 # Read only where another parameter asks for it, so not in a run of the default.
-_FIT = {"loss.focal_alpha", "loss.focal_gamma"}
+_FIT = {
+    *("loss.focal_alpha", "loss.focal_gamma", "loss.continuation_beta"),
+    *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
+}
 CONDITIONAL = {
     "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},
     "train": _FIT,
