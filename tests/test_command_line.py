@@ -89,7 +89,7 @@ def test_use_lists_every_preset(
     files = sorted(presets, key=lambda path: path.stem)
     assert [line[0] for line in lines] == [path.stem for path in files]
     for (_, kind, description), path in zip(lines, files, strict=True):
-        assert kind in ("dataset", "backbone", "hardware")
+        assert kind in ("dataset", "backbone", "hardware", "profile")
         assert description in path.read_text(encoding="utf-8")
 
 

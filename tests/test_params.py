@@ -21,7 +21,7 @@ from siglip2_multimodal_hash.params import (
     load_params,
     parse_params,
 )
-from siglip2_multimodal_hash.presets import override_text, parse_assignment
+from siglip2_multimodal_hash.presets import load_preset, override_text, parse_assignment
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS_FILE = ROOT / "params.yaml"
@@ -102,8 +102,10 @@ def test_the_repository_s_own_file_loads() -> None:
         ("seed", 42),
     ],
 )
-def test_the_defaults_are_those_of_the_plan(key: str, value: Any) -> None:
-    assert value_at(load_params(PARAMS_FILE), key) == value
+def test_the_plans_profile_has_the_plans_values(key: str, value: Any) -> None:
+    plan = load_preset("plan-v2.2", PARAMS_FILE.parent / "configs" / "presets").overrides
+    text = override_text(TEXT, plan, source="params.yaml")
+    assert value_at(parse_params(YAML(typ="safe", pure=True).load(text)), key) == value
 
 
 def test_no_parameter_has_a_default_in_code() -> None:
@@ -187,7 +189,7 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             {"scheduler__warmup_epochs": 30},
             ("scheduler.warmup_epochs = 30", "less than training.num_epochs = 30"),
         ),
-        ({"scheduler__min_lr": 1e-3}, ("scheduler.min_lr = 0.001", "optimizer.lr = 0.0002")),
+        ({"scheduler__min_lr": 1e-2}, ("scheduler.min_lr = 0.01", "optimizer.lr = 0.001")),
         (
             {"fusion__modalities": "image"},
             ("fusion.type = hadamard_with_magnitude", "fusion.modalities = image", "`concat`"),
@@ -291,7 +293,7 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes, part: str) -> No
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1E-03", 1e-3), ("2", 2.0)])
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: float) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(TEXT.replace("lr: 2.0e-4", f"lr: {text}"), encoding="utf-8")
+    path.write_text(TEXT.replace("lr: 1.0e-3", f"lr: {text}"), encoding="utf-8")
     assert load_params(path).optimizer.lr == value
 
 

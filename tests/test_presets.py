@@ -208,7 +208,7 @@ def test_every_preset_of_the_repository_applies(params_file: Path, name: str) ->
         found: Any = params
         for part in key.split("."):
             found = getattr(found, part)
-        assert found == value
+        assert (list(found) if isinstance(found, tuple) else found) == value
     assert params_file.read_text(encoding="utf-8").count("#") == TEXT.count("#")
 
 
@@ -241,25 +241,40 @@ def test_dataset_backbone_and_hardware_combine(
 
 
 def test_there_are_presets_of_each_kind() -> None:
-    names = {kind: {one.name for one in of_kind(kind)} for kind in ("dataset", "hardware")}
+    names = {
+        kind: {one.name for one in of_kind(kind)} for kind in ("dataset", "hardware", "profile")
+    }
     assert names["dataset"] == {"mojicoco", "coco2014"}
     assert names["hardware"] == {"cpu", "h200", "rtx5080-16gb", "rtx5080-16gb-emergency"}
+    assert names["profile"] == {"default", "plan-v2.2"}
     assert not of_kind("other")
 
 
-@pytest.mark.parametrize("kind", ["dataset", "backbone", "hardware"])
+@pytest.mark.parametrize("kind", ["dataset", "backbone", "hardware", "profile"])
 def test_a_preset_undoes_another_of_its_kind(kind: str) -> None:
     assert len({frozenset(preset.overrides) for preset in of_kind(kind)}) == 1
 
 
 def test_the_presets_of_the_default_change_no_result(params_file: Path) -> None:
     """On the way back from elsewhere, DVC then finds everything up to date."""
-    away = [load_preset(name, PRESETS) for name in ("siglip2-base-256", "h200")]
-    back = [load_preset(name, PRESETS) for name in ("mojicoco", "siglip2-tiny", "cpu")]
+    away = [load_preset(name, PRESETS) for name in ("siglip2-base-256", "h200", "plan-v2.2")]
+    back = [load_preset(name, PRESETS) for name in ("mojicoco", "siglip2-tiny", "cpu", "default")]
     apply_overrides(params_file, merge_presets(away))
     apply_overrides(params_file, merge_presets(back))
     default, params = load_params(ROOT / "params.yaml"), load_params(params_file)
     assert params.model_copy(update={"runtime": default.runtime}) == default
+
+
+def test_the_plans_profile_changes_the_profile_alone(params_file: Path) -> None:
+    preset = load_preset("plan-v2.2", PRESETS)
+    for other in list_presets(PRESETS):
+        if other.kind != "profile":
+            assert not preset.overrides.keys() & other.overrides.keys()
+    shown = apply_overrides(params_file, preset.overrides)
+    assert "+  objective: plan" in shown
+    params = load_params(params_file)
+    assert (params.loss.objective, params.hash.normalize) == ("plan", "none")
+    assert params.optimizer.lr == 2e-4
 
 
 def test_a_limit_lowers_and_never_raises(params_file: Path) -> None:

@@ -20,6 +20,7 @@ _KINDS = {
     "dataset.name": "dataset",
     "backbone.checkpoint": "backbone",
     "runtime.device": "hardware",
+    "loss.objective": "profile",
 }
 """What a preset is about, by the key that only presets of that kind set."""
 
@@ -45,7 +46,7 @@ class Preset:
 
     @property
     def kind(self) -> str:
-        """``dataset``, ``backbone``, ``hardware`` or ``other``."""
+        """``dataset``, ``backbone``, ``hardware``, ``profile`` or ``other``."""
         return next((kind for key, kind in _KINDS.items() if key in self.overrides), "other")
 
 

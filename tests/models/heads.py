@@ -37,11 +37,15 @@ def random_labels(count: int, seed: int = 2, classes: int = CLASSES) -> Tensor:
 
 def loss_params(**changes: Any) -> LossParams:
     values: dict[str, Any] = {
+        "objective": "plan",
         "bce_weight": 1.0,
         "cosine_weight": 1.0,
         "hash_weight": 0.1,
         "lambda_balance": 0.1,
         "lambda_decorr": 0.01,
+        "code_weight": 0.01,
+        "pairwise_soft": 0.0,
+        "continuation_beta": 10.0,
         "imbalance": "none",
         "focal_alpha": 0.25,
         "focal_gamma": 2.0,

@@ -40,7 +40,7 @@ def test_from_params_takes_over_every_parameter() -> None:
     config = HeadConfig.from_params(
         params.decomposer.model_copy(update={"eps": 0.5, "adapter": "residual"}),
         fusion.model_copy(update={"activation": "gelu"}),
-        params.hash.model_copy(update={"bits": 32}),
+        params.hash.model_copy(update={"bits": 32, "normalize": "batchnorm"}),
         params.classifier.model_copy(update={"use_bias": False}),
         image_dim=9,
         caption_dim=8,
@@ -59,6 +59,7 @@ def test_from_params_takes_over_every_parameter() -> None:
         "activation": "gelu",
         "bits": 32,
         "classifier_bias": False,
+        "normalize": "batchnorm",
     }
     assert (config.input_dim, config.fused_dim, config.code_dim) == (9, 5, 32)
 

@@ -72,6 +72,7 @@ def test_shapes_of_every_output() -> None:
         "d_txt": (5, 6),
         "m_img": (5, 1),
         "m_txt": (5, 1),
+        "pre_code": (5, BITS),
     }
 
 

@@ -48,11 +48,9 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
 
 # Read only where another parameter asks for it, so not in a run of the default.
 _FIT = {
-    "loss.focal_alpha",
-    "loss.focal_gamma",
-    "loss.asymmetric_gamma_pos",
-    "loss.asymmetric_gamma_neg",
-    "loss.asymmetric_clip",
+    *("loss.focal_alpha", "loss.focal_gamma", "loss.continuation_beta"),
+    *("loss.asymmetric_gamma_pos", "loss.asymmetric_gamma_neg", "loss.asymmetric_clip"),
+    *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
 }
 CONDITIONAL = {
     "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},

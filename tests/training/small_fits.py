@@ -21,7 +21,9 @@ CPU = torch.device("cpu")
 def small_params(**sections: dict[str, Any]) -> Params:
     """The repository's params.yaml; what the tests rely on is set here, then ``sections``."""
     base: dict[str, dict[str, Any]] = {
+        "hash": {"normalize": "none"},
         "loss": {
+            "objective": "plan",
             "bce_weight": 1.0,
             "cosine_weight": 1.0,
             "hash_weight": 0.1,

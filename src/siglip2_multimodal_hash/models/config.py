@@ -25,6 +25,7 @@ FusionKind = Literal[
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Bits = Literal[0, 16, 32, 64, 128]
+Normalize = Literal["none", "batchnorm"]
 
 BILINEAR_RANK = 5
 """Products that :class:`.interaction.LowRankBilinear` adds up for each element."""
@@ -32,6 +33,8 @@ BILINEAR_RANK = 5
 # Which fusions take one modality, and which need as many dimensions in both.
 _SINGLE = ("raw", "concat", "magnitude")
 _ELEMENTWISE = ("hadamard", "hadamard_with_magnitude")
+
+_YOUNGER: dict[str, Any] = {"project_dim": 0, "normalize": "none"}
 
 
 class HeadConfigError(InputError, ValueError):
@@ -49,7 +52,8 @@ class HeadConfig:
     the plain MLP baseline (params.yaml does not offer it). ``concat``, ``magnitude`` and ``raw``
     may also take a single modality; the width of the other may then be 0. ``bits`` = 0 leaves out
     the hash layer. ``project_dim`` is the width that the directions are mapped to before the
-    fusion, 0 for none.
+    fusion, 0 for none. ``normalize`` is what stands before the sign, see
+    :class:`.hashing.HashLayer`.
 
     Raises:
         HeadConfigError: A value is out of range, or two of them exclude each other.
@@ -68,6 +72,7 @@ class HeadConfig:
     bits: Bits
     classifier_bias: bool
     project_dim: int = 0
+    normalize: Normalize = "none"
 
     def __post_init__(self) -> None:
         unused = {"image": "caption_dim", "caption": "image_dim"}.get(self.modalities)
@@ -188,14 +193,18 @@ class HeadConfig:
             bits=hashing.bits,
             classifier_bias=classifier.use_bias,
             project_dim=fusion.project_dim,
+            normalize=hashing.normalize,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A dict that JSON can hold and :meth:`from_json` reads."""
+        """A dict that JSON can hold and :meth:`from_json` reads.
+
+        Without the choices that older checkpoints do not know, where they are not made.
+        """
         value = {**asdict(self), "mlp_dims": list(self.mlp_dims)}
-        # As heads were written before there was one.
-        if not self.project_dim:
-            del value["project_dim"]
+        for name, unchosen in _YOUNGER.items():
+            if value[name] == unchosen:
+                del value[name]
         return value
 
     @classmethod
@@ -207,8 +216,9 @@ class HeadConfig:
         """
         if not isinstance(value, dict):
             raise HeadConfigError(f"head = {value!r}: must be a mapping")
+        value = {**_YOUNGER, **value}
         known = {field.name for field in fields(cls)}
-        if wrong := sorted((known ^ value.keys()) - ({"project_dim"} - value.keys())):
+        if wrong := sorted(known ^ value.keys()):
             raise HeadConfigError(f"head: missing or unknown keys: {', '.join(map(str, wrong))}")
         try:
             return cls(**{**value, "mlp_dims": tuple(value["mlp_dims"])})
@@ -222,6 +232,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "modalities": get_args(Modalities),
     "activation": get_args(Activation),
     "bits": get_args(Bits),
+    "normalize": get_args(Normalize),
 }
 
 

@@ -2,24 +2,45 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from siglip2_multimodal_hash.models.config import Normalize
 
 
 class HashLayer(nn.Linear):
-    """h = tanh(W z + b): soft codes in (-1, 1); the bit is 1 where h > 0.
+    """h = tanh(u), u = W z + b: soft codes in (-1, 1); the bit is 1 where h > 0.
+
+    With batch normalisation u is (W z + b - mean) / deviation of each bit, over the rows that are
+    trained together, and over a running mean of them in eval mode: every bit splits the training
+    data near the middle. There is nothing to learn in it, and the threshold stays 0.
 
     Args:
         fused_dim: Width of z.
         bits: Width of h.
+        normalize: ``none`` or ``batchnorm``.
     """
 
-    def __init__(self, fused_dim: int, bits: int) -> None:
+    def __init__(self, fused_dim: int, bits: int, normalize: Normalize = "none") -> None:
         super().__init__(fused_dim, bits)
         nn.init.xavier_normal_(self.weight)
         nn.init.zeros_(self.bias)
+        self.normalise = nn.BatchNorm1d(bits, affine=False) if normalize == "batchnorm" else None
+
+    def pre_code(self, z: Tensor) -> Tensor:
+        """u, [B, D_z] -> [B, bits]."""
+        u = super().forward(z)
+        layer = self.normalise
+        if layer is None:
+            return u
+        if self.training and len(u) == 1:
+            # One row has no deviation: a last batch of one is judged by the running mean.
+            return functional.batch_norm(u, layer.running_mean, layer.running_var, eps=layer.eps)
+        normalised: Tensor = layer(u)
+        return normalised
 
     def forward(self, z: Tensor) -> Tensor:
         """[B, D_z] -> [B, bits]."""
-        return torch.tanh(super().forward(z))
+        return torch.tanh(self.pre_code(z))
 
 
 def quantisation_loss(h: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
-"""The training objective: classification, alignment of the modalities, and hash regularisers.
+"""The training objective: classification, alignment of the modalities, and what the bits are for.
 
-total = bce_weight * bce + cosine_weight * cosine
-        + hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
+total = bce_weight * bce + cosine_weight * cosine + bits
+bits  = hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
+        for ``loss.objective: plan``, and code_weight * code for the others (:mod:`.objectives`)
 
 ``bce`` stands for whichever form of the cross-entropy ``loss.imbalance`` chooses.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ from siglip2_multimodal_hash.models.hashing import (
     quantisation_loss,
 )
 from siglip2_multimodal_hash.models.network import HeadOutput
+from siglip2_multimodal_hash.models.objectives.choice import DISCRETE, code_loss
+from siglip2_multimodal_hash.models.objectives.discrete import straight_through_sign
 from siglip2_multimodal_hash.params import LossParams
 
 # Beyond this, one positive of a very rare class would outweigh the rest of its batch: COCO's
@@ -109,6 +113,7 @@ class LossParts(NamedTuple):
     quantisation: Tensor | None
     balance: Tensor | None
     decorrelation: Tensor | None
+    code: Tensor | None = None
 
     def present(self) -> dict[str, Tensor]:
         """The parts that apply, by name."""
@@ -126,43 +131,56 @@ class HeadLoss:
         params: The ``loss`` section.
         positive_weights: float32 [C] for ``imbalance: class_weights``; see
             :func:`positive_weights`.
+        classify: The head's classifier, [B, bits] -> [B, C]; the discrete objectives need it,
+            because theirs sees the signs of the code.
     """
 
     params: LossParams
     positive_weights: Tensor | None = None
+    classify: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
+        if self.params.objective in DISCRETE and self.classify is None:
+            raise ValueError(f"loss.objective = {self.params.objective} needs the classifier")
         if self.params.imbalance == "class_weights" and self.positive_weights is None:
             raise ValueError("loss.imbalance = class_weights needs positive_weights")
 
-    def __call__(self, output: HeadOutput, labels: Tensor, batches: int = 1) -> LossParts:
+    def __call__(
+        self, output: HeadOutput, labels: Tensor, batches: int = 1, progress: float = 1.0
+    ) -> LossParts:
         """Compute the objective in float32, whatever precision the head ran in.
 
         Args:
             output: Of one or more batches of equal size, B pairs in all.
             labels: float32 [B, C] of 0 and 1.
-            batches: How many batches these are. Balance and decorrelation are properties of a
-                batch; of several, the mean is taken.
+            batches: How many batches these are. Balance, decorrelation and similarity of pairs
+                are properties of a batch; of several, the mean is taken.
+            progress: Share of the fit that is done, in [0, 1]; validation stands at its end.
 
         Raises:
             InputError: ``loss.cosine_weight`` is not 0 and the embeddings differ in width.
         """
         params = self.params
-        bce = self._classification(output.logits.float(), labels)
+        bce = self._classification(self._logits(output), labels)
         total = params.bce_weight * bce
         cosine = self._cosine(output)
         if cosine is not None:
             total = total + params.cosine_weight * cosine
-        quantisation = balance = decorrelation = None
-        if output.soft_code is not None:
-            h = output.soft_code.float().reshape(batches, -1, output.soft_code.shape[-1])
-            quantisation, balance = quantisation_loss(h), balance_loss(h)
-            decorrelation = decorrelation_loss(h)
-            total = total + params.hash_weight * (
-                quantisation
-                + params.lambda_balance * balance
-                + params.lambda_decorr * decorrelation
-            )
+        if output.pre_code is None or output.soft_code is None:
+            return LossParts(total, bce, cosine, None, None, None)
+        u, h, y = (
+            part.float().reshape(batches, -1, part.shape[-1])
+            for part in (output.pre_code, output.soft_code, labels)
+        )
+        if params.objective != "plan":
+            code = code_loss(params, u, h, y, progress)
+            total = total + params.code_weight * code
+            return LossParts(total, bce, cosine, None, None, None, code)
+        quantisation, balance = quantisation_loss(h), balance_loss(h)
+        decorrelation = decorrelation_loss(h)
+        total = total + params.hash_weight * (
+            quantisation + params.lambda_balance * balance + params.lambda_decorr * decorrelation
+        )
         return LossParts(total, bce, cosine, quantisation, balance, decorrelation)
 
     def prior_logits(self, labels: Tensor) -> Tensor:
@@ -185,6 +203,12 @@ class HeadLoss:
         elif (weights := self._weights()) is not None:
             odds = odds * weights
         return odds.log().float()
+
+    def _logits(self, output: HeadOutput) -> Tensor:
+        if self.params.objective in DISCRETE and output.soft_code is not None:
+            assert self.classify is not None
+            return self.classify(straight_through_sign(output.soft_code.float())).float()
+        return output.logits.float()
 
     def _classification(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.params.imbalance == "focal":

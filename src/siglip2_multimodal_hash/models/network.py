@@ -26,6 +26,7 @@ class HeadOutput(NamedTuple):
     d_txt: Tensor | None  # [B, D_t], or [B, P]
     m_img: Tensor | None  # [B, 1]
     m_txt: Tensor | None  # [B, 1]
+    pre_code: Tensor | None = None  # [B, bits], u of h = tanh(u)
 
     @property
     def code(self) -> Tensor:
@@ -70,7 +71,9 @@ class HashNetwork(nn.Module):
         if config.project_dim:
             self._add_projections()
         self.fusion = FusionMLP(config)
-        self.hash_layer = HashLayer(config.fused_dim, config.bits) if config.bits else None
+        self.hash_layer = (
+            HashLayer(config.fused_dim, config.bits, config.normalize) if config.bits else None
+        )
         self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
         nn.init.xavier_normal_(self.classifier.weight)
         if self.classifier.bias is not None:
@@ -88,7 +91,8 @@ class HashNetwork(nn.Module):
         """
         views = self._views(v_img, v_txt)
         fused = self.fusion(views.joined)
-        soft_code = None if self.hash_layer is None else self.hash_layer(fused)
+        pre_code = None if self.hash_layer is None else self.hash_layer.pre_code(fused)
+        soft_code = None if pre_code is None else torch.tanh(pre_code)
         d_img, m_img = views.image or (None, None)
         d_txt, m_txt = views.caption or (None, None)
         return HeadOutput(
@@ -99,6 +103,7 @@ class HashNetwork(nn.Module):
             d_txt=d_txt,
             m_img=m_img,
             m_txt=m_txt,
+            pre_code=pre_code,
         )
 
     def fusion_input(self, v_img: Tensor | None, v_txt: Tensor | None) -> Tensor:

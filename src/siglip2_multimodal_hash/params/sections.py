@@ -142,6 +142,7 @@ class FusionParams(Section):
 
 class HashParams(Section):
     bits: Annotated[Bits, BeforeValidator(_whole_bits)]
+    normalize: Literal["none", "batchnorm"]
 
 
 class ClassifierParams(Section):
@@ -149,11 +150,15 @@ class ClassifierParams(Section):
 
 
 class LossParams(Section):
+    objective: Literal["plan", "pairwise", "central", "orthogonal", "discrete", "discrete_pairwise"]
     bce_weight: NonNegativeFloat
     cosine_weight: NonNegativeFloat
     hash_weight: NonNegativeFloat
     lambda_balance: NonNegativeFloat
     lambda_decorr: NonNegativeFloat
+    code_weight: NonNegativeFloat
+    pairwise_soft: UnitFloat
+    continuation_beta: Annotated[float, Field(ge=1, allow_inf_nan=False)]
     imbalance: Literal["none", "focal", "class_weights", "asymmetric"]
     focal_alpha: OpenUnitFloat
     focal_gamma: NonNegativeFloat

@@ -69,7 +69,9 @@ class EpochTrainer:
         for done, group in enumerate(groups, start=1):
             update = updates_before + done
             self._set_learning_rate(self.learning_rate(update - 1))
-            self._accumulate(group, captions, trace, f"epoch {epoch}, update {done}")
+            progress = (update - 1) / (len(groups) * self.settings.training.num_epochs)
+            place = f"epoch {epoch}, update {done}"
+            self._accumulate(group, captions, trace, place, progress)
             due = update % logs.log_every_n_steps == 0
             trace.close_update(self._clip())
             norms = parameter_norms(self.network) if due and logs.log_gradients else {}
@@ -87,7 +89,9 @@ class EpochTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _accumulate(self, group: list[Run], captions: Tensor, trace: LossTrace, place: str) -> None:
+    def _accumulate(
+        self, group: list[Run], captions: Tensor, trace: LossTrace, place: str, progress: float
+    ) -> None:
         """Add up the gradient of the mean loss over the samples of an update.
 
         The mean is over the samples that there are: an incomplete group is as strong as the others.
@@ -97,7 +101,7 @@ class EpochTrainer:
             v_img, v_txt, labels = data.batch(rows, captions.index_select(0, rows))
             with self.precision.autocast():
                 output: HeadOutput = self.network(v_img, v_txt)
-            parts = self.loss(output, labels, batches)
+            parts = self.loss(output, labels, batches, progress)
             share = parts.total * (len(rows) / group_size)
             torch.autograd.backward(self.scaler.scale(share))
             trace.add(parts.present(), len(rows), place)

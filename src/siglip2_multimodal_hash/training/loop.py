@@ -215,7 +215,11 @@ def build_trainer(
     )
     return EpochTrainer(
         network=network,
-        loss=HeadLoss(settings.loss, positive_weights(train.labels) if weighted else None),
+        loss=HeadLoss(
+            settings.loss,
+            positive_weights(train.labels) if weighted else None,
+            network.classifier,
+        ),
         data=train,
         optimizer=torch.optim.AdamW(
             network.parameters(),

@@ -1,0 +1,187 @@
+"""What each hash objective brings on the embeddings of `dvc repro`: on val, and on test at the end.
+
+    python benchmarks/objectives.py [--seeds 0 1 2] [--only NAME ...] [--test NAME ...]
+                                    [--index FILE] [--embeddings FOLDER]
+
+fits the head of params.yaml once a profile and seed, and prints the val mAP of the vote over its
+codes and the mAP@all of its retrieval. ``--test`` names the profiles whose test figures are
+computed too: choose on val first. For these, paired bootstrap intervals against the untrained codes
+are printed. The last line is JSON with every figure, and ``best``: the profile with the largest sum
+of the two val figures, averaged over the seeds.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+# Run by its path, a script sees its own folder only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.evaluation.baselines import float_embedding
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, predict
+from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
+from siglip2_multimodal_hash.evaluation.protocol import evaluate_retrieval
+from siglip2_multimodal_hash.evaluation.significance import mean_difference
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.params import Params, load_params
+from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
+from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.store import HeadCodes
+from siglip2_multimodal_hash.training.loop import fit
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.splits import encode_embeddings, head_config, training_splits
+from siglip2_multimodal_hash.training.validation import mean_average_precision
+
+Changes = dict[str, dict[str, Any]]
+RATE: Changes = {"optimizer": {"lr": 1e-3}}
+FLOAT: Changes = {"hash": {"bits": 0}, "knn": {"distance": "cosine"}}
+
+
+def _profile(objective: str, **loss: Any) -> Changes:
+    return {"loss": {"objective": objective, **loss}, "hash": {"normalize": "batchnorm"}, **RATE}
+
+
+PLAN: Changes = {
+    "loss": {"objective": "plan"},
+    "hash": {"normalize": "none"},
+    "optimizer": {"lr": 2e-4},
+}
+PROFILES: dict[str, Changes] = {
+    "plan": PLAN,
+    "plan-float": {**PLAN, **FLOAT},
+    "plan-lr": {**PLAN, **RATE},
+    "plan-lr-batchnorm": _profile("plan"),
+    "pairwise": _profile("pairwise", code_weight=0.01),
+    "central": _profile("central", code_weight=0.01),
+    "orthogonal": _profile("orthogonal", code_weight=0.01),
+    "discrete": _profile("discrete", code_weight=0.01),
+    "discrete_pairwise": _profile("discrete_pairwise", code_weight=0.01),
+    "float": {**PLAN, **RATE, **FLOAT},
+}
+"""Sections of params.yaml that each profile changes; ``float`` has no bits and is searched by
+cosine: the bound of what the codes can keep."""
+
+
+class Bench:
+    """The splits and embeddings that every profile is fitted on."""
+
+    def __init__(self, params: Params, index: Path, embeddings: Path) -> None:
+        dataset = read_index(index)
+        self.params, self.labels, self.rows = params, dataset.labels(), SplitRows.of(dataset)
+        self.vectors: Embeddings = load_embeddings(embeddings)
+        self.policy = params.dataset.eval_caption
+        self.train, self.val = training_splits(dataset, self.vectors, self.policy)
+
+    def codes(self, changes: Changes, seed: int) -> HeadCodes:
+        """Fit a profile and run it over every image."""
+        params = changed(self.params, changes)
+        config = head_config(
+            self.vectors, params.decomposer, params.fusion, params.hash, params.classifier
+        )
+        settings = FitSettings.from_params(params.model_copy(update={"seed": seed}))
+        network = fit(config, self.train, self.val, settings).network
+        soft, scores = encode_embeddings(network, self.vectors, self.policy, 512)
+        return HeadCodes(soft, binarize(soft) if config.bits else None, scores)
+
+    def figures(self, codes: HeadCodes, split: str) -> tuple[dict[str, float], Any]:
+        """``knn`` and ``retrieval`` of a split in percent, and AP by query."""
+        queries, database = self.rows.queries(split), self.rows.database_of(split)
+        searchable = codes.searchable()
+        knn = self.params.knn.model_copy(
+            update={"distance": "cosine" if codes.packed is None else "hamming"}
+        )
+        index = build_index(searchable[database])
+        found = predict(codes, index, self.labels, database, queries, knn)
+        retrieval = evaluate_retrieval(
+            searchable[queries], searchable[database], self.labels[queries], self.labels[database]
+        )
+        by_query = retrieval.per_query["mAP@all"]
+        percent = {
+            "knn": mean_average_precision(self.labels[queries], found.scores["knn"]) * 100,
+            "retrieval": float(by_query.mean()) * 100,
+        }
+        return {name: round(value, 2) for name, value in percent.items()}, by_query
+
+    def untrained(self) -> dict[str, HeadCodes]:
+        """ITQ, PCA-sign and LSH of the float embedding, and that embedding itself."""
+        vectors = float_embedding(self.vectors.image, self.vectors.captions_by_policy(self.policy))
+        train, bits, seed = vectors[self.rows.train], self.params.hash.bits, self.params.seed
+        fitted = {
+            "itq": fit_itq(train, bits, seed),
+            "pca_sign": fit_pca_sign(train, bits),
+            "lsh": fit_lsh(train, bits, seed),
+        }
+        codes = {
+            name: HeadCodes(one.soft_codes(vectors), one.encode(vectors), None)
+            for name, one in fitted.items()
+        }
+        return {**codes, "float_embedding": HeadCodes(unit_vectors(vectors), None, None)}
+
+
+def changed(params: Params, changes: Changes) -> Params:
+    """``params`` with the values of some sections replaced, nothing shown while fitting."""
+    logging = params.runtime.logging.model_copy(update={"progress": False})
+    updates = {
+        name: getattr(params, name).model_copy(update=values) for name, values in changes.items()
+    }
+    runtime = params.runtime.model_copy(update={"logging": logging})
+    return params.model_copy(update={**updates, "runtime": runtime})
+
+
+def compare(bench: Bench, names: list[str], seeds: list[int], tested: list[str]) -> dict[str, Any]:
+    """Fit, print and collect; test figures of ``tested`` only."""
+    result: dict[str, Any] = {"val": {}, "test": {}, "margin_on_test": {}}
+    untrained = bench.untrained() if tested else {}
+    queries: dict[str, Any] = {}
+    for name, codes in untrained.items():
+        result["test"][name], queries[name] = bench.figures(codes, "test")
+        print(f"{name:20} test {result['test'][name]}", flush=True)
+    for name in names:
+        for seed in seeds:
+            codes = bench.codes(PROFILES[name], seed)
+            figures, _ = bench.figures(codes, "val")
+            result["val"].setdefault(name, {})[seed] = figures
+            line = f"{name:20} seed {seed}: val {figures}"
+            if name in tested:
+                figures, by_query = bench.figures(codes, "test")
+                result["test"].setdefault(name, {})[seed] = figures
+                line += f", test {figures}"
+                for other in untrained:
+                    gap = mean_difference(by_query, queries[other], seed=0)
+                    bounds = [round(100 * one, 2) for one in (gap.value, gap.low, gap.high)]
+                    result["margin_on_test"].setdefault(f"{name}-{other}", {})[seed] = bounds
+            print(line, flush=True)
+    bits = {k: v for k, v in result["val"].items() if "float" not in k}
+    means = {
+        name: float(np.mean([sum(one.values()) for one in by_seed.values()]))
+        for name, by_seed in bits.items()
+    }
+    return {**result, "best": max(means, key=lambda name: means[name], default=None)}
+
+
+def main() -> None:
+    """Parse the command line."""
+    folder = Path("outputs/mojicoco/siglip2-tiny")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", default=list(PROFILES), metavar="NAME")
+    parser.add_argument("--test", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--index", type=Path, default=Path("data/mojicoco/index.parquet"))
+    parser.add_argument("--embeddings", type=Path, default=folder / "embeddings")
+    arguments = parser.parse_args()
+    if unknown := sorted({*arguments.only, *arguments.test} - PROFILES.keys()):
+        raise InputError(f"{', '.join(unknown)}: unknown", f"known: {', '.join(PROFILES)}")
+    torch.set_num_threads(1)
+    bench = Bench(load_params(), arguments.index, arguments.embeddings)
+    print(json.dumps(compare(bench, arguments.only, arguments.seeds, arguments.test)))
+
+
+if __name__ == "__main__":
+    run_guarded(main)
