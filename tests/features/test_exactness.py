@@ -15,13 +15,16 @@ import pytest
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
-from tests.features.photographs import CAPTIONS, Direct, base_checkpoint, photographs
+from tests.features.base_size import base_checkpoint
+from tests.features.direct_use import Direct
+from tests.features.photographs import photographs
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 COMMITTED = {
     "siglip": MODELS / "siglip2-tiny-patch16-128",
     "siglip2": MODELS / "siglip2-tiny-naflex",
 }
+CAPTIONS = ("A red FLOWER.", "two people on a mat", "a", "A cat and a zebra, " * 12 + "a dog")
 TOLERANCE = 1e-5
 
 

@@ -75,7 +75,7 @@ def embed_dataset(
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
     made_by = fingerprint(index, meta, Path(backbone.checkpoint), size, towers.device)
     batches = {unit: len(reader) for unit, reader in readers.items()}
-    with partial_work(folder, made_by, rows, batches) as work:
+    with partial_work(folder, made_by, rows, batches, backbone.store_dtype) as work:
         for unit, reader in readers.items():
             run_pipeline(
                 reader,
