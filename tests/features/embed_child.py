@@ -17,6 +17,8 @@ from siglip2_multimodal_hash.kernels import pin_cpu_kernels
 pin_cpu_kernels()
 
 ROOM = "siglip2_multimodal_hash.features"
+# Printed when everything is imported and the work begins.
+READY = "ready"
 
 
 def arm(name, method, call, when):
@@ -59,6 +61,7 @@ def main():
     set_up_log(params)
     images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
     index = read_index(folder / "index.parquet")
+    print(READY, file=sys.stderr, flush=True)
     embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.devices import check_kernels
@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.features.preprocessing import Tokenizer
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.towers import load_towers
+from tests.features.direct_use import own_processor
 
 CPU = torch.device("cpu")
 
@@ -35,7 +36,7 @@ def test_point_1_magnitudes_vary_because_nothing_is_normalised(
     embed_dataset(index, open_images(archive), make_backbone(checkpoint), make_runtime(), folder)
     stored = load_embeddings(folder)
     model = AutoModel.from_pretrained(checkpoint).eval()
-    processor = AutoProcessor.from_pretrained(checkpoint)
+    processor = own_processor(checkpoint)
     options = {"max_num_patches": 16} if model.config.model_type == "siglip2" else {}
     sources = [open_images(archive).open(name) for name in index.frame["file_name"]]
     inputs = processor(

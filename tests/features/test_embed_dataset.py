@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.mapper import Mapper
@@ -15,7 +15,9 @@ from siglip2_multimodal_hash.features.prompts import fill_template
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.timing import Stopwatch
+from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.features.writer import ArrayWriter
+from tests.features.direct_use import own_processor
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open
     embeddings = load_embeddings(embed(checkpoint))
     embeddings.check_finite()
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(checkpoint)
+    processor = own_processor(checkpoint)
     options = {"max_num_patches": 16} if model.config.model_type == "siglip2" else {}
     images = [open_images(archive).open(name) for name in index.frame["file_name"]]
 
@@ -127,6 +129,7 @@ def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path):
         ({"text_max_length": 32}, {"caption.npy", "prompt.npy", "meta.json"}),
         ({"prompt_templates": ["one {}"]}, {"prompt.npy", "meta.json"}),
         ({"amp_dtype": "bfloat16"}, {"image.npy", "caption.npy", "prompt.npy", "meta.json"}),
+        ({"store_dtype": "float16"}, {"image.npy", "caption.npy", "meta.json"}),
         ({"max_num_patches": 32}, {"image.npy", "meta.json"}),
         ({"name": "other"}, set()),
     ],
@@ -178,6 +181,49 @@ def test_interruption_leaves_the_old_folder(
         embed(checkpoint, runtime=make_runtime(workers=workers), text_max_length=32)
     assert contents(tmp_path / "out") == before
     assert not [path for path in tmp_path.iterdir() if ".tmp" in path.name]
+
+
+def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint):
+    single = embed(checkpoint, "single")
+    half = embed(checkpoint, "half", store_dtype="float16")
+    for name in ("image.npy", "caption.npy"):
+        full, rounded = np.load(single / name), np.load(half / name)
+        assert (full.dtype, rounded.dtype) == (np.float32, np.float16)
+        assert rounded.nbytes * 2 == full.nbytes
+        assert np.array_equal(rounded, full.astype(np.float16))
+    metas = [json.loads((folder / "meta.json").read_text()) for folder in (single, half)]
+    assert [meta["dtype"] for meta in metas] == ["float32", "float16"]
+    assert metas[0] | {"dtype": "float16"} == metas[1]
+    read = load_embeddings(half)
+    assert {read.image.dtype, read.caption.dtype, read.prompt.dtype} == {np.dtype(np.float32)}
+
+
+def test_unfinished_work_in_another_precision_is_not_continued(
+    embed, checkpoint, monkeypatch, caplog, tmp_path
+):
+    whole = contents(embed(checkpoint, "whole", store_dtype="float16"))
+    with monkeypatch.context() as patch:
+        # Whole images, and then the captions fail.
+        patch.setattr(Towers, "encode_tokens", lambda self, inputs: torch.full((5, 32), torch.nan))
+        patch.setattr(Towers, "encode_texts", lambda self, texts: torch.rand(len(texts), 32))
+        with pytest.raises(DataError, match=r"caption\.npy"):
+            embed(checkpoint)
+    assert (tmp_path / "out.partial" / "progress.json").exists()
+    assert contents(embed(checkpoint, store_dtype="float16")) == whole
+    assert "thrown away: they were made with another dtype" in caplog.text
+
+
+def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path):
+    folder = save_tiny(tmp_path / "large", "siglip")
+    model = AutoModel.from_pretrained(folder)
+    with torch.no_grad():
+        model.vision_model.head.mlp.fc2.bias[3] = 70_000
+    model.save_pretrained(folder)
+    with pytest.raises(DataError, match=r"image\.npy: row 0 holds 7\d{4}.*\n.*store_dtype"):
+        embed(folder, store_dtype="float16")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.partial").exists()
+    embed(folder)
 
 
 def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path):

@@ -73,6 +73,40 @@ def test_not_a_number_is_refused_with_its_row(tmp_path, value):
         writer.write(rows(4, 7), features)
 
 
+def test_half_precision_takes_half_the_room_and_rounds_to_the_nearest(tmp_path):
+    values = np.array([[1, 0.1, -65504, 1 + 2**-11, 1 + 2**-10]], dtype=np.float32)
+    for dtype in ("float32", "float16"):
+        writer = ArrayWriter(tmp_path / f"{dtype}.npy", 1, dtype)
+        writer.write(rows(0), values)
+        writer.flush()
+    single, half = (np.load(tmp_path / f"{dtype}.npy") for dtype in ("float32", "float16"))
+    assert (single.nbytes, half.nbytes) == (20, 10)
+    assert single.tolist() == values.tolist()
+    # 11 bits: 0.1 is 1638 * 2^-14 = 0.099976, and 1 + 2^-11 lies halfway, so it goes to the even.
+    assert half.astype(np.float64).tolist() == [[1, 1638 / 2**14, -65504, 1, 1 + 2**-10]]
+
+
+@pytest.mark.parametrize("value", [65505, -7e4, 3e38])
+def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path, value):
+    features = np.array([[1, 2], [3, value]], np.float32)
+    writer = ArrayWriter(tmp_path / "image.npy", 9, "float16")
+    with pytest.raises(DataError, match=r"image\.npy: row 7 .*float16 ends at 65504\n") as caught:
+        writer.write(rows(4, 7), features)
+    assert f"{abs(value):.6g}" in str(caught.value)
+    assert "set backbone.store_dtype to float32" in str(caught.value)
+    assert not (tmp_path / "image.npy").exists()
+    ArrayWriter(tmp_path / "image.npy", 9).write(rows(4, 7), features)
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("float16", "float32"), ("float32", "float16")])
+def test_a_file_of_the_other_precision_is_not_reopened(tmp_path, stored, asked):
+    path = tmp_path / "image.npy"
+    save_array(path, np.ones((2, 2), stored))
+    with pytest.raises(DataError, match=f"{stored} .*expected 2 rows of {asked}"):
+        ArrayWriter.reopen(path, 2, asked)
+    assert ArrayWriter.reopen(path, 2, stored).width == 2
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Two images of 3 dimensions; three captions and two classes of 2."""
@@ -90,6 +124,20 @@ def test_load(folder):
     assert embeddings.meta == {"checkpoint": "tiny"}
     assert isinstance(embeddings.image, np.memmap)
     embeddings.check_finite()
+
+
+def test_readers_get_single_precision_whatever_is_stored(folder):
+    single = load_embeddings(folder)
+    for name in (store.IMAGE, store.CAPTION):
+        save_array(folder / name, np.load(folder / name).astype(np.float16))
+    widened = load_embeddings(folder)
+    for name in ("image", "caption", "prompt"):
+        array = getattr(widened, name)
+        assert array.dtype == np.float32
+        assert array.tolist() == getattr(single, name).tolist()  # small integers are exact
+    for policy in ("first", "mean"):
+        assert widened.captions_by_policy(policy).dtype == np.float32
+    widened.check_finite()
 
 
 def test_captions_by_policy(folder):

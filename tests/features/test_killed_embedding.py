@@ -1,31 +1,38 @@
 """A killed run goes on from its last whole shard, to the bytes of a run without a break."""
 
+import functools
 import itertools
 import json
 import logging
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.datasets.index import write_index
+from siglip2_multimodal_hash.datasets.index import make_index, write_index
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
 from siglip2_multimodal_hash.features.engines import local
 from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import load_params
+from tests.features.embed_child import READY
 
 ROOT = Path(__file__).resolve().parents[2]
 # 12 images and 5 distinct captions, two a batch.
 BATCHES = {"images": 6, "captions": 3}
 RECORD = "partial:PartialWork.record"
+PROGRESS = "out.partial/progress.json"
 
 
 @pytest.fixture
@@ -44,23 +51,33 @@ def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images,
 @pytest.fixture
 def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_path):
     """Embed the same in a process of its own; see :mod:`.embed_child`."""
-    params = load_params(ROOT / "params.yaml").model_dump()
-    params["backbone"] = make_backbone(checkpoints["siglip"]).model_dump()
-    params["runtime"] = make_runtime(2, 2).model_dump()
-    (tmp_path / "params.json").write_text(json.dumps(params))
+    write_params(tmp_path, make_backbone(checkpoints["siglip"]), make_runtime(2, 2))
     write_index(tmp_path / "index.parquet", index)
+    return functools.partial(start_in, tmp_path)
 
-    def start(*moment):
-        command = [sys.executable, "-m", "tests.features.embed_child", tmp_path, tmp_path / "out"]
-        return subprocess.Popen(
-            [*command, *moment],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
-    return start
+@pytest.fixture
+def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path):
+    """A folder for :mod:`.embed_child` with a job of 200 batches of images, 100 of captions."""
+    count, folder = 400, tmp_path / "many"
+    folder.mkdir()
+    write_params(folder, make_backbone(checkpoints["siglip"]), make_runtime(2, 2))
+    names = [f"val2014/{number:04d}.jpg" for number in range(count)]
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(folder / "val2014.zip", "w") as target:
+        few = [source.read(name) for name in source.namelist()]
+        for number, name in enumerate(names):
+            target.writestr(name, few[number % len(few)])
+    columns = {
+        "image_id": range(1, count + 1),
+        "file_name": names,
+        "split": ["train"] * count,
+        **dict.fromkeys(("width", "height", "bytes"), [100] * count),
+    }
+    captions = [(f"cat {number // 2}",) for number in range(count)]
+    labels = np.ones((count, 2), np.uint8)
+    made = make_index(columns, captions, labels, (1, 2), ("airplane", "cat"))
+    write_index(folder / "index.parquet", made)
+    return folder
 
 
 @pytest.fixture
@@ -75,6 +92,24 @@ def mapped(monkeypatch):
 
     monkeypatch.setattr(Mapper, "__call__", note)
     return calls
+
+
+def write_params(folder, backbone, runtime):
+    params = load_params(ROOT / "params.yaml").model_dump()
+    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump()}
+    (folder / "params.json").write_text(json.dumps(params))
+
+
+def start_in(folder, *moment):
+    """Embed what lies in a folder into its ``out``; see :mod:`.embed_child`."""
+    command = [sys.executable, "-m", "tests.features.embed_child", folder, folder / "out"]
+    return subprocess.Popen(
+        [*command, *moment],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def contents(folder):
@@ -148,6 +183,57 @@ def test_killed_from_outside(embed, start_child, tmp_path):
     child.kill()
     child.communicate(timeout=120)
     assert embed("out") == whole
+
+
+@pytest.mark.slow
+def test_twenty_random_kills_of_one_job(many_images):
+    """Half of them while the towers load or the work is taken up, half while it goes on."""
+    moments, met = random.Random(0), set()
+    out, whole, record = (many_images / name for name in ("out", "whole", PROGRESS))
+
+    def live():
+        child = start_in(many_images)
+        while child.stderr.readline().strip() != READY:
+            assert child.poll() is None
+        return child
+
+    def arrive():
+        child = live()
+        _, log = child.communicate(timeout=300)
+        assert child.returncode == 0, log
+
+    began = time.monotonic()
+    arrive()
+    duration = time.monotonic() - began
+    out.rename(whole)
+    killed = 0
+    while killed < 20:
+        child, before = live(), content_of(record)
+        if killed % 2:
+            while child.poll() is None and content_of(record) == before:
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.05))
+        else:
+            time.sleep(moments.uniform(0, duration / 4))
+        child.kill()
+        child.communicate(timeout=120)
+        killed += child.returncode == -signal.SIGKILL
+        met.add(content_of(record))
+        if out.exists():
+            # It arrived before it was killed: the same job once more, from the beginning.
+            assert contents(out) == contents(whole)
+            shutil.rmtree(out)
+    assert len(met) > 8, "the kills met the job at work"
+    arrive()
+    assert contents(out) == contents(whole)
+    assert not record.parent.exists()
+
+
+def content_of(path):
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
 
 
 def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):

@@ -1,5 +1,6 @@
 """The towers against AutoModel and AutoProcessor used directly."""
 
+import importlib.util
 import pickle
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from transformers import AutoModel, AutoProcessor
 
 from siglip2_multimodal_hash.features.preprocessing import canonical
 from siglip2_multimodal_hash.features.towers import load_towers, pooled
+from tests.features.direct_use import own_processor
 
 CPU = torch.device("cpu")
 TEXTS = ["a cat on a mat.", "two dogs", "a zebra"]
@@ -24,7 +26,7 @@ def towers(checkpoint, make_backbone):
 def direct(checkpoint):
     """The library used by hand, as the checkpoint's documentation shows it."""
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    return SimpleNamespace(model=model, processor=AutoProcessor.from_pretrained(checkpoint))
+    return SimpleNamespace(model=model, processor=own_processor(checkpoint))
 
 
 def direct_images(direct, pictures):
@@ -109,6 +111,20 @@ def test_padding_counts(checkpoint, make_backbone):
         load_towers(make_backbone(checkpoint, text_max_length=length), CPU) for length in (16, 64)
     )
     assert not torch.allclose(short.encode_texts(TEXTS), long.encode_texts(TEXTS), atol=1e-3)
+
+
+def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures):
+    """With torchvision, AutoProcessor resizes by it: other pixels, and other embeddings."""
+    ours = towers.preprocess.image_processor
+    assert type(ours).__name__.endswith("Pil")
+    own = AutoProcessor.from_pretrained(checkpoint).image_processor
+    if importlib.util.find_spec("torchvision") is None:
+        assert type(own) is type(ours)
+        return
+    assert type(own) is not type(ours)
+    options = {"max_num_patches": 16} if towers.model_type == "siglip2" else {}
+    pixels = own(images=pictures, return_tensors="pt", **options)["pixel_values"]
+    assert not torch.equal(pixels, towers.preprocess(pictures)["pixel_values"])
 
 
 def test_case_and_blanks_do_not_count(towers):

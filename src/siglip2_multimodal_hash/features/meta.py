@@ -31,7 +31,7 @@ def describe(backbone: BackboneParams, towers: Towers, sizes: dict[str, int]) ->
         "prompt_templates": list(backbone.prompt_templates),
         "prompt_ensemble": ENSEMBLE,
         "amp_dtype": backbone.amp_dtype,
-        "dtype": "float32",
+        "dtype": backbone.store_dtype,
         "normalised": False,
         **sizes,
     }

@@ -18,7 +18,7 @@ from typing import Any
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.locking import locked
-from siglip2_multimodal_hash.features.writer import ArrayWriter
+from siglip2_multimodal_hash.features.writer import ArrayWriter, StoreDtype
 from siglip2_multimodal_hash.files import read_json, replacing
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class PartialWork:
         fingerprint: Mapping[str, Any],
         rows: Mapping[str, int],
         batches: Mapping[str, int],
+        dtype: StoreDtype,
     ) -> None:
         self._target = target
         self._root = partial_root(target)
@@ -52,10 +53,11 @@ class PartialWork:
         self.folder = self._root / target.name
         self.done = dict.fromkeys(ARRAYS, 0)
         self.writers = {
-            unit: ArrayWriter(self.folder / name, rows[unit]) for unit, name in ARRAYS.items()
+            unit: ArrayWriter(self.folder / name, rows[unit], dtype)
+            for unit, name in ARRAYS.items()
         }
         if (self._root / PROGRESS).exists():
-            self._restore(rows)
+            self._restore(rows, dtype)
         self._tidy()
 
     def record(self, unit: str, batches: int) -> None:
@@ -89,12 +91,12 @@ class PartialWork:
         if not any(self.done.values()):
             shutil.rmtree(self._root, ignore_errors=True)
 
-    def _restore(self, rows: Mapping[str, int]) -> None:
+    def _restore(self, rows: Mapping[str, int], dtype: StoreDtype) -> None:
         """Take over the batches of an earlier run, or none where they are of no use."""
         try:
             done = self._read_progress()
             writers = {
-                unit: ArrayWriter.reopen(self.folder / ARRAYS[unit], rows[unit])
+                unit: ArrayWriter.reopen(self.folder / ARRAYS[unit], rows[unit], dtype)
                 for unit in ARRAYS
                 if done[unit]
             }
@@ -143,6 +145,7 @@ def partial_work(
     fingerprint: Mapping[str, Any],
     rows: Mapping[str, int],
     batches: Mapping[str, int],
+    dtype: StoreDtype = "float32",
 ) -> Iterator[PartialWork]:
     """Open the unfinished work beside ``target``, or begin it.
 
@@ -151,12 +154,13 @@ def partial_work(
         fingerprint: See :func:`.fingerprint.fingerprint`; work of another one is thrown away.
         rows: Of the array of ``images`` and of ``captions``.
         batches: How many there are of each.
+        dtype: Of the arrays' values.
 
     Raises:
         DataError: Another process is at it.
     """
     with locked(partial_root(target)):
-        work = PartialWork(target, fingerprint, rows, batches)
+        work = PartialWork(target, fingerprint, rows, batches, dtype)
         try:
             yield work
         except KeyboardInterrupt:

@@ -74,7 +74,7 @@ def embed_dataset(
         index, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
     )
     batches = {unit: len(reader) for unit, reader in readers.items()}
-    with partial_work(folder, made_by, rows, batches) as work:
+    with partial_work(folder, made_by, rows, batches, backbone.store_dtype) as work:
         with open_engine(towers, runtime, shard_seconds) as pipeline:
             for unit, reader in readers.items():
                 pipeline(reader, encoders[unit], work, unit)

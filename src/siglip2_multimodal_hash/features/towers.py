@@ -170,7 +170,8 @@ def _load(backbone: BackboneParams) -> tuple[Any, Any]:
         # transformers only warns, and fills the gaps with random numbers.
         missing = sorted(report["missing_keys"])
         raise _unusable(checkpoint, f"{len(missing)} weights are missing, such as {missing[0]}")
-    if not model.config.vision_config.vision_use_head:
+    # Older releases have no such attribute unless the file names it.
+    if not getattr(model.config.vision_config, "vision_use_head", True):
         raise _unusable(checkpoint, "its image tower has no pooling head")
     if len(processor.tokenizer) <= len(set(processor.tokenizer.all_special_ids)):
         # What transformers makes of a checkpoint without the tokenizer's file.

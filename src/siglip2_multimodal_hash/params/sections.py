@@ -101,6 +101,7 @@ class BackboneParams(Section):
     text_max_length: PositiveInt
     prompt_templates: StrTuple
     amp_dtype: Literal["float32", "bfloat16", "float16"]
+    store_dtype: Literal["float32", "float16"]
 
     @model_validator(mode="after")
     def _templates_have_one_slot(self) -> Self:
