@@ -69,7 +69,7 @@ def largest_errors(exact: FloatArray, close: FloatArray, eps: float) -> tuple[fl
 def final_figures(params: Params, index: Path, embeddings: Path, work: Path) -> dict[str, float]:
     """The figures of :data:`FIGURES` after the stages from ``train`` to ``evaluate_knn``."""
     head, codes, faiss, out = (work / name for name in ("head", "codes", "faiss", "evaluation"))
-    train.main(params, index, embeddings, head)
+    train.main(params, index, embeddings, head, work / "live")
     extract_hashes.main(params, embeddings, head, codes)
     build_faiss_index.main(params, index, codes, faiss)
     evaluate_knn.main(params, index, codes, faiss, out)
