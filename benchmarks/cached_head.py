@@ -43,7 +43,7 @@ class CachedHead:
         self._labels = (torch.rand(BATCH, CLASSES) < 0.04).float().to(device)
         self._trainer = EpochTrainer(
             network=network,
-            loss=HeadLoss(params.loss, None),
+            loss=HeadLoss(params.loss, None, network.classifier),
             data=self._random(BATCH),
             optimizer=torch.optim.AdamW(network.parameters(), lr=1e-5, fused=True),
             scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),

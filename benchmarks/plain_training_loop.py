@@ -48,7 +48,7 @@ def loop_seconds(
     """Seconds of an update, the first (which starts the loader's processes) left out."""
     params = settings.training
     network = HashNetwork(config).to(device).train()
-    loss_of = HeadLoss(settings.loss)
+    loss_of = HeadLoss(settings.loss, None, network.classifier)
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.optimizer.lr)
     precision = choose_precision(params.mixed_precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaled)

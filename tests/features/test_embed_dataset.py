@@ -203,9 +203,12 @@ def test_unfinished_work_in_another_precision_is_not_continued(
 ):
     whole = contents(embed(checkpoint, "whole", store_dtype="float16"))
     with monkeypatch.context() as patch:
-        # Whole images, and then the captions fail.
-        patch.setattr(Towers, "encode_tokens", lambda self, inputs: torch.full((5, 32), torch.nan))
-        patch.setattr(Towers, "encode_texts", lambda self, texts: torch.rand(len(texts), 32))
+        # Prompts of three classes, whole images, and then the captions fail.
+        def encode(_towers, inputs):
+            count = len(inputs["input_ids"])
+            return torch.rand(3, 32) if count == 3 else torch.full((count, 32), torch.nan)
+
+        patch.setattr(Towers, "encode_tokens", encode)
         with pytest.raises(DataError, match=r"caption\.npy"):
             embed(checkpoint)
     assert (tmp_path / "out.partial" / "progress.json").exists()

@@ -63,7 +63,8 @@ def _to_figures(folder: Path) -> Any:
     with working_in(folder):
         assert _to_index() == [0, 0, 0]
         assert not _stage("embed", source=DATA / "source", index=index, out=embeddings)
-        assert not _stage("train", index=index, embeddings=embeddings, out=head)
+        live = Path("live")
+        assert not _stage("train", index=index, embeddings=embeddings, out=head, live=live)
         assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
         evaluation = OUTPUTS / "evaluation"

@@ -46,6 +46,8 @@ def main():
     from tests.training.resumable import resumable_fit
     from tests.training.small_fits import small_params
 
+    # A shell that started the tests in the background had them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     if sys.argv[2:]:
         arm(*sys.argv[2:])
