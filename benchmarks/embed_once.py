@@ -16,10 +16,8 @@ of: seconds a step of the plan's way, an image, a caption, and a cached update, 
 
 import argparse
 import json
-import logging
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,13 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.cached_head import CachedHead
 from benchmarks.towers_and_images import (
-    TOWERS,
     Images,
-    add_options,
-    describe_device,
-    images_for,
-    make_towers,
-    set_threads,
+    measure_each,
+    parse_options,
 )
 from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.features.mapper import Mapper
@@ -156,41 +150,24 @@ def _timed(work: Callable[[], None]) -> float:
 
 def run(arguments: argparse.Namespace, loads: dict[tuple[str, str], Load]) -> dict[str, Any]:
     """The figures of each tower."""
-    set_threads(arguments.threads)
-    amp_dtype = "bfloat16" if arguments.device == "cuda" else "float32"
-    figures = {}
-    for which in arguments.towers:
-        load = loads[which, arguments.device]
-        print(f"{TOWERS[which]}: {load.rounds} x {load.steps} steps of {STEP}", flush=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            images = images_for(which, arguments.images, Path(scratch), load.steps * STEP)
-            towers = make_towers(which, arguments.device, amp_dtype)
-            seconds = measure(towers, images, load, arguments.threads)
-        measured = {name: float(f"{value:.3g}") for name, value in asdict(seconds).items()}
-        figures[which] = {
+
+    def figures(towers: Towers, images: Images, load: Load) -> dict[str, Any]:
+        seconds = measure(towers, images, load, arguments.threads)
+        return {
             **extrapolate(seconds),
-            "tower": TOWERS[which],
             "source": images.described,
-            "seconds": measured,
+            "seconds": {name: float(f"{value:.3g}") for name, value in asdict(seconds).items()},
             "steps": load.rounds * load.steps,
             "updates": load.rounds * load.updates,
         }
-    return {
-        "factor_1_run": {which: found["factor_1_run"] for which, found in figures.items()},
-        "factor_27_runs": {which: found["factor_27_runs"] for which, found in figures.items()},
-        "device": describe_device(arguments.device),
-        "amp_dtype": amp_dtype,
-        **figures,
+
+    result = measure_each(arguments, loads, lambda load: load.steps * STEP, figures)
+    factors = {
+        name: {which: result[which][name] for which in arguments.towers}
+        for name in ("factor_1_run", "factor_27_runs")
     }
-
-
-def main() -> None:
-    """Parse the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options(parser)
-    print(json.dumps(run(parser.parse_args(), LOADS)))
+    return factors | result
 
 
 if __name__ == "__main__":
-    run_guarded(main)
+    run_guarded(lambda: print(json.dumps(run(parse_options(__doc__.splitlines()[0]), LOADS))))

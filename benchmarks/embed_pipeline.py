@@ -16,7 +16,6 @@ The last line is JSON: ``end_to_end_over_tower`` by tower, and by tower the imag
 
 import argparse
 import json
-import logging
 import statistics
 import sys
 import tempfile
@@ -29,14 +28,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.towers_and_images import (
-    TOWERS,
     Images,
-    add_options,
-    describe_device,
-    images_for,
-    make_towers,
+    measure_each,
+    parse_options,
     project_params,
-    set_threads,
 )
 from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.features.backoff import BackingOff
@@ -136,33 +131,19 @@ def _runtime(threads: int) -> RuntimeParams:
 
 def run(arguments: argparse.Namespace, loads: dict[tuple[str, str], Load]) -> dict[str, Any]:
     """The figures of each tower."""
-    set_threads(arguments.threads)
-    amp_dtype = "bfloat16" if arguments.device == "cuda" else "float32"
-    figures = {}
-    for which in arguments.towers:
-        load = loads[which, arguments.device]
-        print(f"{TOWERS[which]}: {load.images} images a pass", flush=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            images = images_for(which, arguments.images, Path(scratch), load.images)
-            towers = make_towers(which, arguments.device, amp_dtype)
-            figures[which] = measure(towers, images, load, arguments.threads)
+    result = measure_each(
+        arguments,
+        loads,
+        lambda load: load.images,
+        lambda towers, images, load: measure(towers, images, load, arguments.threads),
+    )
+    ratios = {which: result[which]["ratio"] for which in arguments.towers}
     return {
-        "end_to_end_over_tower": {which: found["ratio"] for which, found in figures.items()},
-        "within_goal": all(found["ratio"] >= GOALS[which] for which, found in figures.items()),
-        "device": describe_device(arguments.device),
-        "amp_dtype": amp_dtype,
-        "threads": arguments.threads,
-        **figures,
+        "end_to_end_over_tower": ratios,
+        "within_goal": all(ratio >= GOALS[which] for which, ratio in ratios.items()),
+        **result,
     }
 
 
-def main() -> None:
-    """Parse the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options(parser)
-    print(json.dumps(run(parser.parse_args(), LOADS)))
-
-
 if __name__ == "__main__":
-    run_guarded(main)
+    run_guarded(lambda: print(json.dumps(run(parse_options(__doc__.splitlines()[0]), LOADS))))

@@ -16,12 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+# The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.evaluation.baselines import float_embedding
@@ -38,6 +36,10 @@ from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import encode_embeddings, head_config, training_splits
 from siglip2_multimodal_hash.training.validation import mean_average_precision
+
+# isort: split
+import numpy as np
+import torch
 
 Changes = dict[str, dict[str, Any]]
 RATE: Changes = {"optimizer": {"lr": 1e-3}}

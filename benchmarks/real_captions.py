@@ -25,24 +25,27 @@ from typing import Any
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
-from ruamel.yaml import YAML
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-
+# The project first: it pins the CPU kernels before a numerical library is loaded.
+from benchmarks.real_labels import read_real_labels
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.evaluation.baselines import evaluate_by_search, evaluate_untrained
 from siglip2_multimodal_hash.evaluation.heads import SplitRows
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.params import PARAMS_FILE, Params, parse_params
-from siglip2_multimodal_hash.presets import parse_assignment
-from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.presets import override_text, parse_assignment
+from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config
+
+# isort: split
+import numpy as np
+from ruamel.yaml import YAML
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 DIMENSIONS = 256
 CAPTION_ONLY = {"fusion.modalities": "caption", "fusion.type": "concat"}
@@ -60,8 +63,8 @@ class RealCaptions:
 
 def read_real_captions(folder: Path) -> RealCaptions:
     """Embed the captions of restval, val and test."""
+    known = read_real_labels(folder)
     try:
-        stored = np.load(folder / "labels80_trainval2014.npz", allow_pickle=False)
         with gzip.open(folder / "captions_val2014.json.gz", "rt", encoding="utf-8") as stream:
             records = json.load(stream)["annotations"]
         ids = {
@@ -77,10 +80,9 @@ def read_real_captions(folder: Path) -> RealCaptions:
         captions.setdefault(record["image_id"], []).append(record["caption"])
     order = [one for name in ids for one in ids[name]]
     labels = np.zeros((len(order), 80), dtype=np.uint8)
-    bits = np.unpackbits(stored["labels"], axis=1, count=80)
-    position = {int(one): number for number, one in enumerate(stored["ids"])}
+    position = {one: number for number, one in enumerate(known.ids.tolist())}
     labelled = [(row, position[one]) for row, one in enumerate(order) if one in position]
-    labels[[row for row, _ in labelled]] = bits[[number for _, number in labelled]]
+    labels[[row for row, _ in labelled]] = known.labels[[number for _, number in labelled]]
     texts = [text for one in order for text in captions[one]]
     offsets = np.cumsum([0, *(len(captions[one]) for one in order)]).astype(np.int64)
     ends = np.cumsum([0, *(len(rows) for rows in ids.values())])
@@ -99,14 +101,10 @@ def read_real_captions(folder: Path) -> RealCaptions:
 
 def with_values(values: Mapping[str, Any]) -> Params:
     """The parameters of params.yaml, some of them changed."""
-    raw = YAML(typ="safe", pure=True).load(PARAMS_FILE.read_text(encoding="utf-8"))
-    for key, value in values.items():
-        *path, leaf = key.split(".")
-        section = raw
-        for part in path:
-            section = section[part]
-        section[leaf] = value
-    return parse_params(raw)
+    text = override_text(
+        PARAMS_FILE.read_text(encoding="utf-8"), dict(values), source=str(PARAMS_FILE)
+    )
+    return parse_params(YAML(typ="safe", pure=True).load(text))
 
 
 def head_figures(data: RealCaptions, params: Params) -> dict[str, Any]:
@@ -150,7 +148,7 @@ def main() -> None:
         params = with_values(CAPTION_ONLY | {"seed": seed})
         vectors = data.embeddings.captions_by_policy(params.dataset.eval_caption)
         untrained = evaluate_untrained(
-            vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12),
+            unit_vectors(vectors),
             data.labels,
             data.rows,
             params.knn,

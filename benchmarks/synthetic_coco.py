@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.real_labels import RealLabels, read_real_labels
 from siglip2_multimodal_hash.datasets.split_file import SplitImage, write_split
 
 COUNTS = {"train2014": (82_783, 604_907), "val2014": (40_504, 291_875)}
@@ -43,13 +44,14 @@ def write_synthetic_coco(root: Path, real: Path | None, seed: int = 0) -> None:
         seed: Of all that is drawn.
     """
     generator = random.Random(seed)
+    labels = read_real_labels(real) if real else None
     (root / "annotations").mkdir(parents=True)
     (root / "images").mkdir()
     real_captions = _real_captions(real)
     taken = set(real_captions)
     split: list[SplitImage] = []
     for folder, (images, objects) in COUNTS.items():
-        found = _real_labels(real, folder) if real else _drawn_labels(generator, folder)
+        found = _labels_of(labels, folder) if labels else _drawn_labels(generator, folder)
         taken.update(found.ids)
         ids = set(real_captions) if real and folder == "val2014" else set(found.ids)
         while len(ids) < images:
@@ -132,14 +134,9 @@ def _objects(found: Labels, objects: int, generator: random.Random) -> Iterator[
         )
 
 
-def _real_labels(real: Path, folder: str) -> Labels:
-    with np.load(real / "labels80_trainval2014.npz", allow_pickle=False) as stored:
-        chosen = stored["is_val"] == (folder == "val2014")
-        labels = np.unpackbits(stored["labels"], axis=1)[chosen, :80].astype(bool)
-        categories = list(
-            zip(stored["category_ids"].tolist(), stored["category_names"].tolist(), strict=True)
-        )
-        return Labels(stored["ids"][chosen].tolist(), labels, categories)
+def _labels_of(found: RealLabels, folder: str) -> Labels:
+    chosen = found.is_val == (folder == "val2014")
+    return Labels(found.ids[chosen].tolist(), found.labels[chosen].astype(bool), found.categories)
 
 
 def _drawn_labels(generator: random.Random, folder: str) -> Labels:

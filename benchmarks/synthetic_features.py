@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.real_labels import CLASSES, read_real_labels
 from siglip2_multimodal_hash.errors import InputError
 
-CLASSES, CAPTIONS = 80, 5
-LABELS = "labels80_trainval2014.npz"
+CAPTIONS = 5
 _PIECE = 8192
 
 
@@ -67,11 +67,9 @@ def _labels(
     if annotations is None:
         drawn = generator.random((images, CLASSES)) < 2.9 / CLASSES
         return drawn.astype(np.uint8)
-    path = annotations / LABELS
-    if not path.is_file():
-        raise InputError(f"{annotations}: holds no {LABELS}", "leave --annotations out to draw all")
-    with np.load(path, allow_pickle=False) as stored:
-        real = np.unpackbits(stored["labels"], axis=1)[:, :CLASSES]
+    real = read_real_labels(annotations).labels
     if len(real) < images:
-        raise InputError(f"{path}: has {len(real)} images, {images} asked for", "lower --images")
+        raise InputError(
+            f"{annotations}: has {len(real)} images, {images} asked for", "lower --images"
+        )
     return real[:images]

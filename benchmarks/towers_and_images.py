@@ -6,10 +6,13 @@ next to nothing. So nothing is downloaded.
 """
 
 import argparse
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import (
@@ -19,6 +22,7 @@ from transformers import (
     SiglipModel,
 )
 
+from benchmarks.devices import describe_device
 from siglip2_multimodal_hash.datasets.containers import Container, FolderContainer, open_container
 from siglip2_multimodal_hash.datasets.images import CocoImages
 from siglip2_multimodal_hash.datasets.layout import find_images
@@ -35,6 +39,8 @@ TOWERS = {"base": "base-patch16-256, random weights", "tiny": TINY.name}
 IMAGE_SIZE = {"base": 480, "tiny": 128}
 # The folder of COCO that stands for wherever the images lie.
 FOLDER = "train2014"
+
+Load = TypeVar("Load")
 
 
 @dataclass(frozen=True)
@@ -134,21 +140,51 @@ def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Im
     return Images(CocoImages({FOLDER: container}), names, described)
 
 
-def set_threads(count: int) -> None:
-    """Fix the threads of PyTorch."""
-    torch.set_num_threads(count)
-
-
-def describe_device(name: str) -> str:
-    """The card's name, or the kernels of the CPU."""
-    if name == "cuda":
-        return torch.cuda.get_device_name()
-    return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options that the benchmarks share."""
+def parse_options(description: str) -> argparse.Namespace:
+    """The options that the benchmarks share; what the project logs is shown from then on."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="JPEGs; else they are drawn")
     parser.add_argument("--towers", nargs="+", choices=list(TOWERS), default=list(TOWERS))
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch, and of the reader")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    return parser.parse_args()
+
+
+def amp_dtype(device: str) -> str:
+    """The precision of the towers: autocast on a GPU only."""
+    return "bfloat16" if device == "cuda" else "float32"
+
+
+def measure_each(
+    arguments: argparse.Namespace,
+    loads: Mapping[tuple[str, str], Load],
+    images: Callable[[Load], int],
+    measure: Callable[[Towers, Images, Load], dict[str, Any]],
+) -> dict[str, Any]:
+    """Measure every tower that is asked for, on images of its own.
+
+    Args:
+        arguments: See :func:`parse_options`.
+        loads: By tower and device.
+        images: How many images a load takes.
+        measure: Figures of a tower.
+
+    Returns:
+        The figures by tower, and what they were measured with.
+    """
+    torch.set_num_threads(arguments.threads)
+    figures: dict[str, Any] = {}
+    for which in arguments.towers:
+        load = loads[which, arguments.device]
+        print(f"{TOWERS[which]}: {load}", flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            found = images_for(which, arguments.images, Path(scratch), images(load))
+            towers = make_towers(which, arguments.device, amp_dtype(arguments.device))
+            figures[which] = measure(towers, found, load) | {"tower": TOWERS[which]}
+    return {
+        "device": describe_device(torch.device(arguments.device)),
+        "amp_dtype": amp_dtype(arguments.device),
+        "threads": arguments.threads,
+        **figures,
+    }

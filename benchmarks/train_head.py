@@ -27,27 +27,27 @@ from typing import Any
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from siglip2_multimodal_hash.kernels import pin_cpu_kernels
+# The project first: it pins the CPU kernels before a numerical library is loaded.
+from benchmarks.devices import describe_device
+from benchmarks.plain_training_loop import loop_seconds
+from benchmarks.real_labels import CLASSES
+from benchmarks.synthetic_features import CAPTIONS, Features, write_features
+from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.features.devices import choose_device
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.params import Params, load_params
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from siglip2_multimodal_hash.training.loop import build_trainer
+from siglip2_multimodal_hash.training.seeding import seed_everything
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.state import BestEpoch, FitState
+from siglip2_multimodal_hash.training.unfinished import Fitted, unfinished_fit
+from siglip2_multimodal_hash.training.validation import validate
 
-pin_cpu_kernels()
-
-import torch  # noqa: E402
-
-from benchmarks.plain_training_loop import loop_seconds  # noqa: E402
-from benchmarks.synthetic_features import CAPTIONS, CLASSES, Features, write_features  # noqa: E402
-from siglip2_multimodal_hash.errors import InputError, run_guarded  # noqa: E402
-from siglip2_multimodal_hash.features.devices import choose_device  # noqa: E402
-from siglip2_multimodal_hash.models.config import HeadConfig  # noqa: E402
-from siglip2_multimodal_hash.models.network import HashNetwork  # noqa: E402
-from siglip2_multimodal_hash.params import Params, load_params  # noqa: E402
-from siglip2_multimodal_hash.training.data import TrainingData, ValidationData  # noqa: E402
-from siglip2_multimodal_hash.training.epoch import EpochTrainer  # noqa: E402
-from siglip2_multimodal_hash.training.loop import build_trainer  # noqa: E402
-from siglip2_multimodal_hash.training.seeding import seed_everything  # noqa: E402
-from siglip2_multimodal_hash.training.settings import FitSettings  # noqa: E402
-from siglip2_multimodal_hash.training.state import BestEpoch, FitState  # noqa: E402
-from siglip2_multimodal_hash.training.unfinished import Fitted, unfinished_fit  # noqa: E402
-from siglip2_multimodal_hash.training.validation import validate  # noqa: E402
+# isort: split
+import torch
 
 IMAGES, WIDTH, VAL, EPOCHS = 113_287, 768, 5_000, 30
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,7 +152,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "speedup_vs_dataloader": round(loop_update / update, 2),
         "seconds_an_epoch_outside_updates": round(start + extra, 2),
         "minutes_30_epochs": round(EPOCHS * (start + per_epoch * update + extra) / 60, 2),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu(),
+        "device": describe_device(device),
     }
 
 
@@ -166,10 +166,6 @@ def _validation(features: Features, device: torch.device) -> ValidationData:
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _cpu() -> str:
-    return f"cpu, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def main() -> None:

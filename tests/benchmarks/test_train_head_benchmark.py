@@ -55,6 +55,13 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
 
 
 def test_too_many_images_for_the_labels(tmp_path: Path) -> None:
-    np.savez(tmp_path / "labels80_trainval2014.npz", labels=np.zeros((3, 10), dtype=np.uint8))
+    np.savez(
+        tmp_path / "labels80_trainval2014.npz",
+        ids=np.arange(3),
+        labels=np.zeros((3, 10), dtype=np.uint8),
+        is_val=np.zeros(3, dtype=bool),
+        category_ids=np.arange(80),
+        category_names=np.array([f"class {number}" for number in range(80)]),
+    )
     with pytest.raises(InputError, match=r"has 3 images, 10 asked for"):
         write_features(tmp_path, 10, 4, tmp_path)

@@ -5,40 +5,18 @@
 the CALL-th call of METHOD.
 """
 
-import importlib
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 
 from siglip2_multimodal_hash.kernels import pin_cpu_kernels
+from tests.signalling import arm, heed_ctrl_c
 
 pin_cpu_kernels()
 
 ROOM = "siglip2_multimodal_hash.features"
 # Printed when everything is imported and the work begins.
 READY = "ready"
-
-
-def arm(name, method, call, when):
-    """Send this process a signal around a call of ``module:Class.method``."""
-    module, _, path = method.partition(":")
-    owner_name, attribute = path.split(".")
-    owner = getattr(importlib.import_module(f"{ROOM}.{module}"), owner_name)
-    original, calls = getattr(owner, attribute), []
-
-    def armed(*arguments, **named):
-        calls.append(1)
-        due = len(calls) == int(call)
-        if due and when == "before":
-            os.kill(os.getpid(), signal.Signals[name])
-        result = original(*arguments, **named)
-        if due and when == "after":
-            os.kill(os.getpid(), signal.Signals[name])
-        return result
-
-    setattr(owner, attribute, armed)
 
 
 def main():
@@ -51,12 +29,11 @@ def main():
     from siglip2_multimodal_hash.features.runner import embed_dataset
     from siglip2_multimodal_hash.params import Params
 
-    # A shell that started the tests in the background had them ignore Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_ctrl_c()
     torch.set_num_threads(1)
     folder, out = map(Path, sys.argv[1:3])
     if sys.argv[3:]:
-        arm(*sys.argv[3:])
+        arm(ROOM, *sys.argv[3:])
     params = Params.model_validate(json.loads((folder / "params.json").read_text()))
     set_up_log(params)
     images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})

@@ -1,0 +1,40 @@
+"""The real labels of COCO 2014, as the folders that ``--annotations`` names hold them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.errors import InputError
+
+LABELS_FILE = "labels80_trainval2014.npz"
+CLASSES = 80
+
+
+class RealLabels(NamedTuple):
+    """All labelled images of train2014 and val2014."""
+
+    ids: npt.NDArray[np.int64]  # [n]
+    labels: npt.NDArray[np.uint8]  # [n, 80]
+    is_val: npt.NDArray[np.bool_]  # [n]
+    categories: list[tuple[int, str]]  # 80 ids and names, ascending
+
+
+def read_real_labels(folder: Path) -> RealLabels:
+    """Read :data:`LABELS_FILE`.
+
+    Raises:
+        InputError: The folder does not hold it.
+    """
+    path = folder / LABELS_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: holds no {LABELS_FILE}", "name another folder for --annotations"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        categories = zip(
+            stored["category_ids"].tolist(), stored["category_names"].tolist(), strict=True
+        )
+        labels = np.unpackbits(stored["labels"], axis=1, count=CLASSES)
+        return RealLabels(stored["ids"], labels, stored["is_val"], list(categories))

@@ -1,0 +1,40 @@
+"""Send a test's child process a signal at a chosen moment."""
+
+import importlib
+import os
+import signal
+
+
+def arm(room, name, method, call, when):
+    """Send this process a signal around a call.
+
+    Args:
+        room: Dotted name of a package.
+        name: Of the signal.
+        method: A ``module:function`` or ``module:Class.method`` of the room.
+        call: Which call of it, counted from 1.
+        when: ``before`` or ``after`` that call.
+    """
+    module, _, path = method.partition(":")
+    owner = importlib.import_module(f"{room}.{module}")
+    *classes, attribute = path.split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    original, calls = getattr(owner, attribute), []
+
+    def armed(*arguments, **named):
+        calls.append(1)
+        due = len(calls) == int(call)
+        if due and when == "before":
+            os.kill(os.getpid(), signal.Signals[name])
+        result = original(*arguments, **named)
+        if due and when == "after":
+            os.kill(os.getpid(), signal.Signals[name])
+        return result
+
+    setattr(owner, attribute, armed)
+
+
+def heed_ctrl_c():
+    """A shell that started the tests in the background had them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
