@@ -22,14 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.errors import InputError, run_guarded
-from siglip2_multimodal_hash.evaluation.baselines import float_embedding
+from siglip2_multimodal_hash.evaluation.baselines import float_embedding, untrained_codes
 from siglip2_multimodal_hash.evaluation.heads import SplitRows, predict
-from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.significance import mean_difference
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.params import Params, load_params
-from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
+from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.training.loop import fit
@@ -114,17 +113,10 @@ class Bench:
     def untrained(self) -> dict[str, HeadCodes]:
         """ITQ, PCA-sign and LSH of the float embedding, and that embedding itself."""
         vectors = float_embedding(self.vectors.image, self.vectors.captions_by_policy(self.policy))
-        train, bits, seed = vectors[self.rows.train], self.params.hash.bits, self.params.seed
-        fitted = {
-            "itq": fit_itq(train, bits, seed),
-            "pca_sign": fit_pca_sign(train, bits),
-            "lsh": fit_lsh(train, bits, seed),
-        }
-        codes = {
-            name: HeadCodes(one.soft_codes(vectors), one.encode(vectors), None)
-            for name, one in fitted.items()
-        }
-        return {**codes, "float_embedding": HeadCodes(unit_vectors(vectors), None, None)}
+        bits, seed = self.params.hash.bits, self.params.seed
+        codes = untrained_codes(vectors, self.rows.train, bits=bits, seed=seed)
+        codes["float_embedding"] = codes.pop("float")
+        return codes
 
 
 def changed(params: Params, changes: Changes) -> Params:

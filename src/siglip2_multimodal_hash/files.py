@@ -1,5 +1,6 @@
 """Reading and writing of small files and arrays: whole or not at all, and never by pickle."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    _remove(temporary)
+    remove(temporary)
     try:
         yield temporary
         if target.is_dir() or temporary.is_dir():
@@ -38,7 +39,7 @@ def replacing(target: Path) -> Iterator[Path]:
         else:
             temporary.replace(target)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def _swap(new: Path, target: Path) -> None:
@@ -48,7 +49,7 @@ def _swap(new: Path, target: Path) -> None:
     the new one cannot take its place.
     """
     old = new.with_name(f"{new.name}-old")
-    _remove(old)
+    remove(old)
     try:
         if os.path.lexists(target):
             target.replace(old)
@@ -57,14 +58,21 @@ def _swap(new: Path, target: Path) -> None:
         if os.path.lexists(old) and not os.path.lexists(target):
             old.replace(target)
         raise
-    _remove(old)
+    remove(old)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a whole folder; nothing where there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.locking import locked
 from siglip2_multimodal_hash.features.partial import partial_work
 from siglip2_multimodal_hash.files import save_array
+from siglip2_multimodal_hash.partial_output import locked
 
 ROWS = {"images": 4, "captions": 6}
 BATCHES = {"images": 2, "captions": 3}

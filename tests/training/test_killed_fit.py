@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
-from siglip2_multimodal_hash.features.locking import locked
+from siglip2_multimodal_hash.partial_output import locked
 from siglip2_multimodal_hash.training import loop
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from tests.training.resumable import EPOCHS, contents, resumable_fit

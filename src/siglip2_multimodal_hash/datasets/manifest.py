@@ -21,7 +21,7 @@ from siglip2_multimodal_hash.datasets.containers import open_container
 from siglip2_multimodal_hash.datasets.layout import find_layout, split_file
 from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, find_list
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import read_json, replacing
+from siglip2_multimodal_hash.files import file_sha256, read_json, replacing
 
 MANIFEST_FILE = "manifest.json"
 IMAGES_FILE = "images.parquet"
@@ -154,9 +154,7 @@ def digest_file(root: Path, path: Path) -> DigestedFile:
         DataError: It cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-            size = stream.tell()
+        sha256, size = file_sha256(path), path.stat().st_size
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "check the file") from None
     return DigestedFile(path.relative_to(root).as_posix(), size, sha256)

@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.heads import (
     SIGMOID_THRESHOLD,
     Labels,
+    Rows,
     SplitRows,
     evaluate_head,
 )
@@ -149,11 +150,31 @@ def evaluate_untrained(
         warning, where there are not enough principal components for the bits.
     """
     by_cosine = knn.model_copy(update={"distance": "cosine"})
-    float_codes = HeadCodes(unit_vectors(vectors), None, None)
-    figures = {"float": evaluate_by_search(float_codes, labels, rows, by_cosine)}
+    figures: dict[str, Figures] = {}
+    for name, codes in untrained_codes(vectors, rows.train, bits=bits, seed=seed).items():
+        how = by_cosine if codes.packed is None else knn
+        figures[name] = evaluate_by_search(codes, labels, rows, how)
+    return figures
+
+
+def untrained_codes(
+    vectors: npt.NDArray[np.float32], train_rows: Rows, *, bits: int, seed: int
+) -> dict[str, HeadCodes]:
+    """The float vectors themselves at unit length, and linear codes of them.
+
+    Args:
+        vectors: float32 [N, D].
+        train_rows: int64 [n], what the codes are fitted on.
+        bits: See :func:`evaluate_untrained`.
+        seed: See :func:`evaluate_untrained`.
+
+    Returns:
+        By the names of :func:`evaluate_untrained`.
+    """
+    codes = {"float": HeadCodes(unit_vectors(vectors), None, None)}
     if bits == 0:
-        return figures
-    train = vectors[rows.train]
+        return codes
+    train = vectors[train_rows]
     fitted = {"lsh": fit_lsh(train, bits, seed)}
     if bits <= min(len(train) - 1, train.shape[1]):
         fitted |= {"pca_sign": fit_pca_sign(train, bits), "itq": fit_itq(train, bits, seed)}
@@ -165,6 +186,5 @@ def evaluate_untrained(
             bits,
         )
     for name, linear in fitted.items():
-        codes = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
-        figures[name] = evaluate_by_search(codes, labels, rows, knn)
-    return figures
+        codes[name] = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
+    return codes

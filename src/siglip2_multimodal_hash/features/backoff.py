@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.devices import out_of_memory
 from siglip2_multimodal_hash.features.preprocessing import Inputs
 
 logger = logging.getLogger(__name__)
@@ -83,8 +84,3 @@ class BackingOff:
 def _parts(inputs: Inputs, size: int, most: int) -> Iterator[Inputs]:
     for start in range(0, size, most):
         yield {name: values[start : start + most] for name, values in inputs.items()}
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether a device or the system had no memory left: the CPU's allocator has no class of it."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -56,3 +56,8 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
         "install a newer CUDA build of PyTorch (Blackwell cards, capability 12.0, need PyTorch "
         ">= 2.7 built for CUDA >= 12.8), or set runtime.device to cpu",
     )
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device or the system had no memory left: the CPU's allocator has no class of it."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

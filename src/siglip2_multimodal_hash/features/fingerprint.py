@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.files import file_sha256
 
 _LIBRARIES = ("numpy", "pillow", "tokenizers", "torch", "transformers")
 _PACKAGE = Path(__file__).parents[1]
@@ -56,10 +57,23 @@ def fingerprint(
 
 
 def computed_by(device: torch.device) -> dict[str, Any]:
-    """What this process computes with: code, libraries, device and threads."""
+    """What this process computes embeddings with; see :func:`computation`."""
+    return computation(device, _CODE, _LIBRARIES)
+
+
+def computation(
+    device: torch.device, code: Iterable[str], libraries: Iterable[str]
+) -> dict[str, Any]:
+    """What this process computes with: code, libraries, device and threads.
+
+    Args:
+        device: What computes.
+        code: Patterns of modules in the package.
+        libraries: Names of distributions.
+    """
     return {
-        "code_sha256": _files_sha256(path for part in _CODE for path in _PACKAGE.glob(part)),
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "code_sha256": _files_sha256(path for part in code for path in _PACKAGE.glob(part)),
+        "libraries": {name: version(name) for name in libraries},
         "device": _device(device),
     }
 
@@ -74,9 +88,7 @@ def _dataset_sha256(index: DatasetIndex) -> str:
 def _files_sha256(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{path.name}\0{content}\0".encode())
+        digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
     return digest.hexdigest()
 
 

@@ -1,11 +1,11 @@
 """What ``meta.json`` says about embeddings: all that decides them, and nothing that varies."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.features.prompts import ENSEMBLE
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.files import file_sha256
 from siglip2_multimodal_hash.params import BackboneParams
 
 
@@ -39,8 +39,4 @@ def describe(backbone: BackboneParams, towers: Towers, sizes: dict[str, int]) ->
 
 def weights_sha256(checkpoint: Path) -> dict[str, str]:
     """SHA-256 of each weight file of a local folder, by its name; empty for a name on the hub."""
-    digests = {}
-    for file in sorted(checkpoint.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digests[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digests
+    return {file.name: file_sha256(file) for file in sorted(checkpoint.glob("*.safetensors"))}

@@ -17,9 +17,14 @@ from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.locking import locked
 from siglip2_multimodal_hash.features.writer import ArrayWriter, StoreDtype
-from siglip2_multimodal_hash.files import read_json, replacing
+from siglip2_multimodal_hash.files import read_json, remove, replacing
+from siglip2_multimodal_hash.partial_output import (
+    become_output,
+    locked,
+    partial_root,
+    require_same,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -73,12 +78,7 @@ class PartialWork:
 
     def complete(self) -> None:
         """Turn the folder, in which everything is now, into the output."""
-        if os.path.lexists(self._target):
-            with replacing(self._target) as temporary:
-                self.folder.replace(temporary)
-        else:
-            # As DVC calls it: one step, and nothing is lost on either side of it.
-            self.folder.replace(self._target)
+        become_output(self.folder, self._target)
         shutil.rmtree(self._root)
 
     def summary(self) -> str:
@@ -113,12 +113,7 @@ class PartialWork:
         stored = read_json(path)
         if not isinstance(stored, dict) or not isinstance(stored.get("fingerprint"), dict):
             raise DataError(f"{path}: not the progress of embeddings")
-        ours, theirs = self._fingerprint, stored["fingerprint"]
-        changed = sorted(
-            key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)
-        )
-        if changed:
-            raise DataError(f"they were made with another {', '.join(changed)}")
+        require_same(self._fingerprint, stored["fingerprint"], "they were")
         done = stored.get("batches")
         if (
             not isinstance(done, dict)
@@ -172,16 +167,7 @@ def partial_work(
             work.remove_if_empty()
 
 
-def partial_root(target: Path) -> Path:
-    """Where the unfinished work of an output lies."""
-    return target.with_name(f"{target.name}.partial")
-
-
 def _keep_only(folder: Path, names: list[str]) -> None:
     for path in folder.iterdir():
-        if path.name in names:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        if path.name not in names:
+            remove(path)

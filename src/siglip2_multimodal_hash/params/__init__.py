@@ -4,7 +4,6 @@ from siglip2_multimodal_hash.params.loader import PARAMS_FILE, load_params, pars
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
     BackboneParams,
-    Bits,
     CheckpointingParams,
     ClassifierParams,
     DataloaderParams,
@@ -21,7 +20,6 @@ from siglip2_multimodal_hash.params.sections import (
     MemoryParams,
     MojicocoParams,
     OptimizerParams,
-    Params,
     ReportParams,
     RuntimeParams,
     SchedulerParams,
@@ -29,6 +27,8 @@ from siglip2_multimodal_hash.params.sections import (
     TrainingParams,
     ValSliceParams,
 )
+from siglip2_multimodal_hash.params.types import Bits
+from siglip2_multimodal_hash.params.whole import Params
 
 __all__ = [
     "IMPORTED",

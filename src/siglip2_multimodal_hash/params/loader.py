@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
-from siglip2_multimodal_hash.params.sections import Params
+from siglip2_multimodal_hash.params.whole import Params
 
 PARAMS_FILE = Path("params.yaml")
 

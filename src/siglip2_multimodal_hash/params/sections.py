@@ -1,66 +1,31 @@
-"""What ``params.yaml`` may hold: typed, frozen sections, and the combinations that cannot work.
+"""What ``params.yaml`` may hold: typed, frozen sections.
 
 What each parameter means stands beside it in ``params.yaml``.
 """
 
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Bits = Literal[0, 16, 32, 64, 128]
+from siglip2_multimodal_hash.params.types import (
+    Address,
+    DecayFloat,
+    HostAndPort,
+    IntTuple,
+    Name,
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenUnitFloat,
+    PositiveFloat,
+    PositiveInt,
+    StrTuple,
+    UnitFloat,
+    WholeBits,
+)
 
 # In the place of a checkpoint: `smhash import-features` brought the embeddings.
 IMPORTED = "imported"
-
-
-def _not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:
-    # `min_length` would count the entries that are valid, and so complain twice about a bad one.
-    if not entries:
-        raise PydanticCustomError("too_short", "Must have at least one entry")
-    return entries
-
-
-def _whole_bits(value: Any) -> Any:
-    # Literal compares by ==, to which False is 0 and 64.0 is 64.
-    if type(value) is not int:
-        allowed = ", ".join(map(str, get_args(Bits)))
-        raise PydanticCustomError("int_type", "Must be one of {allowed}", {"allowed": allowed})
-    return value
-
-
-def _address(value: str) -> str:
-    if value.startswith(("http://", "https://", "file:///")) or Path(value).is_absolute():
-        return value
-    # A queued experiment runs in a copy of the repository: a relative path would lead elsewhere.
-    raise PydanticCustomError(
-        "address", "Must start with http://, https:// or file:///, or be an absolute path"
-    )
-
-
-def _host_and_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not value or (host and "/" not in host and port.isdecimal() and 0 < int(port) < 65536):
-        return value
-    raise PydanticCustomError("host_and_port", 'Must be HOST:PORT, or "" for Ray on this machine')
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-UnitFloat = Annotated[float, Field(ge=0, le=1)]
-OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
-# A decay rate of 1 never forgets: AdamW divides by 1 - beta. A clip of 1 leaves no negative.
-DecayFloat = Annotated[float, Field(ge=0, lt=1)]
-# YAML has lists only: strictness is about the members.
-IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_not_empty)]
-StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_not_empty)]
-Address = Annotated[str, AfterValidator(_address)]
-# A name becomes a folder name.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
 class Section(BaseModel):
@@ -142,7 +107,7 @@ class FusionParams(Section):
 
 
 class HashParams(Section):
-    bits: Annotated[Bits, BeforeValidator(_whole_bits)]
+    bits: WholeBits
     normalize: Literal["none", "batchnorm"]
 
 
@@ -225,7 +190,7 @@ class DataloaderParams(Section):
 
 class EmbedParams(Section):
     engine: Literal["local", "ray"]
-    ray_address: Annotated[str, AfterValidator(_host_and_port)]
+    ray_address: HostAndPort
     ray_workers: NonNegativeInt
     compile: bool
 
@@ -274,74 +239,3 @@ class RuntimeParams(Section):
     embed: EmbedParams
     memory: MemoryParams
     logging: LoggingParams
-
-
-class Params(Section):
-    """The whole of ``params.yaml``."""
-
-    dataset: DatasetParams
-    backbone: BackboneParams
-    decomposer: DecomposerParams
-    fusion: FusionParams
-    hash: HashParams
-    classifier: ClassifierParams
-    loss: LossParams
-    training: TrainingParams
-    optimizer: OptimizerParams
-    scheduler: SchedulerParams
-    checkpointing: CheckpointingParams
-    index: IndexParams
-    knn: KnnParams
-    report: ReportParams
-    seed: NonNegativeInt
-    runtime: RuntimeParams
-
-    @model_validator(mode="after")
-    def _combinations(self) -> Self:
-        if self.knn.distance == "hybrid" and self.knn.shortlist < self.knn.K:
-            raise ValueError(
-                f"knn.shortlist = {self.knn.shortlist}: must be at least knn.K = {self.knn.K}, "
-                "because the hybrid distance re-ranks the shortlist"
-            )
-        if self.hash.bits == 0 and self.knn.distance != "cosine":
-            raise ValueError(
-                f"knn.distance = {self.knn.distance}: hash.bits = 0 means no binary code, "
-                "so only `cosine` is possible (or set hash.bits to 16, 32, 64 or 128)"
-            )
-        if self.scheduler.warmup_epochs >= self.training.num_epochs:
-            raise ValueError(
-                f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
-                f"training.num_epochs = {self.training.num_epochs}"
-            )
-        if self.scheduler.min_lr > self.optimizer.lr:
-            raise ValueError(
-                f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed "
-                f"optimizer.lr = {self.optimizer.lr}"
-            )
-        if self.fusion.modalities != "both" and self.fusion.type not in ("concat", "magnitude"):
-            raise ValueError(
-                f"fusion.type = {self.fusion.type}: an interaction needs two modalities, so with "
-                f"fusion.modalities = {self.fusion.modalities} only `concat` and `magnitude` are "
-                "possible"
-            )
-        if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
-            raise ValueError(
-                "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
-                "dataset.name = mojicoco only `karpathy` or `standard` is possible"
-            )
-        root = self.runtime.coco_root
-        if self.dataset.name == "coco2014" and not Path(root).is_absolute():
-            raise ValueError(
-                f"runtime.coco_root = {root!r}: dataset.name = coco2014 needs the absolute path of "
-                "the folder that holds images/ and annotations/ (queued experiments run in a copy "
-                "of the repository, where a relative path would lead elsewhere): "
-                "`smhash use coco2014 --coco-root FOLDER` sets both"
-            )
-        features = self.runtime.features_folder
-        if self.backbone.checkpoint == IMPORTED and not Path(features).is_absolute():
-            raise ValueError(
-                f"runtime.features_folder = {features!r}: backbone.checkpoint = {IMPORTED} needs "
-                "the absolute path of the folder that `smhash import-features` made (queued "
-                "experiments run in a copy of the repository)"
-            )
-        return self

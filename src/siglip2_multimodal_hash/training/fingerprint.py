@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from siglip2_multimodal_hash.features.fingerprint import computation
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CheckpointingParams
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
@@ -16,8 +15,7 @@ from siglip2_multimodal_hash.training.placement import Rows
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
-_PACKAGE = Path(__file__).parents[1]
-_CODE = ("models", "training")
+_CODE = ("models/**/*.py", "training/**/*.py")
 # Rows that are hashed at a time.
 _PIECE = 8192
 
@@ -56,9 +54,7 @@ def fit_fingerprint(
             train.v_img, train.captions, train.caption_offsets, train.labels
         ),
         "validation data": _tensors_sha256(val.v_img, val.v_txt, val.labels),
-        "code": _code_sha256(),
-        "libraries": {name: version(name) for name in _LIBRARIES},
-        "device": _device(device),
+        **computation(device, _CODE, _LIBRARIES),
     }
     # As it comes back from a file.
     parsed: dict[str, Any] = json.loads(json.dumps(values))
@@ -74,17 +70,3 @@ def _tensors_sha256(*tensors: Rows) -> str:
             piece = tensor.index_select(0, rows).detach().cpu().contiguous().numpy()
             digest.update(piece.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _code_sha256() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for room in _CODE for path in (_PACKAGE / room).glob("**/*.py")):
-        digest.update(f"{path.relative_to(_PACKAGE)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _device(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    # Sums are split by thread, and each instruction set adds in an order of its own.
-    return f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"

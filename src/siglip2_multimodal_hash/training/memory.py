@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.devices import out_of_memory
 from siglip2_multimodal_hash.params import MemoryParams
 
 logger = logging.getLogger(__name__)
@@ -121,14 +122,11 @@ def explained_out_of_memory(batch_size: int) -> Iterator[None]:
     """
     try:
         yield
-    # The CPU's allocator raises a plain RuntimeError.
     except RuntimeError as error:
-        text = str(error)
-        exhausted = isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in text
-        if not exhausted:
+        if not out_of_memory(error):
             raise
         raise InputError(
-            f"out of memory with training.batch_size = {batch_size}: {text.splitlines()[0]}",
+            f"out of memory with training.batch_size = {batch_size}: {str(error).splitlines()[0]}",
             "lower training.batch_size and raise training.accumulation_steps by the same factor, "
             f"or run `smhash use {EMERGENCY_PRESET}`, which does that; narrower "
             "fusion.mlp_dims need less, too, and runtime.device = cpu uses the machine's memory",

@@ -13,7 +13,6 @@ DVC removes a stage's outputs before it runs the stage, so none of it can lie in
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +23,16 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.locking import locked
-from siglip2_multimodal_hash.files import read_json, replacing
+from siglip2_multimodal_hash.files import file_sha256, read_json, remove, replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams
+from siglip2_multimodal_hash.partial_output import (
+    become_output,
+    locked,
+    partial_root,
+    require_same,
+)
 from siglip2_multimodal_hash.training.checkpoint import (
     CheckpointWriter,
     load_weights,
@@ -61,7 +65,7 @@ class UnfinishedFit:
         self, target: Path, params: CheckpointingParams, fingerprint: Mapping[str, Any]
     ) -> None:
         self._target = target
-        self._root = _root(target)
+        self._root = partial_root(target)
         self._folder = self._root / target.name
         self._params = params
         self._fingerprint = dict(fingerprint)
@@ -103,7 +107,7 @@ class UnfinishedFit:
             save_weights(self._root / name, _tensors(fitted))
             files = [name, *(f"{self._folder.name}/{kept}" for kept in self._writer.files)]
             digests = {
-                file: self._digests.get(file) or _sha256(self._root / file) for file in files
+                file: self._digests.get(file) or file_sha256(self._root / file) for file in files
             }
             progress = {
                 "fingerprint": self._fingerprint,
@@ -127,12 +131,7 @@ class UnfinishedFit:
         """
         with _explained_write_errors(self._root):
             self._writer.finish(config, state.history, network.state_dict())
-            if os.path.lexists(self._target):
-                with replacing(self._target) as temporary:
-                    self._folder.replace(temporary)
-            else:
-                # As DVC calls it: one step, and nothing is lost on either side of it.
-                self._folder.replace(self._target)
+            become_output(self._folder, self._target)
         shutil.rmtree(self._root)
 
     def tidy(self) -> None:
@@ -142,12 +141,8 @@ class UnfinishedFit:
             (self._root / PROGRESS).unlink(missing_ok=True)
         kept = {self._root / file for file in self._digests if self.epochs}
         for path in [*self._root.iterdir(), *self._folder.iterdir()]:
-            if path in kept or path in (self._folder, self._root / PROGRESS):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            if path not in kept and path not in (self._folder, self._root / PROGRESS):
+                remove(path)
 
     def remove_if_empty(self) -> None:
         """Leave nothing beside the output unless an epoch is whole."""
@@ -160,14 +155,11 @@ class UnfinishedFit:
         progress = signed.get("progress") if isinstance(signed, dict) else None
         if not isinstance(progress, dict) or signed.get("sha256") != _digest(progress):
             raise DataError(f"{path}: damaged, or not the progress of a fit")
-        ours, theirs = self._fingerprint, progress["fingerprint"]
-        changed = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-        if changed:
-            raise DataError(f"it was made with another {', '.join(changed)}")
+        require_same(self._fingerprint, progress["fingerprint"], "it was")
         state = FitState.from_json(progress["state"])
         digests: dict[str, str] = progress["files"]
         for file, digest in digests.items():
-            if _sha256(self._root / file) != digest:
+            if file_sha256(self._root / file) != digest:
                 raise DataError(f"{self._root / file}: damaged (its SHA-256 is another)")
         writer = CheckpointWriter(self._folder, self._params)
         writer.restore(progress["checkpoints"])
@@ -195,27 +187,23 @@ def unfinished_fit(
     Raises:
         DataError: Another process is at it.
     """
-    with locked(_root(target)):
+    with locked(partial_root(target)):
         work = UnfinishedFit(target, params, fingerprint)
         try:
             yield work
         except BaseException as error:
             # What an epoch that failed has written; nothing else can be done on a full disk.
-            if _root(target).exists() and work.epochs:
+            if partial_root(target).exists() and work.epochs:
                 work.tidy()
                 if isinstance(error, KeyboardInterrupt):
                     logger.warning(
                         "interrupted: the first %d epochs stay in %s for the next run",
                         work.epochs,
-                        _root(target),
+                        partial_root(target),
                     )
             raise
         finally:
             work.remove_if_empty()
-
-
-def _root(target: Path) -> Path:
-    return target.with_name(f"{target.name}.partial")
 
 
 def _tensors(fitted: Fitted) -> dict[str, Tensor]:
@@ -244,11 +232,6 @@ def _set_tensors(fitted: Fitted, tensors: Mapping[str, Tensor]) -> None:
 
 def _digest(progress: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(progress, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

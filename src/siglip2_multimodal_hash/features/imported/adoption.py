@@ -13,9 +13,8 @@ from siglip2_multimodal_hash.features.imported.content import (
     ARRAYS,
     IMAGE_IDS,
     dataset_sha256,
-    file_sha256,
 )
-from siglip2_multimodal_hash.files import load_array, read_json, replacing
+from siglip2_multimodal_hash.files import file_sha256, load_array, read_json, replacing
 
 _AGAIN = (
     "run `smhash import-features` again, or `smhash use siglip2-tiny` to go back to the embedded "

@@ -12,6 +12,7 @@ from typing import Any
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features import store
+from siglip2_multimodal_hash.files import file_sha256
 from siglip2_multimodal_hash.params import IMPORTED
 
 IMAGE_IDS = "image_ids.npy"
@@ -52,12 +53,6 @@ def dataset_sha256(index: DatasetIndex) -> str:
         _add(digest, list(texts))
     _add(digest, list(index.category_names))
     return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Hexadecimal digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _add(digest: Any, values: Iterable[Any]) -> None:

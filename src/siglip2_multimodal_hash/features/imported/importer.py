@@ -17,7 +17,6 @@ from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.imported.content import (
     IMAGE_IDS,
     describe_import,
-    file_sha256,
 )
 from siglip2_multimodal_hash.features.imported.matching import (
     Match,
@@ -30,7 +29,7 @@ from siglip2_multimodal_hash.features.imported.writing import (
     explained_disk,
     write_matrix,
 )
-from siglip2_multimodal_hash.files import replacing, save_array, write_json
+from siglip2_multimodal_hash.files import file_sha256, replacing, save_array, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,98 @@
+"""The whole of ``params.yaml``, and the combinations of parameters that cannot work."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from siglip2_multimodal_hash.params.sections import (
+    IMPORTED,
+    BackboneParams,
+    CheckpointingParams,
+    ClassifierParams,
+    DatasetParams,
+    DecomposerParams,
+    FusionParams,
+    HashParams,
+    IndexParams,
+    KnnParams,
+    LossParams,
+    OptimizerParams,
+    ReportParams,
+    RuntimeParams,
+    SchedulerParams,
+    Section,
+    TrainingParams,
+)
+from siglip2_multimodal_hash.params.types import NonNegativeInt
+
+
+class Params(Section):
+    """The whole of ``params.yaml``."""
+
+    dataset: DatasetParams
+    backbone: BackboneParams
+    decomposer: DecomposerParams
+    fusion: FusionParams
+    hash: HashParams
+    classifier: ClassifierParams
+    loss: LossParams
+    training: TrainingParams
+    optimizer: OptimizerParams
+    scheduler: SchedulerParams
+    checkpointing: CheckpointingParams
+    index: IndexParams
+    knn: KnnParams
+    report: ReportParams
+    seed: NonNegativeInt
+    runtime: RuntimeParams
+
+    @model_validator(mode="after")
+    def _combinations(self) -> Self:
+        if self.knn.distance == "hybrid" and self.knn.shortlist < self.knn.K:
+            raise ValueError(
+                f"knn.shortlist = {self.knn.shortlist}: must be at least knn.K = {self.knn.K}, "
+                "because the hybrid distance re-ranks the shortlist"
+            )
+        if self.hash.bits == 0 and self.knn.distance != "cosine":
+            raise ValueError(
+                f"knn.distance = {self.knn.distance}: hash.bits = 0 means no binary code, "
+                "so only `cosine` is possible (or set hash.bits to 16, 32, 64 or 128)"
+            )
+        if self.scheduler.warmup_epochs >= self.training.num_epochs:
+            raise ValueError(
+                f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
+                f"training.num_epochs = {self.training.num_epochs}"
+            )
+        if self.scheduler.min_lr > self.optimizer.lr:
+            raise ValueError(
+                f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed "
+                f"optimizer.lr = {self.optimizer.lr}"
+            )
+        if self.fusion.modalities != "both" and self.fusion.type not in ("concat", "magnitude"):
+            raise ValueError(
+                f"fusion.type = {self.fusion.type}: an interaction needs two modalities, so with "
+                f"fusion.modalities = {self.fusion.modalities} only `concat` and `magnitude` are "
+                "possible"
+            )
+        if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
+            raise ValueError(
+                "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
+                "dataset.name = mojicoco only `karpathy` or `standard` is possible"
+            )
+        root = self.runtime.coco_root
+        if self.dataset.name == "coco2014" and not Path(root).is_absolute():
+            raise ValueError(
+                f"runtime.coco_root = {root!r}: dataset.name = coco2014 needs the absolute path of "
+                "the folder that holds images/ and annotations/ (queued experiments run in a copy "
+                "of the repository, where a relative path would lead elsewhere): "
+                "`smhash use coco2014 --coco-root FOLDER` sets both"
+            )
+        features = self.runtime.features_folder
+        if self.backbone.checkpoint == IMPORTED and not Path(features).is_absolute():
+            raise ValueError(
+                f"runtime.features_folder = {features!r}: backbone.checkpoint = {IMPORTED} needs "
+                "the absolute path of the folder that `smhash import-features` made (queued "
+                "experiments run in a copy of the repository)"
+            )
+        return self
