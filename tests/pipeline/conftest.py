@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.params import Section
+from siglip2_multimodal_hash.params import Params, Section
 from siglip2_multimodal_hash.presets import override_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,14 +92,17 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     return folder, dict(reads)
 
 
+# Where the combinations of parameters are looked at: no use of any of them.
+_LOADING = {Section.__module__, Params.__module__}
+
+
 def _recording(original: Any, read: set[str]) -> Any:
     """``Section.__getattribute__`` that notes (section, field) of every parameter it gives out."""
 
     def getattribute(self: Section, name: str) -> Any:
         value = original(self, name)
-        # The loader's own look at combinations is no use of a parameter.
         reader = str(sys._getframe(1).f_globals["__name__"])
-        if name in type(self).model_fields and not reader.startswith(Section.__module__):
+        if name in type(self).model_fields and reader not in _LOADING:
             read.add(f"{type(self).__name__}.{name}")
         return value
 
