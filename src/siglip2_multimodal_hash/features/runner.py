@@ -27,10 +27,11 @@ from siglip2_multimodal_hash.features.reader import (
     read_batches,
     unreadable,
 )
+from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.timing import Stopwatch
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.files import save_array, write_json
-from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams
+from siglip2_multimodal_hash.params import RuntimeParams
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ SHARD_SECONDS = 20.0
 def embed_dataset(
     index: DatasetIndex,
     images: ImageSource,
-    backbone: BackboneParams,
+    backbone: EmbeddingSpec,
     runtime: RuntimeParams,
     folder: Path,
     shard_seconds: float = SHARD_SECONDS,

@@ -18,7 +18,7 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import means_folder
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
-from siglip2_multimodal_hash.params import BackboneParams
+from siglip2_multimodal_hash.features.spec import TowerSpec
 
 FIXED, NAFLEX = "siglip", "siglip2"
 
@@ -84,7 +84,7 @@ def pooled(output: Any) -> Tensor:
     return v
 
 
-def load_towers(backbone: BackboneParams, device: torch.device) -> Towers:
+def load_towers(backbone: TowerSpec, device: torch.device) -> Towers:
     """Load a checkpoint from a folder or the hub; only safetensors, never code from the hub.
 
     Raises:
@@ -131,7 +131,7 @@ def _check_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def _load(backbone: BackboneParams) -> tuple[Any, Any]:
+def _load(backbone: TowerSpec) -> tuple[Any, Any]:
     """The model and the processor of a checkpoint, complete and of the right kind."""
     checkpoint = backbone.checkpoint
     local = Path(checkpoint).is_dir()

@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.params.sections import (
     IndexParams,
     KnnParams,
     LoggingParams,
+    LoraParams,
     LossParams,
     MemoryParams,
     MojicocoParams,
@@ -25,6 +26,7 @@ from siglip2_multimodal_hash.params.sections import (
     SchedulerParams,
     Section,
     TrainingParams,
+    TuneParams,
     ValSliceParams,
 )
 
@@ -43,6 +45,7 @@ __all__ = [
     "IndexParams",
     "KnnParams",
     "LoggingParams",
+    "LoraParams",
     "LossParams",
     "MemoryParams",
     "MojicocoParams",
@@ -53,6 +56,7 @@ __all__ = [
     "SchedulerParams",
     "Section",
     "TrainingParams",
+    "TuneParams",
     "ValSliceParams",
     "load_params",
     "parse_params",

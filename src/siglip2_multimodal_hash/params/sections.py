@@ -89,6 +89,8 @@ class BackboneParams(Section):
     text_max_length: PositiveInt
     prompt_templates: StrTuple
     amp_dtype: Literal["float32", "bfloat16", "float16"]
+    tune: Literal["frozen", "lora", "full"]
+    gradient_checkpointing: bool
 
     @model_validator(mode="after")
     def _templates_have_one_slot(self) -> Self:
@@ -96,6 +98,23 @@ class BackboneParams(Section):
             if template.count("{}") != 1:
                 raise ValueError(f"prompt_templates: {template!r} must hold '{{}}' exactly once")
         return self
+
+
+class LoraParams(Section):
+    rank: PositiveInt
+    alpha: PositiveInt
+    lr: PositiveFloat
+    targets: StrTuple
+
+
+class TuneParams(Section):
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    accumulation_steps: PositiveInt
+    lr: PositiveFloat
+    head_lr: PositiveFloat
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    lora: LoraParams
 
 
 class DecomposerParams(Section):
@@ -224,6 +243,7 @@ class Params(Section):
 
     dataset: DatasetParams
     backbone: BackboneParams
+    tune: TuneParams
     decomposer: DecomposerParams
     fusion: FusionParams
     hash: HashParams
