@@ -4,6 +4,7 @@ LoRA (Hu et al., ICLR 2022) adds to a frozen linear map W the product of two fac
 W + alpha / rank * B A, with B = 0 at the start, so that the towers start as they are.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,15 +36,13 @@ def make_trainable(model: Any, settings: TuneSettings) -> Any:
     else:
         adapted = _with_adapters(model, settings.tune.lora)
     if settings.gradient_checkpointing:
-        # The other implementation needs inputs with a gradient, which frozen embeddings lack.
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _checkpoint_layers(model)
     return adapted
 
 
 def merge_adapters(adapted: Any) -> Any:
     """Add the adapters to the weights that they stand beside; the plain model, frozen again."""
     model = adapted.merge_and_unload() if hasattr(adapted, "merge_and_unload") else adapted
-    model.gradient_checkpointing_disable()
     return model.eval().requires_grad_(False)
 
 
@@ -87,9 +86,18 @@ def _with_adapters(model: Any, lora: LoraParams) -> Any:
         raise InputError(
             f"backbone.tune = lora: needs peft, which cannot be imported ({error})", INSTALL
         ) from None
-    return peft.get_peft_model(
-        model,
-        peft.LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, target_modules=layers, lora_dropout=0.0, bias="none"
-        ),
+    config = peft.LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, target_modules=layers, lora_dropout=0.0, bias="none"
     )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # about what peft calls in transformers
+        return peft.get_peft_model(model, config)
+
+
+def _checkpoint_layers(model: Any) -> None:
+    # The other implementation needs inputs with a gradient, which frozen embeddings lack.
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):  # transformers has renamed it
+        model.activation_checkpointing_enable(options)
+    else:
+        model.gradient_checkpointing_enable(options)

@@ -1,5 +1,9 @@
 """Tuned towers as a checkpoint like any other: safetensors, config and the processor's files."""
 
+import contextlib
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,35 @@ def export_towers(folder: Path, towers: Towers, record: dict[str, Any]) -> None:
     model.config.name_or_path = ""
     model.save_pretrained(folder)
     kind: Any = Siglip2Processor if towers.model_type == NAFLEX else SiglipProcessor
-    kind(towers.preprocess.image_processor, towers.tokenize.tokenizer).save_pretrained(folder)
+    tokenizer = _as_loaded(towers.tokenize.tokenizer)
+    kind(towers.preprocess.image_processor, tokenizer).save_pretrained(folder)
     write_json(folder / RECORD, record)
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes for the owner alone
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left beside ``folder``; see :func:`.files.replacing`."""
+    for path in folder.parent.glob(f".{folder.name}.tmp-*"):
+        process = re.search(r"\.tmp-(\d+)", path.name)
+        if process and not _alive(int(process[1])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    with contextlib.suppress(PermissionError):  # another user's
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+    return True
+
+
+def _as_loaded(tokenizer: Any) -> Any:
+    """Without what calling it left behind: its padding, its truncation, and where it came from."""
+    if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
+        backend.no_padding()
+        backend.no_truncation()
+    for key in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(key, None)
+    return tokenizer

@@ -36,7 +36,7 @@ from siglip2_multimodal_hash.training.tuning.adapters import (
 )
 from siglip2_multimodal_hash.training.tuning.data import Split, batch_count
 from siglip2_multimodal_hash.training.tuning.encoding import TowerEncoder
-from siglip2_multimodal_hash.training.tuning.export import export_towers
+from siglip2_multimodal_hash.training.tuning.export import export_towers, remove_leftovers
 from siglip2_multimodal_hash.training.tuning.limits import (
     explained_out_of_memory,
     free_memory,
@@ -85,6 +85,7 @@ def tune_towers(
             towers or the device; the message names the parameter.
         DataError: Images cannot be read, or no val image has a label.
     """
+    remove_leftovers(folder)
     device = choose_device(settings.runtime.device)
     free = free_memory(device)
     # On the CPU first: whether the card can hold them is yet to be seen.
