@@ -83,13 +83,19 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     (folder / "params.yaml").write_text(small_params(), encoding="utf-8")
     shutil.copytree(ROOT / "models", folder / "models")
     reads: dict[str, set[str]] = defaultdict(set)
-    original = Section.__getattribute__
     with working_in(folder):
         for name, words in commands().items():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Section, "__getattribute__", _recording(original, reads[name]))
+            with recorded_reads(reads[name]):
                 assert run_stage(words) == 0, name
     return folder, dict(reads)
+
+
+@contextlib.contextmanager
+def recorded_reads(read: set[str]) -> Iterator[None]:
+    """Note ``Class.field`` of every parameter that is read in the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Section, "__getattribute__", _recording(Section.__getattribute__, read))
+        yield
 
 
 def _recording(original: Any, read: set[str]) -> Any:

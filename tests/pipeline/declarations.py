@@ -22,6 +22,18 @@ def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield key
 
 
+def sections_by_field(section: type[Section], prefix: str = "") -> dict[str, str]:
+    """``Class.field`` -> dotted key, for the leaves of a section."""
+    keys: dict[str, str] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys |= sections_by_field(kind, f"{prefix}{name}.")
+        else:
+            keys[f"{section.__name__}.{name}"] = f"{prefix}{name}"
+    return keys
+
+
 ALL_LEAVES = frozenset(leaves(Params))
 
 
