@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.params import Section
 from siglip2_multimodal_hash.presets import override_text
+from tests.pipeline.declarations import pipeline_stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,10 +52,9 @@ def working_in(folder: Path) -> Iterator[None]:
 
 def commands() -> dict[str, list[str]]:
     """Each stage's module and arguments, with dvc.yaml's templates filled in."""
-    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     params = YAML(typ="safe").load(small_params())
     filled = {}
-    for name, stage in stages.items():
+    for name, stage in pipeline_stages().items():
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
         text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])

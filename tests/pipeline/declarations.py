@@ -3,12 +3,29 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.params import Params, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "siglip2_multimodal_hash"
 UNDECLARED = "runtime"
+DVC_FILES = (ROOT / "dvc.yaml", ROOT / "tuning" / "dvc.yaml")
+
+
+def pipeline_stages() -> dict[str, Any]:
+    """The stages of all files of the pipeline, in an order in which they can be run."""
+    root, tuning = (
+        YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"] for file in DVC_FILES
+    )
+    stages: dict[str, Any] = {}
+    for name, stage in root.items():
+        if name == "embed":
+            stages |= tuning
+        stages[name] = stage
+    return stages
 
 
 def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:

@@ -11,7 +11,16 @@ import pytest
 from siglip2_multimodal_hash.datasets.manifest import RERUN
 from tests.pipeline.conftest import ROOT, small_params
 
-TRACKED = ("src", "stages", "models", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
+TRACKED = (
+    "src",
+    "stages",
+    "models",
+    "configs",
+    "dvc.yaml",
+    "tuning",
+    ".dvcignore",
+    ".gitignore",
+)
 GIT = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")

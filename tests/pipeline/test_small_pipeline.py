@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
@@ -15,11 +14,10 @@ from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 from tests.pipeline.conftest import commands, run_stage, small_params, working_in
-from tests.pipeline.declarations import sections_by_field
+from tests.pipeline.declarations import pipeline_stages, sections_by_field
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+STAGES = pipeline_stages()
 
 
 @pytest.mark.parametrize("stage", STAGES)

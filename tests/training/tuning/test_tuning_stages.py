@@ -4,16 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import Params
-from tests.pipeline.conftest import ROOT, commands, recorded_reads, run_stage, working_in
-from tests.pipeline.declarations import sections_by_field
+from tests.pipeline.conftest import commands, recorded_reads, run_stage, working_in
+from tests.pipeline.declarations import pipeline_stages, sections_by_field
 from tests.training.tuning.conftest import tuning_text
 
 OUTPUTS = "outputs/mojicoco/siglip2-tiny"
-STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # Of `lora`: the rate of `full`; of loss.imbalance: none: the focal loss.
 UNREAD = {"tune.lr", "loss.focal_alpha", "loss.focal_gamma"}
 
@@ -38,7 +36,7 @@ def test_a_tuning_reads_what_dvc_is_told(stages):
     keys = sections_by_field(Params)
     found = {keys[one] for one in read if one in keys}
     found = {key for key in found if not key.startswith("runtime.")}
-    declared = set(STAGES["tune_towers"]["params"])
+    declared = set(pipeline_stages()["tune_towers"]["params"])
     assert found <= declared, sorted(found - declared)
     assert declared - found <= UNREAD, sorted(declared - found)
 
