@@ -3,9 +3,10 @@
 from typing import Any
 
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.tuning.adapters import trainable_weights
-from siglip2_multimodal_hash.training.tuning.needs import Load, head_weight_count, tower_shapes
+from siglip2_multimodal_hash.training.tuning.needs import Load, tower_shapes
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
 
 
@@ -27,7 +28,7 @@ def tuning_load(model: Any, head: HeadConfig, settings: TuneSettings, precision:
         text=text,
         weights=sum(v.numel() for v in model.parameters()),
         trained=sum(v.numel() for v in trainable_weights(model).values()),
-        head_weights=head_weight_count(head),
+        head_weights=sum(v.numel() for v in HashNetwork(head).parameters()),
         adapter_values=lora.rank * len(lora.targets) if settings.mode == "lora" else 0,
         batch=settings.tune.batch_size,
         half=precision.dtype is not None,

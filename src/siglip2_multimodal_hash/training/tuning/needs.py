@@ -21,9 +21,6 @@ time. What is a bound and not exact errs upwards.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.network import HashNetwork
-
 GIB = 2**30
 CUDA_CONTEXT = int(0.7 * GIB)
 """Context, kernels and workspaces of cuBLAS."""
@@ -175,11 +172,6 @@ def tower_shapes(
         _shape(vision, positions, values),
         _shape(text, text_length, 2 * text_length),  # token numbers are int64
     )
-
-
-def head_weight_count(head: HeadConfig) -> int:
-    """Weights and biases of a head."""
-    return sum(v.numel() for v in HashNetwork(head).parameters())
 
 
 def _shape(config: Any, positions: int, input_values: int) -> TowerShape:
