@@ -1,4 +1,4 @@
-"""The frozen SigLIP 2 towers: one loader for both kinds of checkpoint.
+"""The SigLIP 2 towers, frozen: one loader for both kinds of checkpoint.
 
 Fixed-resolution checkpoints have model type ``siglip``, NaFlex checkpoints ``siglip2``;
 ``AutoModel`` and ``AutoProcessor`` tell them apart. What comes out is the towers' pooled output
