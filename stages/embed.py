@@ -1,4 +1,4 @@
-"""Run the frozen towers once over images, captions and class prompts; or take imported features."""
+"""Run the towers once over images, captions and class prompts; or take imported features."""
 
 from pathlib import Path
 
@@ -10,10 +10,11 @@ from siglip2_multimodal_hash.datasets.verification import verify_source
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.imported.adoption import adopt_features
 from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.tuned import embedded_backbone
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 
-def main(params: Params, source: Path, index: Path, out: Path) -> None:
+def main(params: Params, source: Path, index: Path, towers: Path, out: Path) -> None:
     """Write the unnormalised embeddings."""
     dataset = read_index(index)
     if params.backbone.checkpoint == IMPORTED:
@@ -23,8 +24,9 @@ def main(params: Params, source: Path, index: Path, out: Path) -> None:
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
     # runtime.coco_root may lead to other photos now: DVC knows the manifest only.
     verify_source(root, read_manifest(source))
-    embed_dataset(dataset, open_image_source(root), params.backbone, params.runtime, out)
+    backbone = embedded_backbone(params, towers)
+    embed_dataset(dataset, open_image_source(root), backbone, params.runtime, out)
 
 
 if __name__ == "__main__":
-    run_stage(main, "source", "index", "out")
+    run_stage(main, "source", "index", "towers", "out")

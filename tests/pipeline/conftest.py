@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.params import Params, Section
 from siglip2_multimodal_hash.presets import override_text
+from tests.pipeline.declarations import pipeline_stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,10 +52,9 @@ def working_in(folder: Path) -> Iterator[None]:
 
 def commands() -> dict[str, list[str]]:
     """Each stage's module and arguments, with dvc.yaml's templates filled in."""
-    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     params = YAML(typ="safe").load(small_params())
     filled = {}
-    for name, stage in stages.items():
+    for name, stage in pipeline_stages().items():
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
         text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])
@@ -83,17 +83,23 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     (folder / "params.yaml").write_text(small_params(), encoding="utf-8")
     shutil.copytree(ROOT / "models", folder / "models")
     reads: dict[str, set[str]] = defaultdict(set)
-    original = Section.__getattribute__
     with working_in(folder):
         for name, words in commands().items():
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Section, "__getattribute__", _recording(original, reads[name]))
+            with recorded_reads(reads[name]):
                 assert run_stage(words) == 0, name
     return folder, dict(reads)
 
 
 # Where the combinations of parameters are looked at: no use of any of them.
 _LOADING = {Section.__module__, Params.__module__}
+
+
+@contextlib.contextmanager
+def recorded_reads(read: set[str]) -> Iterator[None]:
+    """Note ``Class.field`` of every parameter that is read in the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Section, "__getattribute__", _recording(Section.__getattribute__, read))
+        yield
 
 
 def _recording(original: Any, read: set[str]) -> Any:

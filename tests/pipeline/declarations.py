@@ -3,12 +3,29 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.params import Params, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "siglip2_multimodal_hash"
 UNDECLARED = "runtime"
+DVC_FILES = (ROOT / "dvc.yaml", ROOT / "tuning" / "dvc.yaml")
+
+
+def pipeline_stages() -> dict[str, Any]:
+    """The stages of all files of the pipeline, in an order in which they can be run."""
+    root, tuning = (
+        YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"] for file in DVC_FILES
+    )
+    stages: dict[str, Any] = {}
+    for name, stage in root.items():
+        if name == "embed":
+            stages |= tuning
+        stages[name] = stage
+    return stages
 
 
 def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:
@@ -20,6 +37,18 @@ def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield from leaves(kind, f"{key}.")
         else:
             yield key
+
+
+def sections_by_field(section: type[Section], prefix: str = "") -> dict[str, str]:
+    """``Class.field`` -> dotted key, for the leaves of a section."""
+    keys: dict[str, str] = {}
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys |= sections_by_field(kind, f"{prefix}{name}.")
+        else:
+            keys[f"{section.__name__}.{name}"] = f"{prefix}{name}"
+    return keys
 
 
 ALL_LEAVES = frozenset(leaves(Params))

@@ -1,4 +1,4 @@
-"""Bring dvc.yaml's parameters and modules up to what the stages' sources say.
+"""Bring the parameters and modules in the dvc.yaml files up to what the stages' sources say.
 
 Run ``python -m tests.pipeline.redeclare`` after a change of imports or parameters; what else a
 stage depends on stays as it is written.
@@ -7,16 +7,15 @@ stage depends on stays as it is written.
 import re
 
 from siglip2_multimodal_hash.params import Params
-from tests.pipeline.declarations import ROOT, leaves, modules_of, params_of
+from tests.pipeline.declarations import DVC_FILES, leaves, modules_of, params_of
 
-DVC_FILE = ROOT / "dvc.yaml"
 _STAGE = re.compile(r"^  (\w+):$", re.MULTILINE)
 _MODULE = re.compile(r"^      - (?:src|stages)/\S+\.py\n", re.MULTILINE)
 _PARAMS = re.compile(r"^    params:\n(?:      - .*\n)+", re.MULTILINE)
 
 
 def redeclared(text: str) -> str:
-    """dvc.yaml with the declarations of every stage derived anew."""
+    """A dvc.yaml with the declarations of every stage derived anew."""
     head, *parts = _STAGE.split(text)
     return head + "".join(
         f"  {name}:{_stage(name, body)}" for name, body in zip(parts[::2], parts[1::2], strict=True)
@@ -34,4 +33,5 @@ def _stage(name: str, body: str) -> str:
 
 
 if __name__ == "__main__":
-    DVC_FILE.write_text(redeclared(DVC_FILE.read_text(encoding="utf-8")), encoding="utf-8")
+    for file in DVC_FILES:
+        file.write_text(redeclared(file.read_text(encoding="utf-8")), encoding="utf-8")

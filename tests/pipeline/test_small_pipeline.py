@@ -7,36 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
-from siglip2_multimodal_hash.params import Params, Section
+from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 from tests.pipeline.conftest import commands, run_stage, small_params, working_in
+from tests.pipeline.declarations import pipeline_stages, sections_by_field
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
-STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
-
-
-def _key_of(section: type[Section], prefix: str = "") -> dict[str, str]:
-    """``Class.field`` -> dotted key, for the leaves of a section."""
-    keys: dict[str, str] = {}
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            keys |= _key_of(kind, f"{prefix}{name}.")
-        else:
-            keys[f"{section.__name__}.{name}"] = f"{prefix}{name}"
-    return keys
+STAGES = pipeline_stages()
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
     _, reads = finished_run
-    keys = _key_of(Params)
+    keys = sections_by_field(Params)
     read = {keys[one] for one in reads[stage] if one in keys}
     read = {key for key in read if not key.startswith("runtime.")}
     declared = set(STAGES[stage].get("params", []))
@@ -53,7 +40,8 @@ _FIT = {
     *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
 }
 CONDITIONAL = {
-    "embed": {"backbone.revision", "backbone.max_num_patches", "backbone.name"},
+    # Frozen: the rest is read by a tuning, see tests/training/tuning.
+    "tune_towers": set(STAGES["tune_towers"]["params"]) - {"backbone.tune"},
     "train": _FIT,
     "train_baselines": _FIT,
 }

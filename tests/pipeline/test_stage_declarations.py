@@ -5,7 +5,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ruamel.yaml import YAML
 
 
 def _load(name: str) -> ModuleType:
@@ -18,7 +17,7 @@ def _load(name: str) -> ModuleType:
 
 
 declarations = _load("declarations")
-STAGES = YAML(typ="safe").load(declarations.ROOT / "dvc.yaml")["stages"]
+STAGES = declarations.pipeline_stages()
 CODE = ("src/", "stages/")
 
 

@@ -9,6 +9,7 @@ from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text
 from siglip2_multimodal_hash.doctor.machine import Machine
 from siglip2_multimodal_hash.doctor.needs import Needs, dataset_size
 from siglip2_multimodal_hash.doctor.towers import TowerSizes
+from siglip2_multimodal_hash.doctor.tuning import check_tuning
 from siglip2_multimodal_hash.params import Params
 
 EFFECTIVE_BATCH = 64
@@ -68,10 +69,7 @@ def check_list(machine: Machine, params: Params, needs: Needs, towers: TowerSize
     return [
         _mixed_precision(machine, params),
         _batch_size(params),
-        ok(
-            "frozen towers",
-            "always: they run once, without gradients, and nothing of them is kept but embeddings",
-        ),
+        check_tuning(machine, params, towers),
         _accumulation(params),
         _base_model(machine, params, needs, towers),
         _workers(machine, params),

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.features.prompts import ENSEMBLE
+from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.files import file_sha256
-from siglip2_multimodal_hash.params import BackboneParams
 
 
-def describe(backbone: BackboneParams, towers: Towers, sizes: dict[str, int]) -> dict[str, Any]:
+def describe(backbone: EmbeddingSpec, towers: Towers, sizes: dict[str, int]) -> dict[str, Any]:
     """The content of ``meta.json``.
 
     Args:

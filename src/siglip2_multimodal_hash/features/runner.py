@@ -23,9 +23,10 @@ from siglip2_multimodal_hash.features.meta import describe
 from siglip2_multimodal_hash.features.partial import partial_work
 from siglip2_multimodal_hash.features.prompts import encode_prompts
 from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextReader
+from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
 from siglip2_multimodal_hash.files import save_array, write_json
-from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams
+from siglip2_multimodal_hash.params import RuntimeParams
 
 # The most that a kill costs, but for the batch at hand; a sync takes a fraction of a second.
 SHARD_SECONDS = 20.0
@@ -34,7 +35,7 @@ SHARD_SECONDS = 20.0
 def embed_dataset(
     index: DatasetIndex,
     images: ImageSource,
-    backbone: BackboneParams,
+    backbone: EmbeddingSpec,
     runtime: RuntimeParams,
     folder: Path,
     shard_seconds: float = SHARD_SECONDS,

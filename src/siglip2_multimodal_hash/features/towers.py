@@ -1,4 +1,4 @@
-"""The frozen SigLIP 2 towers: one loader for both kinds of checkpoint.
+"""The SigLIP 2 towers, frozen: one loader for both kinds of checkpoint.
 
 Fixed-resolution checkpoints have model type ``siglip``, NaFlex checkpoints ``siglip2``;
 ``AutoModel`` and ``AutoProcessor`` tell them apart. What comes out is the towers' pooled output
@@ -19,7 +19,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import means_folder
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 from siglip2_multimodal_hash.features.resizing import LookUp
-from siglip2_multimodal_hash.params import BackboneParams
+from siglip2_multimodal_hash.features.spec import TowerSpec
 
 FIXED, NAFLEX = "siglip", "siglip2"
 
@@ -85,7 +85,7 @@ def pooled(output: Any) -> Tensor:
     return v
 
 
-def load_towers(backbone: BackboneParams, device: torch.device) -> Towers:
+def load_towers(backbone: TowerSpec, device: torch.device) -> Towers:
     """Load a checkpoint from a folder or the hub; only safetensors, never code from the hub.
 
     Raises:
@@ -134,7 +134,7 @@ def _check_dtype(name: str, device: torch.device) -> torch.dtype:
     return DTYPES[name]
 
 
-def _load(backbone: BackboneParams) -> tuple[Any, Any]:
+def _load(backbone: TowerSpec) -> tuple[Any, Any]:
     """The model and the processor of a checkpoint, complete and of the right kind."""
     checkpoint = backbone.checkpoint
     local = Path(checkpoint).is_dir()

@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.params.sections import (
     IndexParams,
     KnnParams,
     LoggingParams,
+    LoraParams,
     LossParams,
     MemoryParams,
     MojicocoParams,
@@ -25,6 +26,7 @@ from siglip2_multimodal_hash.params.sections import (
     SchedulerParams,
     Section,
     TrainingParams,
+    TuneParams,
     ValSliceParams,
 )
 from siglip2_multimodal_hash.params.types import Bits
@@ -47,6 +49,7 @@ __all__ = [
     "IndexParams",
     "KnnParams",
     "LoggingParams",
+    "LoraParams",
     "LossParams",
     "MemoryParams",
     "MojicocoParams",
@@ -57,6 +60,7 @@ __all__ = [
     "SchedulerParams",
     "Section",
     "TrainingParams",
+    "TuneParams",
     "ValSliceParams",
     "load_params",
     "parse_params",

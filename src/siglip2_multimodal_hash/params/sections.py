@@ -67,6 +67,8 @@ class BackboneParams(Section):
     prompt_templates: StrTuple
     amp_dtype: Literal["float32", "bfloat16", "float16"]
     store_dtype: Literal["float32", "float16"]
+    tune: Literal["frozen", "lora", "full"]
+    gradient_checkpointing: bool
 
     @model_validator(mode="after")
     def _templates_have_one_slot(self) -> Self:
@@ -83,6 +85,23 @@ class BackboneParams(Section):
                 "SHA-256 that `smhash import-features` writes"
             )
         return self
+
+
+class LoraParams(Section):
+    rank: PositiveInt
+    alpha: PositiveInt
+    lr: PositiveFloat
+    targets: StrTuple
+
+
+class TuneParams(Section):
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    accumulation_steps: PositiveInt
+    lr: PositiveFloat
+    head_lr: PositiveFloat
+    warmup_share: Annotated[float, Field(ge=0, lt=1)]
+    lora: LoraParams
 
 
 class DecomposerParams(Section):

@@ -23,6 +23,7 @@ from siglip2_multimodal_hash.params.sections import (
     SchedulerParams,
     Section,
     TrainingParams,
+    TuneParams,
 )
 from siglip2_multimodal_hash.params.types import NonNegativeInt
 
@@ -32,6 +33,7 @@ class Params(Section):
 
     dataset: DatasetParams
     backbone: BackboneParams
+    tune: TuneParams
     decomposer: DecomposerParams
     fusion: FusionParams
     hash: HashParams
@@ -87,6 +89,11 @@ class Params(Section):
                 "the folder that holds images/ and annotations/ (queued experiments run in a copy "
                 "of the repository, where a relative path would lead elsewhere): "
                 "`smhash use coco2014 --coco-root FOLDER` sets both"
+            )
+        if self.backbone.checkpoint == IMPORTED and self.backbone.tune != "frozen":
+            raise ValueError(
+                f"backbone.tune = {self.backbone.tune}: backbone.checkpoint = {IMPORTED} takes "
+                "features without their towers, so only `frozen` is possible"
             )
         features = self.runtime.features_folder
         if self.backbone.checkpoint == IMPORTED and not Path(features).is_absolute():

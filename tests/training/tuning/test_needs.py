@@ -1,0 +1,201 @@
+"""The memory estimate: by hand, against what PyTorch really keeps, and how it refuses."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.towers import load_towers, pooled
+from siglip2_multimodal_hash.training.precision import Precision
+from siglip2_multimodal_hash.training.tuning import limits
+from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
+from siglip2_multimodal_hash.training.tuning.limits import (
+    explained_out_of_memory,
+    free_memory,
+    require_memory,
+)
+from siglip2_multimodal_hash.training.tuning.load import tuning_load
+from siglip2_multimodal_hash.training.tuning.needs import (
+    CUDA_CONTEXT,
+    GIB,
+    PROCESS,
+    Load,
+    TowerShape,
+    estimate,
+    kept_bytes,
+    largest_batch,
+)
+from siglip2_multimodal_hash.training.tuning.run import tune_towers
+from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
+
+# D = 10, F = 40, 2 and 1 layers, 4 and 8 positions.
+IMAGE, TEXT = TowerShape(10, 40, 2, 4, 100), TowerShape(10, 40, 1, 8, 16)
+LOAD = Load(
+    image=IMAGE,
+    text=TEXT,
+    weights=1000,
+    trained=1000,
+    head_weights=50,
+    adapter_values=0,
+    batch=3,
+    half=False,
+    checkpointing=False,
+    cuda=True,
+)
+
+
+def test_the_parts_by_hand():
+    needs = estimate(LOAD)
+    assert needs.weights == 4 * 1000 + 16 * 50
+    assert (needs.gradients, needs.optimizer, needs.overhead) == (4000, 8000, CUDA_CONTEXT)
+    # 4 (9 * 10 + 2 * 40) = 680 a position and layer; 4 * 5 * 10 = 200 outside; the inputs.
+    image, text = 4 * (2 * 680 + 200) + 400, 8 * (680 + 200) + 64
+    assert (kept_bytes(IMAGE, LOAD), kept_bytes(TEXT, LOAD)) == (image, text)
+    assert needs.activations == 3 * (image + text + 8 * 680)
+    assert needs.total == sum((4800, 4000, 8000, CUDA_CONTEXT, needs.activations))
+
+
+def test_lora_has_no_gradients_of_the_towers_and_a_rank_more_to_keep():
+    needs = estimate(replace(LOAD, trained=20, adapter_values=5))
+    assert (needs.gradients, needs.optimizer) == (80, 160)
+    assert needs.activations == estimate(LOAD).activations + 3 * 4 * 5 * (4 * 2 + 8 + 8)
+
+
+def test_checkpointing_keeps_the_inputs_of_the_layers():
+    needs = estimate(replace(LOAD, checkpointing=True))
+    image, text = 4 * (2 * 40 + 200) + 400, 8 * (40 + 200) + 64
+    assert needs.activations == 3 * (image + text + 2 * 8 * 680)
+
+
+def test_half_precision_and_main_memory():
+    needs = estimate(replace(LOAD, half=True, cuda=False))
+    assert needs.weights == 6 * 1000 + 16 * 50 + 4 * 1000  # and the best epoch's copy
+    assert needs.overhead == PROCESS
+    assert kept_bytes(IMAGE, replace(LOAD, half=True)) == 4 * (2 * 420 + 200) + 400
+
+
+def test_the_largest_batch_fits_and_one_more_does_not():
+    free = estimate(LOAD).total + 1000
+    batch = largest_batch(LOAD, free)
+    assert estimate(replace(LOAD, batch=batch)).total <= free
+    assert estimate(replace(LOAD, batch=batch + 1)).total > free
+    assert largest_batch(LOAD, 1000) == 0
+
+
+def _kept(model, features, inputs):
+    """Bytes of the distinct tensors, other than weights, that autograd keeps."""
+    sizes, alive = {}, []
+
+    def pack(v):
+        alive.append(v)
+        if not isinstance(v, nn.Parameter):
+            sizes[v.untyped_storage().data_ptr()] = v.untyped_storage().nbytes()
+        return v
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda v: v):
+        out = pooled(features(**inputs))
+    weights = {v.untyped_storage().data_ptr() for v in model.parameters()}
+    assert out.requires_grad
+    return sum(size for pointer, size in sizes.items() if pointer not in weights)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("kind", "mode"), [("siglip", "lora"), ("siglip2", "full")])
+def test_the_estimate_is_what_pytorch_keeps_or_a_little_more(
+    tuning_params, kind, mode, half, checkpointing
+):
+    params = tuning_params(kind, mode, backbone__gradient_checkpointing=checkpointing)
+    settings = TuneSettings.from_params(params)
+    cpu, batch = torch.device("cpu"), 8
+    towers = load_towers(settings.towers, cpu)
+    model = towers.model
+    make_trainable(model, settings)
+    head = settings.head.config(128, 128, 80)
+    load = tuning_load(model, head, settings, Precision(cpu, torch.bfloat16 if half else None))
+    images = towers.preprocess([Image.new("RGB", (128, 128))] * batch)
+    texts = towers.tokenize(["a cat"] * batch)
+    model.train()
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        kept = _kept(model, model.get_image_features, images)
+        kept += _kept(model, model.get_text_features, texts)
+    expected = batch * (kept_bytes(load.image, load) + kept_bytes(load.text, load))
+    # The half copies of the weights, of which the estimate has a part of its own.
+    assert kept <= expected + 2 * load.weights * half
+    # With checkpointing the inputs weigh most, and frozen layers do not keep theirs.
+    assert expected <= (2.2 if checkpointing else 1.35) * kept
+
+
+GENEROUS = 10**15
+
+
+def _settings(tuning_params, mode="full", **more):
+    return TuneSettings.from_params(tuning_params("siglip", mode, **more))
+
+
+def test_what_fits_is_let_through(tuning_params):
+    assert require_memory(LOAD, GENEROUS, _settings(tuning_params)) == estimate(LOAD)
+
+
+def test_a_refusal_gives_the_parts_and_every_way_out(tuning_params):
+    load = replace(LOAD, image=replace(IMAGE, positions=10**6), text=replace(TEXT, layers=10**3))
+    free = 5 * GIB
+    with pytest.raises(InputError) as caught:
+        require_memory(load, free, _settings(tuning_params))
+    message = str(caught.value)
+    assert "backbone.tune = full with tune.batch_size = 3 needs about" in message
+    assert "activations" in message
+    assert "the card has 5.00 GiB free" in message
+    batch = largest_batch(load, free)
+    assert 0 < batch < 3
+    assert f"lower tune.batch_size to {batch} " in message
+    assert "set backbone.gradient_checkpointing to true with tune.batch_size = 2 or" in message
+    assert "set backbone.tune to lora" in message
+
+
+def test_ways_that_lead_nowhere_are_not_named(tuning_params):
+    with pytest.raises(InputError) as caught:
+        require_memory(replace(LOAD, checkpointing=True), 1000, _settings(tuning_params, "lora"))
+    message = str(caught.value)
+    for key in ("batch_size to", "gradient_checkpointing", "tune to lora"):
+        assert key not in message
+    assert "choose a smaller backbone.checkpoint" in message
+
+
+def test_the_tuning_itself_refuses_before_it_starts(
+    small_dataset, tuning_params, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("siglip2_multimodal_hash.training.tuning.run.free_memory", lambda _: GIB)
+    with pytest.raises(InputError, match=r"the main memory has 1\.00 GiB free"):
+        tune_towers(
+            small_dataset.index,
+            small_dataset.images,
+            _settings(tuning_params, tune__batch_size=4096),
+            tmp_path / "towers",
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_running_out_all_the_same_names_the_parameters():
+    said = r"(?s)tune\.batch_size = 3.*gradient_checkpointing"
+    with pytest.raises(InputError, match=said), explained_out_of_memory(LOAD):
+        torch.empty(2**55, dtype=torch.uint8)
+    with pytest.raises(RuntimeError, match="another defect"), explained_out_of_memory(LOAD):
+        raise RuntimeError("another defect")
+
+
+def test_free_memory_is_less_than_all_there_is():
+    free = free_memory(torch.device("cpu"))
+    assert 0 < free < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("1000", [1000 - 700 + 200]), ("max", [])])
+def test_a_containers_limit_counts_without_its_page_cache(tmp_path, limit, expected):
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 500\nfile 200\nkernel 3\n")
+    assert limits._free_in_container(tmp_path) == expected

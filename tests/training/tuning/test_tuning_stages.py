@@ -1,0 +1,50 @@
+"""The stages on tuned towers: what they read is what dvc.yaml declares, and embed takes them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.params import Params
+from tests.pipeline.conftest import commands, recorded_reads, run_stage, working_in
+from tests.pipeline.declarations import pipeline_stages, sections_by_field
+from tests.training.tuning.conftest import tuning_text
+
+OUTPUTS = "outputs/mojicoco/siglip2-tiny"
+# Of `lora`: the rate of `full`; of loss.imbalance: none: the focal loss.
+UNREAD = {"tune.lr", "loss.focal_alpha", "loss.focal_gamma"}
+
+
+@pytest.fixture(scope="module")
+def stages(small_dataset, tmp_path_factory):
+    """A folder where both stages ran with adapters, and the parameters that the first one read."""
+    folder = tmp_path_factory.mktemp("stages")
+    (folder / "data").symlink_to(small_dataset.folder / "data")
+    text = tuning_text("siglip", "lora", tune__epochs=1)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    read: set[str] = set()
+    with working_in(folder):
+        with recorded_reads(read):
+            assert run_stage(commands()["tune_towers"]) == 0
+        assert run_stage(commands()["embed"]) == 0
+    return folder, read
+
+
+def test_a_tuning_reads_what_dvc_is_told(stages):
+    _, read = stages
+    keys = sections_by_field(Params)
+    found = {keys[one] for one in read if one in keys}
+    found = {key for key in found if not key.startswith("runtime.")}
+    declared = set(pipeline_stages()["tune_towers"]["params"])
+    assert found <= declared, sorted(found - declared)
+    assert declared - found <= UNREAD, sorted(declared - found)
+
+
+def test_embed_takes_the_tuned_towers(stages, small_dataset):
+    folder, _ = stages
+    meta = json.loads((folder / OUTPUTS / "embeddings" / "meta.json").read_text())
+    assert meta["checkpoint"] == f"{OUTPUTS}/towers"
+    vectors = load_embeddings(folder / OUTPUTS / "embeddings")
+    assert len(vectors.image) == len(small_dataset.index.frame)
+    assert np.isfinite(vectors.image).all()
