@@ -222,6 +222,15 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             },
             ("runtime.features_folder = 'features'", "absolute", "import-features"),
         ),
+        (
+            {
+                "backbone__checkpoint": "imported",
+                "backbone__revision": "0" * 64,
+                "backbone__tune": "lora",
+                "runtime__features_folder": "/features",
+            },
+            ("backbone.tune = lora", "backbone.checkpoint = imported", "frozen"),
+        ),
     ],
 )
 def test_impossible_combinations_name_both_sides(

@@ -12,6 +12,12 @@ from siglip2_multimodal_hash.params import Params, Section
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "siglip2_multimodal_hash"
 UNDECLARED = "runtime"
+UNUSED_IN_A_FIT = {
+    # Read only where loss.imbalance or loss.objective is another than params.yaml's.
+    *("loss.focal_alpha", "loss.focal_gamma", "loss.continuation_beta"),
+    *("loss.asymmetric_gamma_pos", "loss.asymmetric_gamma_neg", "loss.asymmetric_clip"),
+    *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
+}
 DVC_FILES = (ROOT / "dvc.yaml", ROOT / "tuning" / "dvc.yaml")
 
 

@@ -14,7 +14,7 @@ from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 from tests.pipeline.conftest import commands, run_stage, small_params, working_in
-from tests.pipeline.declarations import pipeline_stages, sections_by_field
+from tests.pipeline.declarations import UNUSED_IN_A_FIT, pipeline_stages, sections_by_field
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 STAGES = pipeline_stages()
@@ -34,16 +34,11 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
 
 
 # Read only where another parameter asks for it, so not in a run of the default.
-_FIT = {
-    *("loss.focal_alpha", "loss.focal_gamma", "loss.continuation_beta"),
-    *("loss.asymmetric_gamma_pos", "loss.asymmetric_gamma_neg", "loss.asymmetric_clip"),
-    *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
-}
 CONDITIONAL = {
     # Frozen: the rest is read by a tuning, see tests/training/tuning.
     "tune_towers": set(STAGES["tune_towers"]["params"]) - {"backbone.tune"},
-    "train": _FIT,
-    "train_baselines": _FIT,
+    "train": UNUSED_IN_A_FIT,
+    "train_baselines": UNUSED_IN_A_FIT,
 }
 
 
