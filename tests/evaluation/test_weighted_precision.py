@@ -70,6 +70,13 @@ def test_decisions_are_those_of_repeated_rows() -> None:
     assert found.positives.tolist() == expected.positives.tolist()
 
 
+def test_nothing_decided_is_no_hit_of_any_class() -> None:
+    labels = np.array([[1, 0], [0, 1]], dtype=np.uint8)
+    found = WeightedDecisions(np.zeros((2, 2)), labels, 0.5)(np.array([1, 2]))
+    assert found.figures()["CF1"] == 0
+    assert found.positives.tolist() == [1, 2]
+
+
 def test_bad_arrays_are_refused() -> None:
     labels = np.ones((2, 1), dtype=np.uint8)
     with pytest.raises(DataError, match="NaN or infinity"):

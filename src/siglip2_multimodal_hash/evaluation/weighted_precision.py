@@ -96,7 +96,7 @@ class WeightedDecisions:
 
         def count(where: tuple[npt.NDArray[np.int64], ...]) -> Floats:
             images, classes = where
-            counts: Floats = np.bincount(classes, weights[images], self._size)
-            return counts
+            # Of nothing, bincount gives whole numbers whatever the weights are.
+            return np.bincount(classes, weights[images], self._size).astype(np.float64)
 
         return Decisions(count(self._hits), count(self._decided), count(self._positives))
