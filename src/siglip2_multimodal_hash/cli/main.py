@@ -8,6 +8,7 @@ from siglip2_multimodal_hash.cli import (
     compare,
     doctor,
     download,
+    errors,
     import_features,
     stats,
     table,
@@ -15,7 +16,7 @@ from siglip2_multimodal_hash.cli import (
 )
 from siglip2_multimodal_hash.errors import run_guarded
 
-_COMMANDS = (use, check, doctor, download, import_features, stats, table, compare)
+_COMMANDS = (use, check, doctor, download, import_features, stats, table, compare, errors)
 
 
 def main() -> NoReturn:

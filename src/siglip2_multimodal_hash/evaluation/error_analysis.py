@@ -1,12 +1,13 @@
 """Where a head errs on test: by class, by image, and by kinds of images and objects."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.object_sizes import Shares
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.object_sizes import ObjectSizes, Shares, object_shares
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
 from siglip2_multimodal_hash.evaluation.caption_names import names_objects
 from siglip2_multimodal_hash.evaluation.confusions import confusions
@@ -19,10 +20,30 @@ from siglip2_multimodal_hash.evaluation.groups import (
     of_labels,
 )
 from siglip2_multimodal_hash.evaluation.items import Items
+from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 
 WORST = 20
 
 Scores = npt.NDArray[np.float32]
+
+
+def errors_of_test(
+    dataset: DatasetIndex,
+    evaluation: StoredEvaluation,
+    sizes: ObjectSizes,
+    eval_caption: Literal["first", "mean"],
+) -> dict[str, Any]:
+    """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` says what the head saw."""
+    rows = dataset.rows("test")
+    own: list[list[str]] = dataset.frame["captions"].iloc[rows].to_list()
+    scores = evaluation.predictions["test"].scores
+    return analyse_errors(
+        Items.of(dataset),
+        scores,
+        {name: evaluation.figures[name]["threshold"]["tuned"] for name in scores},
+        [texts[:1] for texts in own] if eval_caption == "first" else own,
+        object_shares(sizes, dataset, rows),
+    )
 
 
 def analyse_errors(

@@ -22,7 +22,8 @@ def item_f1(labels: npt.NDArray[np.uint8], decided: Mask) -> Floats:
     """F1 of the tags of each image, float64 [Q]; 1 where there is neither tag nor label."""
     hits = (decided & labels.astype(bool)).sum(axis=1)
     both = decided.sum(axis=1) + labels.sum(axis=1, dtype=np.int64)
-    return np.divide(2.0 * hits, both, out=np.ones(len(labels)), where=both > 0)
+    f1: Floats = np.divide(2.0 * hits, both, out=np.ones(len(labels)), where=both > 0)
+    return f1
 
 
 def item_precision(labels: npt.NDArray[np.uint8], scores: npt.NDArray[Any]) -> Floats:
