@@ -5,6 +5,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head
+from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.evaluation.store import write_evaluation
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.index import load_index
@@ -16,7 +17,8 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path) -> No
     dataset, head = read_index(index), read_head_codes(codes)
     rows = SplitRows.of(dataset)
     database = load_index(faiss, head.searchable()[rows.database])
-    write_evaluation(out, evaluate_head(head, database, dataset.labels(), rows, params.knn))
+    evaluation = evaluate_head(head, database, dataset.labels(), rows, params.knn)
+    write_evaluation(out, evaluation, Items.of(dataset))
 
 
 if __name__ == "__main__":

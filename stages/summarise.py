@@ -3,13 +3,21 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.datasets.object_sizes import read_object_sizes
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.reporting.errors_text import write_error_plots
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
+from siglip2_multimodal_hash.reporting.tables import (
+    baseline_metrics,
+    details,
+    rounded,
+    summary_metrics,
+)
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 
@@ -17,6 +25,7 @@ def main(
     params: Params,
     index: Path,
     statistics: Path,
+    objects: Path,
     head: Path,
     codes: Path,
     evaluation: Path,
@@ -38,6 +47,11 @@ def main(
         evaluation=result,
         history=history,
     )
+    errors = errors_of_test(
+        dataset, result, read_object_sizes(objects), params.dataset.eval_caption
+    )
+    write_json(metrics / "errors.json", rounded(errors))
+    write_error_plots(plots, errors)
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)
 
@@ -47,6 +61,7 @@ if __name__ == "__main__":
         main,
         "index",
         "statistics",
+        "objects",
         "head",
         "codes",
         "evaluation",
