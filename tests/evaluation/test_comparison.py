@@ -63,6 +63,12 @@ def test_seeds_are_averaged_before_the_difference() -> None:
     assert found.difference.value == pytest.approx(np.mean(found.b) - np.mean(found.a))
 
 
+def test_equal_runs_in_another_order_do_not_differ() -> None:
+    runs = [a_run(1), a_run(2), a_run(3)]
+    found = compare(runs, runs[::-1], metrics=("mAP", "retrieval"), draws=50)
+    assert {(one.difference.low, one.difference.high) for one in found.figures} == {(0, 0)}
+
+
 def test_draws_do_not_depend_on_the_threads_and_are_counted() -> None:
     calls: list[int] = []
     first = compare([a_run(1)], [a_run(2)], draws=30, drawn=lambda: calls.append(1))

@@ -1,5 +1,6 @@
 """A comparison of two experiments for people, and for programs."""
 
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -9,8 +10,11 @@ from siglip2_multimodal_hash.reporting.sides import Differing, effective
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 STANDS, NOT_SHOWN = "stands", "no difference shown"
+# Beyond the choice of the images, but no setting made it.
+BY_SEED = "stands, by the seed alone"
 # Where the spread of seeds can be told from the value at all.
 SEEDS_FOR_A_CLAIM = 3
+WIDTH = 100
 
 
 def comparison_text(
@@ -33,11 +37,14 @@ def comparison_text(
     sides = [f"{letter} = {', '.join(side)}" for letter, side in zip("AB", names, strict=True)]
     parts = [
         "\n".join(sides),
-        _figures(comparison.figures),
-        f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
-        f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
-        f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It says nothing of the "
-        f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more a side.",
+        _figures(comparison.figures, seeds_alone),
+        textwrap.fill(
+            f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
+            f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
+            f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It says nothing of the "
+            f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more a side.",
+            WIDTH,
+        ),
     ]
     if seeds_alone:
         parts.append(_over_seeds(comparison.figures))
@@ -84,7 +91,8 @@ def comparison_json(
     }
 
 
-def _figures(figures: Sequence[Compared]) -> str:
+def _figures(figures: Sequence[Compared], seeds_alone: bool) -> str:
+    shown = BY_SEED if seeds_alone else STANDS
     rows = (
         (
             one.name,
@@ -92,7 +100,7 @@ def _figures(figures: Sequence[Compared]) -> str:
             _mean_sd(one.b),
             f"{100 * one.difference.value:+.2f}",
             f"{100 * one.difference.low:+.2f} to {100 * one.difference.high:+.2f}",
-            STANDS if one.difference.shown else NOT_SHOWN,
+            shown if one.difference.shown else NOT_SHOWN,
         )
         for one in figures
     )

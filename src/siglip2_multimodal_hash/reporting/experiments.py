@@ -40,13 +40,12 @@ class Experiment:
     results: ItemResults
 
 
-def read_experiment(name: str, project: Path = Path()) -> Experiment:
-    """Read one experiment.
+def read_experiment(name: str) -> Experiment:
+    """Read one experiment of the project in the working directory.
 
     Args:
         name: An experiment of DVC, a Git revision, or ``workspace``: params.yaml and dvc.lock as
             they are.
-        project: The root of the project.
 
     Raises:
         InputError: There is no such name, or no repository of Git and DVC.
@@ -57,12 +56,13 @@ def read_experiment(name: str, project: Path = Path()) -> Experiment:
     from dvc.exceptions import DvcException
     from dvc.repo import NotDvcRepoError, Repo
 
+    project, remedy = Path.cwd(), "go to the root of the project"
     try:
-        repo = Repo(str(project))
+        repo = Repo()
     except (NotDvcRepoError, DvcException) as error:
-        raise InputError(
-            f"{project.absolute()}: no repository of DVC ({error})", "go to the root of the project"
-        ) from None
+        raise InputError(f"{project}: no repository of DVC ({error})", remedy) from None
+    if Path(repo.root_dir) != project:
+        raise InputError(f"{project}: the project's root is {repo.root_dir}", remedy)
     with repo, _at(repo, name):
         try:
             params = flatten(_read_params(repo, name))
@@ -166,13 +166,15 @@ def _cached_files(name: str, out: Any) -> dict[str, Path]:
 
 
 def _rerun(name: str) -> str:
-    return "run `dvc repro`" if name == WORKSPACE else f"`dvc exp apply {name}`, then `dvc repro`"
+    if name == WORKSPACE:
+        return "run `dvc repro`"
+    return f"`dvc exp apply {name}` (a commit: `git checkout {name}`), then `dvc repro`"
 
 
 def _fetch(name: str) -> str:
     if name == WORKSPACE:
         return f"`dvc fetch {STAGE}` gets it from a remote; else run `dvc repro`"
     return (
-        f"from a remote: `dvc exp pull ORIGIN {name}` (of an experiment) or `dvc fetch "
-        f"--all-commits {STAGE}`; else {_rerun(name)}"
+        f"from a remote: `dvc fetch --all-commits {STAGE}` (an experiment: `dvc exp pull REMOTE "
+        f"{name}`); else {_rerun(name)}"
     )
