@@ -146,7 +146,7 @@ def why_failed(log: Path) -> str:
     except OSError:
         lines = []
     said = [line.strip() for line in lines if line.strip()]
-    errors = [line for line in said if line.startswith(("error:", "->", "ERROR:"))] or said
+    errors = [line for line in said if line.startswith(("error:", "->"))] or said
     return f"{' | '.join(errors[-_LAST:]) or 'no output'} ({os.path.relpath(log)})"
 
 

@@ -49,34 +49,34 @@ def ablate(arguments: argparse.Namespace) -> None:
         running.check_clean(repository)
     plan = Plan(rows, repository.params())
     chosen = plan.select(arguments.row)
-    found = statuses(plan.experiments(chosen, arguments.seeds), repository)
-    todo = [one for one in found if one.state is State.MISSING]
-    other = [one for one in found if one.state is State.OTHER]
-    if arguments.force:
-        todo = [one for one in found if one.state is not State.THERE]
     for name, why in plan.left_out.items():
         if rows[name].tier in arguments.row or "all" in arguments.row:
             print(f"row {name} is left out: {why}")
-    for one in other:
-        what = "runs again" if arguments.force else "is left; --force runs it again"
-        print(f"{one.wanted.name}: {one.why}: {what}")
+    found = statuses(plan.experiments(chosen, arguments.seeds), repository)
+    wrong = (State.MISSING, State.OTHER) if arguments.force else (State.MISSING,)
+    todo = [one for one in found if one.state in wrong]
+    left = [one for one in found if one.state is State.OTHER and one not in todo]
+    for one in left:
+        print(f"{one.wanted.name}: is there with {one.why}; --force runs it again")
+    there = len(found) - len(todo) - len(left)
     print(
-        f"{len(found)} experiments: {len(found) - len(todo) - (0 if arguments.force else len(other))} there, {len(todo)} to run"
+        f"{len(found)} experiments: {there} there, {len(left)} of another make, {len(todo)} to run"
     )
-    if arguments.dry_run or not todo:
+    if arguments.dry_run:
         for one in todo:
             print(f"  {one.wanted.name}  {_text(one.wanted.overrides)}")
-        _finish({}, left=[] if arguments.force else [one.wanted.name for one in other])
         return
-    progress = Progress(len(todo))
-    with running.alone(repository.folder) as lock, running.terminated_is_interrupted():
-        if arguments.queue:
-            from siglip2_multimodal_hash.ablations.queued import run_queued
+    failed: dict[str, str] = {}
+    if todo:
+        progress = Progress(len(todo))
+        with running.alone(repository.folder) as lock, running.terminated_is_interrupted():
+            if arguments.queue:
+                from siglip2_multimodal_hash.ablations.queued import run_queued
 
-            outcome = run_queued(todo, repository, progress, arguments.jobs)
-        else:
-            outcome = running.run_all(todo, repository, progress, lock)
-    _finish(outcome.failed, left=[] if arguments.force else [one.wanted.name for one in other])
+                failed = run_queued(todo, repository, progress, arguments.jobs).failed
+            else:
+                failed = running.run_all(todo, repository, progress, lock).failed
+    _finish(failed, len(left))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -96,8 +96,8 @@ def _text(overrides: dict[str, object]) -> str:
     return " ".join(f"{key}={value}" for key, value in overrides.items()) or "(params.yaml)"
 
 
-def _finish(failed: dict[str, str], left: list[str]) -> None:
-    """Say what is missing, and leave with exit code 1 where something failed or is of other code."""
+def _finish(failed: dict[str, str], left: int) -> None:
+    """Say what is missing; exit code 1 where something is."""
     for name, why in failed.items():
         print(f"FAILED {name}: {why}", file=sys.stderr)
     if failed:
