@@ -199,7 +199,7 @@ def test_without_a_hash_layer_there_are_no_bits(
 ) -> None:
     folder = written(tmp_path, uncoded)
     assert read_csv(folder / "code_bits.csv") == [["bit", "mean", "entropy"]]
-    assert len(list(folder.iterdir())) == 14
+    assert len(list(folder.iterdir())) == 16
 
 
 def test_cells_are_quoted_where_csv_needs_it(tmp_path: Path) -> None:
