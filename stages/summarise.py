@@ -9,7 +9,6 @@ from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.reporting.errors_text import write_error_plots
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
 from siglip2_multimodal_hash.reporting.tables import (
@@ -19,6 +18,8 @@ from siglip2_multimodal_hash.reporting.tables import (
     summary_metrics,
 )
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+DATASET = ("index", "statistics", "objects")
 
 
 def main(
@@ -39,6 +40,9 @@ def main(
     write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
     write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
     write_json(metrics / "details.json", details(result.figures, compared))
+    sizes = read_object_sizes(objects)
+    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    write_json(metrics / "errors.json", rounded(errors))
     write_plots(
         plots,
         dataset=dataset,
@@ -46,26 +50,11 @@ def main(
         codes=read_head_codes(codes),
         evaluation=result,
         history=history,
+        errors=errors,
     )
-    errors = errors_of_test(
-        dataset, result, read_object_sizes(objects), params.dataset.eval_caption
-    )
-    write_json(metrics / "errors.json", rounded(errors))
-    write_error_plots(plots, errors)
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)
 
 
 if __name__ == "__main__":
-    run_stage(
-        main,
-        "index",
-        "statistics",
-        "objects",
-        "head",
-        "codes",
-        "evaluation",
-        "baselines",
-        "metrics",
-        "plots",
-    )
+    run_stage(main, *DATASET, "head", "codes", "evaluation", "baselines", "metrics", "plots")

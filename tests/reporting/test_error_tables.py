@@ -2,22 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from siglip2_multimodal_hash import cli
-from siglip2_multimodal_hash.datasets.object_sizes import ObjectSizes
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.files import write_json
-from siglip2_multimodal_hash.reporting.errors_text import (
-    errors_html,
-    errors_text,
-    write_error_plots,
-)
+from siglip2_multimodal_hash.reporting.errors_text import errors_html, errors_text
 from siglip2_multimodal_hash.reporting.tables import rounded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session")
 def errors(example: Any) -> dict[str, Any]:
-    ids = example.dataset.frame["image_id"].to_numpy()
-    rows, columns = example.dataset.labels().nonzero()
-    sizes = ObjectSizes(ids[rows], columns + 1, 400.0 * (columns + 1))
-    return errors_of_test(example.dataset, example.evaluation, sizes, "first")
+    found: dict[str, Any] = example.errors
+    return found
 
 
 def test_every_table_is_there(errors: dict[str, Any]) -> None:
@@ -59,16 +50,6 @@ def test_names_are_escaped_on_the_page(errors: dict[str, Any]) -> None:
     page = "\n".join(errors_html(errors))
     assert "<b>cat" not in page
     assert "&lt;b&gt;cat&lt;/b&gt;" in page
-
-
-def test_plots(
-    errors: dict[str, Any], tmp_path: Path, read_csv: Callable[[Path], list[list[str]]]
-) -> None:
-    write_error_plots(tmp_path, errors)
-    rows = read_csv(tmp_path / "f1_by_label_count.csv")
-    assert rows[0] == ["labels", "knn", "mlp", "hybrid"]
-    assert len(rows) == 1 + len(errors["groups"]["label_count"])
-    assert read_csv(tmp_path / "recall_by_object_size.csv")[1][0] == "4% to 16%"
 
 
 def test_lists_are_rounded_too() -> None:

@@ -204,3 +204,13 @@ def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: An
         assert len(set(np.asarray(picture.convert("L")).ravel())) > 20
         # Nothing of the machine or its versions is in it.
         assert set(picture.info) <= {"dpi"}
+
+
+def test_errors_are_a_part_of_it_where_they_are_known(
+    tmp_path: Path, example: Any, overview: Path
+) -> None:
+    title = "Where the tags are wrong"
+    assert title not in report(tmp_path / "a.html", example, overview)
+    page = Page(report(tmp_path / "b.html", example, overview, errors=example.errors))
+    assert title in page.texts
+    assert "<b>cat</b>" in page.texts

@@ -120,7 +120,8 @@ def compare(
         found = values(weights)
         gap = found[len(a) :].mean(axis=0) - found[: len(a)].mean(axis=0)
         # Equal runs in another order must not differ by the noise of the summation.
-        return np.round(gap, DECIMALS) + 0.0
+        rounded: Floats = np.round(gap, DECIMALS) + 0.0
+        return rounded
 
     differences = bootstrap(
         difference,

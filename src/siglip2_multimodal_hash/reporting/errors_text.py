@@ -1,11 +1,9 @@
-"""The error analysis for people: tables of a terminal, parts of a page, data of plots."""
+"""The error analysis for people: tables of a terminal, parts of a page."""
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.reporting.plots import write_rows
 from siglip2_multimodal_hash.reporting.tables import PREDICTORS
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
@@ -53,25 +51,6 @@ def errors_html(errors: Errors, predictor: str = "knn") -> list[str]:
             f"</thead><tbody>{body}</tbody></table></div>"
         )
     return parts
-
-
-def write_error_plots(folder: Path, errors: Errors) -> None:
-    """Write ``f1_by_label_count.csv`` and ``recall_by_object_size.csv``."""
-    groups = errors["groups"]
-    write_rows(
-        folder / "f1_by_label_count.csv",
-        ("labels", *PREDICTORS),
-        (
-            # "6 or more" stands at 6.
-            (group["group"].split()[0], *(group[name]["F1"] for name in PREDICTORS))
-            for group in groups["label_count"]
-        ),
-    )
-    write_rows(
-        folder / "recall_by_object_size.csv",
-        ("size", "recall"),
-        ((group["group"], group["knn"]["recall"]) for group in groups["object_size"]),
-    )
 
 
 def class_table(errors: Errors, predictor: str, most: int | None = None) -> Table:
