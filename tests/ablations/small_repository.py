@@ -20,7 +20,7 @@ stages:
           cache: false
 """
 # Sixty images and three classes. More neighbours make better scores; 50 fail; `slow` waits.
-MAKE = '''\
+MAKE = """\
 import json, os, sys, time
 from pathlib import Path
 import numpy as np
@@ -51,7 +51,7 @@ tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid"
 table = {"mlp": {"mlp": 0.85}, "zero_shot": {"zero_shot": 0.5}}
 Path("metrics/mojicoco/siglip2-tiny").mkdir(parents=True, exist_ok=True)
 Path("metrics/mojicoco/siglip2-tiny/baselines.json").write_text(json.dumps(table))
-'''
+"""
 
 
 def make_repository(folder: Path) -> None:

@@ -99,7 +99,8 @@ class Repository:
         Raises:
             DataError: There is no params.yaml, or it is not YAML.
         """
-        content = self._yaml(commit, str(PARAMS_FILE))
+        # YAML 1.2, as DVC reads it: `1e-3` is a number there and a string to the C parser.
+        content = self._yaml(commit, str(PARAMS_FILE), pure=True)
         if not isinstance(content, dict):
             raise DataError(f"{commit[:7]}: {PARAMS_FILE} holds no sections")
         return content
@@ -177,10 +178,10 @@ class Repository:
                     }
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
 
-    def _yaml(self, commit: str, path: str) -> Any:
+    def _yaml(self, commit: str, path: str, *, pure: bool = False) -> Any:
         try:
             text = self._git("show", f"{commit}:./{path}")
-            return YAML(typ="safe").load(text)
+            return YAML(typ="safe", pure=pure).load(text)
         except (subprocess.CalledProcessError, YAMLError):
             raise DataError(f"{commit[:7]}: no readable {path}") from None
 

@@ -120,8 +120,8 @@ def run_all(
 @contextlib.contextmanager
 def replaced(status: Status, repository: Repository) -> Iterator[None]:
     """Let go of an experiment of the same name and commit, and take it back without a new one."""
-    old = status.recorded
-    if old is None or old.baseline != repository.head():
+    old = fitting(status.wanted, repository)
+    if old is None:
         yield
         return
     repository.remove(old)

@@ -16,7 +16,8 @@ class State(Enum):
 
     THERE = "there"
     MISSING = "missing"
-    OTHER = "other"
+    OTHER = "other parameters"
+    OTHER_CODE = "other code"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Status:
 
     Attributes:
         wanted: The experiment.
-        state: ``THERE``: of this code and these parameters; ``OTHER``: of other ones.
+        state: ``THERE``: of this code and these parameters.
         recorded: The one that is there; of several, the one that fits or started here.
         why: What is other about it.
     """
@@ -50,19 +51,20 @@ def statuses(wanted: Sequence[Wanted], repository: Repository) -> list[Status]:
 def _status(
     wanted: Wanted, recorded: Mapping[str, list[Recorded]], code: str, repository: Repository
 ) -> Status:
-    found = recorded.get(wanted.name, [])
-    reasons = [_difference(wanted, one, code, repository) for one in found]
-    for one, why in zip(found, reasons, strict=True):
-        if not why:
-            return Status(wanted, State.THERE, one)
-    if found:
-        return Status(wanted, State.OTHER, found[0], reasons[0])
+    found = [_judged(wanted, one, code, repository) for one in recorded.get(wanted.name, [])]
+    for state in (State.THERE, State.OTHER_CODE, State.OTHER):
+        for one in found:
+            if one.state is state:
+                return one
     return Status(wanted, State.MISSING)
 
 
-def _difference(wanted: Wanted, one: Recorded, code: str, repository: Repository) -> str:
+def _judged(wanted: Wanted, one: Recorded, code: str, repository: Repository) -> Status:
     keys = differing_keys(wanted.params, repository.params(one.commit))
     if keys:
-        return "other parameters: " + ", ".join(keys[:_SHOWN]) + (", ..." if keys[_SHOWN:] else "")
+        shown = ", ".join(keys[:_SHOWN]) + (", ..." if keys[_SHOWN:] else "")
+        return Status(wanted, State.OTHER, one, f"other parameters: {shown}")
     version = repository.code_version(one.commit)
-    return "" if version == code else f"other code: {version} instead of {code}"
+    if version != code:
+        return Status(wanted, State.OTHER_CODE, one, f"other code: {version} instead of {code}")
+    return Status(wanted, State.THERE, one)

@@ -53,9 +53,10 @@ def ablate(arguments: argparse.Namespace) -> None:
         if rows[name].tier in arguments.row or "all" in arguments.row:
             print(f"row {name} is left out: {why}")
     found = statuses(plan.experiments(chosen, arguments.seeds), repository)
-    wrong = (State.MISSING, State.OTHER) if arguments.force else (State.MISSING,)
-    todo = [one for one in found if one.state in wrong]
-    left = [one for one in found if one.state is State.OTHER and one not in todo]
+    missing = [one for one in found if one.state is State.MISSING]
+    wrong = [one for one in found if one.state in (State.OTHER, State.OTHER_CODE)]
+    todo = [one for one in found if one in missing or (arguments.force and one in wrong)]
+    left = [] if arguments.force else wrong
     for one in left:
         print(f"{one.wanted.name}: is there with {one.why}; --force runs it again")
     there = len(found) - len(todo) - len(left)

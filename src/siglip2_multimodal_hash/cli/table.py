@@ -4,20 +4,74 @@ import argparse
 from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import read_json, replacing
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.reporting.tables import markdown_table
 
 METRICS_FOLDER = Path("metrics")
+FORMATS = ("md", "csv", "tex")
+FEWEST_DRAWS = 100
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    new_command(commands, "table", table)
+    parser = new_command(commands, "table", table)
+    parser.add_argument(
+        "row",
+        nargs="*",
+        help="rows of configs/ablations.yaml, tiers, or `all`: tracked experiments",
+    )
+    parser.add_argument("--seeds", type=int, help="how many (default: as the row says)")
+    parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else md")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the terminal")
+    parser.add_argument(
+        "--draws", type=int, default=2000, help="of the bootstrap (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="lay out runs of different code, and say so"
+    )
 
 
-def table(_: argparse.Namespace) -> None:
-    """Print the comparison with bounds and baselines as Markdown, mAP on test in percent."""
-    params = load_params()
-    folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
-    print(markdown_table(read_json(folder / "baselines.json")), end="")
+def table(arguments: argparse.Namespace) -> None:
+    """Print the comparison with bounds and baselines, or tables of ablation rows."""
+    if arguments.row:
+        text = _ablations(arguments)
+    elif arguments.format not in (None, "md"):
+        raise InputError(
+            f"--format {arguments.format}: the comparison with baselines is Markdown only",
+            "name rows of configs/ablations.yaml",
+        )
+    else:
+        params = load_params()
+        folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
+        text = markdown_table(read_json(folder / "baselines.json"))
+    if arguments.out is None:
+        print(text, end="")
+        return
+    with replacing(arguments.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _ablations(arguments: argparse.Namespace) -> str:
+    form = arguments.format or (
+        arguments.out.suffix.removeprefix(".") if arguments.out is not None else "md"
+    )
+    if form not in FORMATS:
+        raise InputError(
+            f"--out {arguments.out}: no known format", f"--format {', '.join(FORMATS)}"
+        )
+    if arguments.draws < FEWEST_DRAWS:
+        raise InputError(
+            f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
+        )
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise InputError(f"--seeds {arguments.seeds}: at least 1")
+    # The table of the workspace need not wait for what this one loads.
+    from siglip2_multimodal_hash.ablations.layout import FORMATS as WRITERS
+    from siglip2_multimodal_hash.ablations.tracked import read_tables
+
+    tables = read_tables(
+        arguments.row, arguments.seeds, draws=arguments.draws, mixed=arguments.mixed
+    )
+    return WRITERS[form](tables)
