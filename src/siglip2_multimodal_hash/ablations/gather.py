@@ -115,8 +115,8 @@ def as_read(results: ItemResults, read: str) -> ItemResults:
     predictor = read if read in PREDICTORS else "knn"
     return ItemResults(
         results.items,
-        {name: results.scores[predictor] for name in PREDICTORS},
-        {name: results.thresholds[predictor] for name in PREDICTORS},
+        dict.fromkeys(PREDICTORS, results.scores[predictor]),
+        dict.fromkeys(PREDICTORS, results.thresholds[predictor]),
         results.retrieval,
     )
 

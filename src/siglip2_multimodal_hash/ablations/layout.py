@@ -36,8 +36,7 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def as_csv(tables: Sequence[Table]) -> str:
-    """One line a row, variant and figure; shares of 1 instead of percent, cells without a value
-    empty."""
+    """One line a row, variant and figure; shares of 1 instead of percent, no value: empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV_HEAD)

@@ -52,28 +52,25 @@ def _figures(
     """Figures of each run and reading, once however many rows have it."""
     from tqdm import tqdm
 
-    wanted = dict.fromkeys(
-        (run.commit, variant.read)
-        for one in gathered
-        for variant, runs in one.variants
-        for run in runs
-    )
-    read: dict[str, Experiment] = {}
+    wanted: dict[str, dict[str, None]] = {}
+    for one in gathered:
+        for variant, runs in one.variants:
+            for run in runs:
+                wanted.setdefault(run.commit, {})[variant.read] = None
     figures: dict[tuple[str, str], Drawn] = {}
     plain: dict[tuple[str, str], float] = {}
     first: Experiment | None = None
     # A bar on a terminal only: elsewhere it would fill the log.
-    for commit, reading in tqdm(wanted, desc="experiments", unit="run", disable=None):
-        if commit not in read:
-            read = {commit: read_experiment(commit)}
-            first = first or read[commit]
-            check_comparable([first, read[commit]])
-        if reading in PREDICTORS:
-            figures[commit, reading] = draw_figures(
-                as_read(read[commit].results, reading), draws=draws
-            )
-        else:
-            plain[commit, reading] = _baseline(read[commit].params, commit, reading, repository)
+    for commit, readings in tqdm(wanted.items(), desc="experiments", unit="run", disable=None):
+        experiment = read_experiment(commit)
+        first = first or experiment
+        check_comparable([first, experiment])
+        for reading in readings:
+            if reading in PREDICTORS:
+                results = as_read(experiment.results, reading)
+                figures[commit, reading] = draw_figures(results, draws=draws)
+            else:
+                plain[commit, reading] = _baseline(experiment.params, commit, reading, repository)
     return figures, plain
 
 
