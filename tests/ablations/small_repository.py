@@ -39,7 +39,7 @@ noise = np.random.default_rng((seed, K))
 folder = Path("outputs/evaluation")
 folder.mkdir(parents=True, exist_ok=True)
 for number, name in enumerate(("knn", "mlp", "hybrid")):
-    share = 0.05 * K * (1 + number)
+    share = 0.01 * K * (1 + number)
     scores = share / (1 + share) * labels + noise.random(labels.shape) / (1 + share)
     np.save(folder / f"test-{name}.npy", scores.astype(np.float32))
 np.save(folder / "test-retrieval.npy", noise.random(60))
