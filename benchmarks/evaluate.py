@@ -74,7 +74,7 @@ def compare(
         "faissknn_seconds": faissknn["seconds"],
         "faissknn_peak_gb": faissknn["peak_gb"],
         "vote_speedup_vs_faissknn": ratio(faissknn, vote),
-        "vote": {key: faissknn[key] for key in ("why_not", "unlike", "unlike_without_tie")},
+        "vote": {key: faissknn[key] for key in ("why_not", "tied", "unlike", "unlike_without_tie")},
         "scaling": parts.get("scaling", {}).get("rows"),
         "within_goal": retrieval["seconds"] <= MOST_SECONDS
         and retrieval["peak_gb"] <= MOST_GB
@@ -109,7 +109,7 @@ def ratio(theirs: dict[str, Any], ours: dict[str, Any]) -> float | None:
     """How many times as long they take; None where they did not run."""
     if theirs["seconds"] is None:
         return None
-    return round(theirs["seconds"] / ours["seconds"], 2)
+    return round(float(theirs["seconds"] / ours["seconds"]), 2)
 
 
 def largest_difference(ours: Any, theirs: Any) -> float:

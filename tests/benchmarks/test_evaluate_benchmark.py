@@ -14,6 +14,8 @@ from benchmarks.plain_evaluation import argsort_map, relevant_first, relevant_la
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.ranking import evaluate_codes
 
+ROOT = Path(__file__).resolve().parents[2]
+
 # Distances 0, 1, 1, 3 from the one query; relevant: yes, no, yes, no.
 GOLDEN = CodeSet(
     query_codes=np.zeros((1, 1), np.uint8),
@@ -21,6 +23,11 @@ GOLDEN = CodeSet(
     query_labels=np.ones((1, 1), np.uint8),
     database_labels=np.array([[1], [0], [1], [0]], np.uint8),
 )
+
+
+@pytest.fixture(autouse=True)
+def _parts_find_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
 
 
 def test_the_loop_by_hand() -> None:
@@ -78,7 +85,7 @@ def test_all_parts_agree() -> None:
 
 
 def test_the_last_line_is_json() -> None:
-    script = Path(__file__).resolve().parents[2] / "benchmarks" / "evaluate.py"
+    script = ROOT / "benchmarks" / "evaluate.py"
     command = [sys.executable, str(script), "--queries", "25", "--items", "300"]
     done = subprocess.run(
         [*command, "--loop-queries", "5"], check=True, stdout=subprocess.PIPE, text=True

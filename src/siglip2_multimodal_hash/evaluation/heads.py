@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
 )
 from siglip2_multimodal_hash.evaluation.ranking import RadiusCurve
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index
+from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, check_built_from
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
@@ -103,8 +103,12 @@ def evaluate_head(
         ``.figures`` has ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid`` (see
         :func:`.protocol.evaluate_predictions`), ``retrieval`` by split, and, where there are
         bits, ``codes`` of the database.
+
+    Raises:
+        DataError: The index is of other codes, or arrays that do not fit each other.
     """
     searchable = codes.searchable()
+    check_built_from(index, searchable[rows.database])
     databases = {split: rows.database_of(split) for split in QUERY_SPLITS}
     predictions = {
         split: predict(
