@@ -113,9 +113,7 @@ def evaluate_head(
     predictions = {
         split: predict(
             codes,
-            index
-            if len(database) == len(rows.database)
-            else build_index(searchable[database], index.meta.kind),
+            index_of_split(index, codes, rows, split),
             labels,
             database,
             rows.queries(split),
@@ -149,6 +147,14 @@ def evaluate_head(
     return HeadEvaluation(
         figures, predictions, {split: result.curve for split, result in retrievals.items()}
     )
+
+
+def index_of_split(index: CodeIndex, codes: HeadCodes, rows: SplitRows, split: str) -> CodeIndex:
+    """The index over ``rows.database``, or one of its own where a split is searched in less."""
+    database = rows.database_of(split)
+    if len(database) == len(rows.database):
+        return index
+    return build_index(codes.searchable()[database], index.meta.kind)
 
 
 def predict(
