@@ -169,7 +169,7 @@ def _evaluate(
 
     def evaluate(row: GridRow) -> list[GridRow]:
         setting = _changed(knn, row)
-        nearest = Neighbours(*(array[:, : row.K] for array in neighbours))
+        nearest = Neighbours(neighbours.rows[:, : row.K], neighbours.similarities[:, : row.K])
         voted = vote_scores(
             nearest, of_database, setting.vote, tau=setting.tau, threshold=setting.threshold
         )
