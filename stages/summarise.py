@@ -7,6 +7,7 @@ from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
 from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
@@ -20,6 +21,7 @@ def main(
     head: Path,
     codes: Path,
     evaluation: Path,
+    grid: Path,
     baselines: Path,
     metrics: Path,
     plots: Path,
@@ -27,7 +29,9 @@ def main(
     """Write metrics/ and plots/ of this dataset and backbone."""
     dataset, result, compared = read_index(index), read_evaluation(evaluation), read_json(baselines)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
-    write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
+    tried = read_json(grid)
+    write_json(metrics / "summary.json", summary_metrics(result.figures, fit) | best_votes(tried))
+    write_json(metrics / "knn_grid.json", vote_comparison(result.figures, tried))
     write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
     write_json(metrics / "details.json", details(result.figures, compared))
     write_plots(
@@ -38,6 +42,7 @@ def main(
         evaluation=result,
         history=history,
     )
+    write_grid(plots, tried)
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)
 
@@ -50,6 +55,7 @@ if __name__ == "__main__":
         "head",
         "codes",
         "evaluation",
+        "grid",
         "baselines",
         "metrics",
         "plots",

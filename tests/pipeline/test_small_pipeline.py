@@ -67,6 +67,9 @@ def test_metrics_name_every_predictor_on_val_and_test(finished_run):
     for split in ("val", "test"):
         assert set(summary[split]) == {"knn", "mlp", "hybrid"}
         assert all(0 < row["mAP"] <= 1 for row in summary[split].values())
+    for name in ("knn", "hybrid"):
+        assert summary[f"{name}_best"]["val"]["mAP"] >= summary["val"][name]["mAP"]
+        assert 0 < summary[f"{name}_best"]["test"]["mAP"] <= 1
     rows = json.loads((metrics / "baselines.json").read_text())
     assert set(rows) == {
         *("fused", "mlp", "direction_only", "image_only", "caption_only", "zero_shot"),

@@ -6,7 +6,7 @@ What each parameter means stands beside it in ``params.yaml``.
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from siglip2_multimodal_hash.params.types import (
     Address,
@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.params.types import (
     StrTuple,
     UnitFloat,
     WholeBits,
+    not_empty,
 )
 
 # In the place of a checkpoint: `smhash import-features` brought the embeddings.
@@ -185,15 +186,30 @@ class IndexParams(Section):
     kind: Literal["flat"]
 
 
+NeighbourCount = Annotated[int, Field(ge=1, le=1024)]
+Distance = Literal["hamming", "cosine", "hybrid"]
+Vote = Literal["uniform", "softmax", "rank", "threshold"]
+
+
 class KnnParams(Section):
-    K: Annotated[int, Field(ge=1, le=1024)]
-    distance: Literal["hamming", "cosine", "hybrid"]
-    vote: Literal["uniform", "softmax", "rank", "threshold"]
+    K: NeighbourCount
+    distance: Distance
+    vote: Vote
     tau: PositiveFloat
     threshold: UnitFloat
     shortlist: PositiveInt
     hybrid_weight: UnitFloat
     top_n_tags: Annotated[int, Field(ge=1, le=80)]
+
+
+class KnnGridParams(Section):
+    """What is tried on val beside the settings of ``knn``."""
+
+    K: Annotated[tuple[NeighbourCount, ...], Field(strict=False), AfterValidator(not_empty)]
+    distance: Annotated[tuple[Distance, ...], Field(strict=False), AfterValidator(not_empty)]
+    vote: Annotated[tuple[Vote, ...], Field(strict=False), AfterValidator(not_empty)]
+    tau: Annotated[tuple[PositiveFloat, ...], Field(strict=False), AfterValidator(not_empty)]
+    hybrid_weight: Annotated[tuple[UnitFloat, ...], Field(strict=False), AfterValidator(not_empty)]
 
 
 class ReportParams(Section):

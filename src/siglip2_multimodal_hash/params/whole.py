@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.params.sections import (
     FusionParams,
     HashParams,
     IndexParams,
+    KnnGridParams,
     KnnParams,
     LossParams,
     OptimizerParams,
@@ -45,6 +46,7 @@ class Params(Section):
     checkpointing: CheckpointingParams
     index: IndexParams
     knn: KnnParams
+    knn_grid: KnnGridParams
     report: ReportParams
     seed: NonNegativeInt
     runtime: RuntimeParams

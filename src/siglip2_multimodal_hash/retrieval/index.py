@@ -113,6 +113,23 @@ def load_index(path: Path, codes: npt.NDArray[Any]) -> CodeIndex:
     return CodeIndex(index, meta)
 
 
+def check_built_from(index: CodeIndex, codes: npt.NDArray[Any]) -> None:
+    """Refuse an index over other codes, even where they are as many and as wide.
+
+    Args:
+        index: Of a database.
+        codes: The codes or unit vectors that it must hold, in its row order.
+
+    Raises:
+        DataError: It holds others, by their fingerprint.
+    """
+    if index.meta.fingerprint != _describe(_checked(codes)).fingerprint:
+        raise DataError(
+            f"the index was built from other codes than those searched: {index.meta}",
+            "run `dvc repro build_faiss_index`",
+        )
+
+
 def meta_path(path: Path) -> Path:
     """Where the description of the index at ``path`` lies."""
     return path.with_name(f"{path.name}.json")
