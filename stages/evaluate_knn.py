@@ -8,6 +8,7 @@ from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head
 from siglip2_multimodal_hash.evaluation.store import write_evaluation
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.index import load_index
+from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 
@@ -15,7 +16,7 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path) -> No
     """Write figures, scores and neighbours."""
     dataset, head = read_index(index), read_head_codes(codes)
     rows = SplitRows.of(dataset)
-    database = load_index(faiss, head.searchable()[rows.database])
+    database = load_index(faiss, head.searchable()[rows.database], kind_of(params.index))
     write_evaluation(out, evaluate_head(head, database, dataset.labels(), rows, params.knn))
 
 

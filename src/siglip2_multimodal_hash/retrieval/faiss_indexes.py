@@ -11,8 +11,9 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-from faiss.contrib.inspect_tools import get_invlist
+from faiss.contrib import inspect_tools
 
+from siglip2_multimodal_hash.retrieval.checks import Vectors
 from siglip2_multimodal_hash.retrieval.index_kinds import Flat, Hnsw, Ivf, Kind, Multihash
 
 # Items a cluster that k-means looks at; it costs clusters x clusters x this.
@@ -52,11 +53,13 @@ def kind_inside(index: Any) -> Kind | None:
         return Flat()
     if isinstance(index, (faiss.IndexBinaryIVF, faiss.IndexIVFFlat)):
         return Ivf(index.nlist, index.nprobe)
+    # The annotations that FAISS brings along lack some attributes.
+    inside: Any = index
     if isinstance(index, (faiss.IndexBinaryHNSW, faiss.IndexHNSWFlat)):
-        graph = index.hnsw
+        graph = inside.hnsw
         return Hnsw(graph.nb_neighbors(1), graph.efConstruction, graph.efSearch)
     if isinstance(index, faiss.IndexBinaryMultiHash):
-        return Multihash(index.nhash, index.b, index.nflip)
+        return Multihash(inside.nhash, inside.b, inside.nflip)
     return None
 
 
@@ -64,23 +67,25 @@ def stored_codes(index: Any, *, binary: bool) -> npt.NDArray[Any]:
     """Read the codes or vectors inside a FAISS index, in the order of their rows.
 
     Raises:
-        ValueError: A row is missing, or there twice.
+        ValueError: A row is missing.
     """
     if isinstance(index, (faiss.IndexBinaryIVF, faiss.IndexIVFFlat)):
         codes = _in_lists(index)
     else:
-        codes = _in_flat(storage_of(index), binary=binary)
+        whole = index if isinstance(kind_inside(index), Flat) else _downcast(index, index.storage)
+        codes = _in_flat(whole, binary=binary)
     return codes if binary else codes.view(np.float32)
 
 
-def storage_of(index: Any) -> Any:
-    """The flat index inside a FAISS index: of the items, or of the centres of its clusters."""
-    if isinstance(index, (faiss.IndexBinaryFlat, faiss.IndexFlat)):
-        return index
-    inner = getattr(index, "quantizer", None) or index.storage
-    if isinstance(index, faiss.IndexBinary):
-        return faiss.downcast_IndexBinary(inner)
-    return faiss.downcast_index(inner)
+def centres_of(index: Any) -> Any:
+    """The flat index over the centres of a clustered index."""
+    return _downcast(index, index.quantizer)
+
+
+def vectors_of(index: Any) -> Vectors:
+    """View the vectors of an ``IndexFlatIP``, float32 [N, D]; valid while the index lives."""
+    vectors: Vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d)
+    return vectors.reshape(index.ntotal, index.d)
 
 
 @contextmanager
@@ -120,12 +125,20 @@ def _empty_float(vectors: npt.NDArray[Any], kind: Kind) -> Any:
             raise AssertionError("refused by index_kinds.resolved")
 
 
+def _downcast(index: Any, inner: Any) -> Any:
+    """An index that another one holds, as the class that it is of."""
+    binary = isinstance(index, faiss.IndexBinary)
+    return (faiss.downcast_IndexBinary if binary else faiss.downcast_index)(inner)
+
+
 def _in_flat(index: Any, *, binary: bool) -> npt.NDArray[Any]:
     codes: npt.NDArray[Any] = faiss.vector_to_array(index.xb if binary else index.codes)
     return codes.reshape(index.ntotal, -1)
 
 
 def _in_lists(index: Any) -> npt.NDArray[Any]:
+    # Without annotations in FAISS.
+    get_invlist: Any = inspect_tools.get_invlist
     codes = np.empty((index.ntotal, index.code_size), dtype=np.uint8)
     seen = np.zeros(index.ntotal, dtype=bool)
     for number in range(index.nlist):
