@@ -43,7 +43,10 @@ def make_faiss_index(codes: npt.NDArray[Any], kind: Kind) -> Any:
             index.hnsw.efSearch = kind.ef_search
         elif isinstance(kind, Multihash):
             index.nflip = kind.nflip
-        index.add(codes)
+        if isinstance(kind, Ivf) and binary:
+            _add_to_first_clusters(index, codes)
+        else:
+            index.add(codes)
     return index
 
 
@@ -123,6 +126,20 @@ def _empty_float(vectors: npt.NDArray[Any], kind: Kind) -> Any:
             return faiss.IndexHNSWFlat(dim, kind.M, INNER_PRODUCT)
         case Multihash():
             raise AssertionError("refused by index_kinds.resolved")
+
+
+def _add_to_first_clusters(index: Any, codes: npt.NDArray[Any]) -> None:
+    """Add codes to the cluster with the nearest centre, of equal centres to the first.
+
+    Centres that are rounded to bits may be equal, above all where many codes are. A query looks at
+    the first of them first, so that is where the items must be.
+    """
+    centres = centres_of(index)
+    _, first, number = np.unique(
+        _in_flat(centres, binary=True), axis=0, return_index=True, return_inverse=True
+    )
+    clusters = np.ascontiguousarray(first[number.ravel()][centres.search(codes, 1)[1][:, 0]])
+    index.add_core(len(codes), faiss.swig_ptr(codes), None, faiss.swig_ptr(clusters))
 
 
 def _downcast(index: Any, inner: Any) -> Any:
