@@ -45,7 +45,7 @@ def nearest_in_flat(
     Returns:
         Distances and rows, int64 [Q, K].
     """
-    furthest = (searcher or index).search(queries, K)[0][:, -1]
+    furthest = (index if searcher is None else searcher).search(queries, K)[0][:, -1]
     keys = np.empty((len(queries), K), dtype=np.int64)
     _up_to(
         keys,

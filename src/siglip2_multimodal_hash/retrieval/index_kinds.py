@@ -46,8 +46,8 @@ class Hnsw:
         ef_search: Candidates that a query keeps; at least the K that is searched.
     """
 
-    M: int = 32
-    ef_construction: int = 100
+    M: int = 16
+    ef_construction: int = 80
     ef_search: int = 64
 
 
