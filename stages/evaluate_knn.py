@@ -12,6 +12,7 @@ from siglip2_multimodal_hash.evaluation.store import write_evaluation
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.index import load_index
+from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 logger = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path, grid:
     """Write figures, scores and neighbours; and what other settings of the vote reach on val."""
     dataset, head = read_index(index), read_head_codes(codes)
     rows = SplitRows.of(dataset)
-    database = load_index(faiss, head.searchable()[rows.database])
+    database = load_index(faiss, head.searchable()[rows.database], kind_of(params.index))
     labels = dataset.labels()
     write_evaluation(out, evaluate_head(head, database, labels, rows, params.knn))
     started = time.perf_counter()

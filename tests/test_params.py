@@ -139,7 +139,13 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("backbone__prompt_templates", "a {}", ("backbone.prompt_templates = 'a {}'", "list")),
         ("hash", None, ("hash = None", "section")),
         ("hash", 64, ("hash = 64", "section")),
+        ("index__kind", "lsh", ("index.kind = 'lsh'", "'flat', 'ivf', 'hnsw' or 'multihash'")),
+        ("index__ivf__lists", 4, ("index.ivf.lists = 4", "known here: nlist, nprobe")),
         # ranges
+        ("index__ivf__nlist", -1, ("index.ivf.nlist = -1", "greater than or equal to 0")),
+        ("index__hnsw__M", 1, ("index.hnsw.M = 1", "greater than or equal to 2")),
+        ("index__hnsw__ef_search", 0, ("index.hnsw.ef_search = 0", "than or equal to 1")),
+        ("index__multihash__b", 64, ("index.multihash.b = 64", "less than or equal to 63")),
         ("hash__bits", 48, ("hash.bits = 48", "0, 16, 32, 64 or 128")),
         ("training__batch_size", 0, ("training.batch_size = 0", "greater than or equal to 1")),
         ("seed", -1, ("seed = -1", "greater than or equal to 0")),
@@ -191,6 +197,30 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
         (
             {"hash__bits": 0, "knn__distance": "hybrid"},
             ("knn.distance = hybrid", "hash.bits = 0", "`cosine`"),
+        ),
+        (
+            {"index__ivf__nlist": 8, "index__ivf__nprobe": 9},
+            ("index.ivf.nprobe = 9", "nlist = 8"),
+        ),
+        (
+            {"index__multihash__b": 4, "index__multihash__nflip": 5},
+            ("index.multihash.nflip = 5", "b = 4"),
+        ),
+        (
+            {"index__kind": "multihash", "index__multihash__b": 16, "index__multihash__nhash": 5},
+            ("index.multihash.nhash = 5", "index.multihash.b = 16", "hash.bits = 64"),
+        ),
+        (
+            {"index__kind": "multihash", "index__multihash__nhash": 65},
+            ("index.multihash.nhash = 65", "hash.bits = 64"),
+        ),
+        (
+            {"index__kind": "multihash", "hash__bits": 0, "knn__distance": "cosine"},
+            ("index.kind = multihash", "hash.bits = 0", "`ivf` or `hnsw`"),
+        ),
+        (
+            {"index__kind": "multihash", "knn__distance": "cosine"},
+            ("index.kind = multihash", "knn.distance = cosine", "`flat`"),
         ),
         (
             {"scheduler__warmup_epochs": 30},
@@ -253,6 +283,8 @@ def test_impossible_combinations_name_both_sides(
     [
         {"hash__bits": 0, "knn__distance": "cosine"},
         {"knn__distance": "hybrid", "knn__shortlist": 20},
+        {"index__kind": "multihash", "index__multihash__b": 16, "index__multihash__nhash": 4},
+        {"index__kind": "ivf", "hash__bits": 0, "knn__distance": "cosine"},
         {"fusion__modalities": "image", "fusion__type": "concat"},
         {"dataset__name": "coco2014", "runtime__coco_root": "/data/coco"},
         {"scheduler__warmup_epochs": 0, "training__num_epochs": 1},

@@ -33,6 +33,7 @@ from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_eval
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Kind, Multihash
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
 
 COUNT, CLASSES, BITS = 60, 4, 16
@@ -213,6 +214,36 @@ def test_val_is_in_the_database_of_test_and_not_in_its_own() -> None:
     ).figures()
     assert found.figures["retrieval"]["test"] == expected
     assert found.figures["codes"] == code_quality(codes.packed[both], codes.soft[both])
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"),
+    [(Ivf(5, 1), BITS), (Ivf(5, 1), 0), (Hnsw(4), BITS), (Hnsw(4), 0), (Multihash(4, 0, 0), BITS)],
+)
+def test_val_and_test_are_searched_by_the_same_kind_of_index(kind: Kind, bits: int) -> None:
+    """val's index is built anew where the database differs: with the kind and its parameters."""
+    both = np.union1d(ROWS.train, ROWS.val)
+    rows = SplitRows(train=ROWS.train, val=ROWS.val, test=ROWS.test, database=both)
+    codes, labels = some_codes(bits=bits), some_labels()
+    knn = knn_params(K=8, distance="hamming" if bits else "cosine")
+    items = codes.searchable()
+    found = evaluate_head(codes, build_index(items[both], kind), labels, rows, knn).predictions
+    for split, database in (("val", ROWS.train), ("test", both)):
+        index = build_index(items[database], kind)
+        expected = predict(codes, index, labels, database, rows.queries(split), knn)
+        assert np.array_equal(found[split].neighbours.rows, expected.neighbours.rows)
+        assert np.array_equal(found[split].scores["knn"], expected.scores["knn"])
+        exact = predict(codes, build_index(items[database]), labels, database, ROWS.val, knn)
+        assert (exact.neighbours.rows >= 0).all()
+        if not isinstance(kind, Hnsw):
+            assert (found[split].neighbours.rows == -1).any()
+
+
+def test_figures_of_retrieval_do_not_depend_on_the_kind() -> None:
+    codes, labels = some_codes(), some_labels()
+    index = build_index(codes.searchable()[ROWS.train], Ivf(5, 1))
+    found = evaluate_head(codes, index, labels, ROWS, knn_params(K=8))
+    assert found.figures["retrieval"] == evaluated(codes, knn_params()).figures["retrieval"]
 
 
 # Files

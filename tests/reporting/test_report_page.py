@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,20 @@ def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: An
         assert len(set(np.asarray(picture.convert("L")).ravel())) > 20
         # Nothing of the machine or its versions is in it.
         assert set(picture.info) <= {"dpi"}
+
+
+def test_neighbours_that_were_not_found_are_not_shown(
+    tmp_path: Path, example: Any, overview: Path
+) -> None:
+    whole = Page(report(tmp_path / "a.html", example, overview)).all("figure")
+    predictions = example.evaluation.predictions
+    rows = predictions["test"].neighbours.rows.copy()
+    rows[:, 3:] = -1
+    neighbours = predictions["test"].neighbours._replace(rows=rows)
+    changed = replace(
+        example.evaluation,
+        predictions={**predictions, "test": replace(predictions["test"], neighbours=neighbours)},
+    )
+    fewer = Page(report(tmp_path / "b.html", example, overview, evaluation=changed)).all("figure")
+    # 8 queries, each with its own picture and 5 neighbours, or 3.
+    assert (len(whole), len(fewer)) == (8 * 6, 8 * 4)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.retrieval import cosine as cosine_module
+from siglip2_multimodal_hash.retrieval import hamming as hamming_module
 from siglip2_multimodal_hash.retrieval import neighbours as neighbours_module
-from siglip2_multimodal_hash.retrieval import search as search_module
 from siglip2_multimodal_hash.retrieval.codes import binarize, hamming_distances, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
@@ -52,8 +53,8 @@ def clustered(count: int, bits: int, generator: np.random.Generator) -> Floats:
 
 @pytest.fixture
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "RANGE_ITEMS", 1)
-    monkeypatch.setattr(search_module, "COSINE_ELEMENTS", 1)
+    monkeypatch.setattr(hamming_module, "RANGE_ITEMS", 1)
+    monkeypatch.setattr(cosine_module, "COSINE_ELEMENTS", 1)
     monkeypatch.setattr(neighbours_module, "COSINE_ELEMENTS", 1)
 
 

@@ -110,7 +110,7 @@ def evaluate_variants(
 def evaluate_by_search(
     codes: HeadCodes, labels: Labels, rows: SplitRows, knn: KnnParams
 ) -> Figures:
-    """All figures of some codes, by the same search and vote as the head's own."""
+    """All figures of some codes, by the head's own vote, over an exhaustive index."""
     index = build_index(codes.searchable()[rows.database])
     return evaluate_head(codes, index, labels, rows, knn).figures
 

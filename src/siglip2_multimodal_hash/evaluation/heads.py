@@ -70,7 +70,7 @@ class Predictions:
 
     Attributes:
         neighbours: Rows within :meth:`SplitRows.database_of` the split (not within the dataset),
-            and similarities; [Q, K].
+            and similarities; [Q, K]. See :class:`.Neighbours` for those that were not found.
         scores: ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid``; float32 [Q, C].
     """
 
@@ -94,7 +94,9 @@ def evaluate_head(
 
     Args:
         codes: Of all N images.
-        index: Over the codes of ``rows.database``.
+        index: Over the codes of ``rows.database``. Where val is searched in less than that, it is
+            by an index of the same kind. The figures of retrieval rank everything, whatever the
+            kind.
         labels: uint8 [N, C].
         rows: The splits.
         knn: How to search and vote.
@@ -154,7 +156,7 @@ def index_of_split(index: CodeIndex, codes: HeadCodes, rows: SplitRows, split: s
     database = rows.database_of(split)
     if len(database) == len(rows.database):
         return index
-    return build_index(codes.searchable()[database], index.meta.kind)
+    return build_index(codes.searchable()[database], index.kind)
 
 
 def predict(

@@ -6,8 +6,9 @@ What each parameter means stands beside it in ``params.yaml``.
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from siglip2_multimodal_hash.params.base import Section
 from siglip2_multimodal_hash.params.types import (
     Address,
     DecayFloat,
@@ -22,17 +23,10 @@ from siglip2_multimodal_hash.params.types import (
     StrTuple,
     UnitFloat,
     WholeBits,
-    not_empty,
 )
 
 # In the place of a checkpoint: `smhash import-features` brought the embeddings.
 IMPORTED = "imported"
-
-
-class Section(BaseModel):
-    """A group of parameters: unknown keys refused, types strict, immutable."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class MojicocoParams(Section):
@@ -180,36 +174,6 @@ class CheckpointingParams(Section):
     save_top_k: PositiveInt
     save_last: bool
     save_every_n_epochs: NonNegativeInt
-
-
-class IndexParams(Section):
-    kind: Literal["flat"]
-
-
-NeighbourCount = Annotated[int, Field(ge=1, le=1024)]
-Distance = Literal["hamming", "cosine", "hybrid"]
-Vote = Literal["uniform", "softmax", "rank", "threshold"]
-
-
-class KnnParams(Section):
-    K: NeighbourCount
-    distance: Distance
-    vote: Vote
-    tau: PositiveFloat
-    threshold: UnitFloat
-    shortlist: PositiveInt
-    hybrid_weight: UnitFloat
-    top_n_tags: Annotated[int, Field(ge=1, le=80)]
-
-
-class KnnGridParams(Section):
-    """What is tried on val beside the settings of ``knn``."""
-
-    K: Annotated[tuple[NeighbourCount, ...], Field(strict=False), AfterValidator(not_empty)]
-    distance: Annotated[tuple[Distance, ...], Field(strict=False), AfterValidator(not_empty)]
-    vote: Annotated[tuple[Vote, ...], Field(strict=False), AfterValidator(not_empty)]
-    tau: Annotated[tuple[PositiveFloat, ...], Field(strict=False), AfterValidator(not_empty)]
-    hybrid_weight: Annotated[tuple[UnitFloat, ...], Field(strict=False), AfterValidator(not_empty)]
 
 
 class ReportParams(Section):

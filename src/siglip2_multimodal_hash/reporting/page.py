@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, in_order
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW
 
 THUMBNAIL = 112
 SHOWN_NEIGHBOURS = 6
@@ -108,6 +109,7 @@ class _Gallery:
                 neighbours.similarities[query, :SHOWN_NEIGHBOURS],
                 strict=True,
             )
+            if item != NO_ROW
         ]
         return (
             f"<article><div>{self._figure(row, '')}</div><div>"
