@@ -7,6 +7,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head
+from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.evaluation.knn_grid import evaluate_grid
 from siglip2_multimodal_hash.evaluation.store import write_evaluation
 from siglip2_multimodal_hash.files import write_json
@@ -24,7 +25,8 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path, grid:
     rows = SplitRows.of(dataset)
     database = load_index(faiss, head.searchable()[rows.database], kind_of(params.index))
     labels = dataset.labels()
-    write_evaluation(out, evaluate_head(head, database, labels, rows, params.knn))
+    evaluation = evaluate_head(head, database, labels, rows, params.knn)
+    write_evaluation(out, evaluation, Items.of(dataset))
     started = time.perf_counter()
     tried = evaluate_grid(head, database, labels, rows, params.knn, params.knn_grid)
     write_json(grid, tried.as_json())

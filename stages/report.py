@@ -34,6 +34,7 @@ def main(
         images=open_image_source(root) if params.report.embed_images else None,
         queries=params.report.queries,
         top_n=params.knn.top_n_tags,
+        errors=read_json(metrics / "errors.json"),
     )
 
 

@@ -3,21 +3,31 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.datasets.object_sizes import read_object_sizes
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
+from siglip2_multimodal_hash.reporting.tables import (
+    baseline_metrics,
+    details,
+    rounded,
+    summary_metrics,
+)
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+DATASET = ("index", "statistics", "objects")
 
 
 def main(
     params: Params,
     index: Path,
     statistics: Path,
+    objects: Path,
     head: Path,
     codes: Path,
     evaluation: Path,
@@ -34,6 +44,9 @@ def main(
     write_json(metrics / "knn_grid.json", vote_comparison(result.figures, tried))
     write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
     write_json(metrics / "details.json", details(result.figures, compared))
+    sizes = read_object_sizes(objects)
+    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    write_json(metrics / "errors.json", rounded(errors))
     write_plots(
         plots,
         dataset=dataset,
@@ -41,6 +54,7 @@ def main(
         codes=read_head_codes(codes),
         evaluation=result,
         history=history,
+        errors=errors,
     )
     write_grid(plots, tried)
     test = dataset.labels()[dataset.rows("test")]
@@ -49,14 +63,5 @@ def main(
 
 if __name__ == "__main__":
     run_stage(
-        main,
-        "index",
-        "statistics",
-        "head",
-        "codes",
-        "evaluation",
-        "grid",
-        "baselines",
-        "metrics",
-        "plots",
+        main, *DATASET, "head", "codes", "evaluation", "grid", "baselines", "metrics", "plots"
     )

@@ -271,7 +271,7 @@ def test_equal_evaluations_give_equal_bytes(tmp_path: Path) -> None:
         write_evaluation(tmp_path / name, evaluated(some_codes(), knn_params()))
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
-    assert len(files) == 2 + 2 * 5
+    assert len(files) == 2 + 2 * 6
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -280,7 +280,7 @@ def test_an_evaluation_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> 
     result = evaluated(some_codes(), knn_params())
     objects = np.array([None], dtype=object)
     bad = Predictions(result.predictions["test"].neighbours, {"knn": objects})
-    broken = HeadEvaluation(result.figures, {"val": bad}, result.curves)
+    broken = HeadEvaluation(result.figures, {"val": bad}, result.curves, result.query_precisions)
     with pytest.raises(ValueError, match="allow_pickle"):
         write_evaluation(tmp_path / "evaluation", broken)
     assert list(tmp_path.iterdir()) == []

@@ -27,6 +27,9 @@ def _prepare(folder: Path, root: Path, **more: Any) -> None:
     (folder / "models").symlink_to(ROOT / "models")
 
 
+INDEXED = ("index.parquet", "statistics.json", "objects.parquet")
+
+
 def _stage(name: str, **paths: Path) -> int:
     words = [f"stages.{name}"]
     for option, path in paths.items():
@@ -46,6 +49,7 @@ def _to_index() -> list[int]:
             split=split,
             index=DATA / "index.parquet",
             statistics=DATA / "statistics.json",
+            objects=DATA / "objects.parquet",
         ),
     ]
     codes = []
@@ -95,7 +99,7 @@ def _digests(folder: Path) -> dict[str, str]:
     """Of all that was made of the images, but not of what describes where they lay."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for part in (DATA / "index.parquet", DATA / "statistics.json", OUTPUTS)
+        for part in (*map(DATA.joinpath, INDEXED), OUTPUTS)
         for path in sorted([folder / part, *(folder / part).rglob("*")])
         if path.is_file()
     }

@@ -222,3 +222,13 @@ def test_neighbours_that_were_not_found_are_not_shown(
     fewer = Page(report(tmp_path / "b.html", example, overview, evaluation=changed)).all("figure")
     # 8 queries, each with its own picture and 5 neighbours, or 3.
     assert (len(whole), len(fewer)) == (8 * 6, 8 * 4)
+
+
+def test_errors_are_a_part_of_it_where_they_are_known(
+    tmp_path: Path, example: Any, overview: Path
+) -> None:
+    title = "Where the tags are wrong"
+    assert title not in report(tmp_path / "a.html", example, overview)
+    page = Page(report(tmp_path / "b.html", example, overview, errors=example.errors))
+    assert title in page.texts
+    assert "<b>cat</b>" in page.texts

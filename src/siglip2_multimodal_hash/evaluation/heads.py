@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
+from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE
 from siglip2_multimodal_hash.evaluation.protocol import (
     Figures,
     evaluate_predictions,
@@ -27,6 +28,7 @@ SIGMOID_THRESHOLD = 0.5
 Labels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,20 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class HeadEvaluation:
-    """Figures as nested dicts, predictions by split, retrieval curves by split."""
+    """Figures, predictions and retrieval of one head.
+
+    Attributes:
+        figures: Nested dicts.
+        predictions: By split.
+        curves: Of retrieval, by split.
+        query_precisions: By split the average precision of each query over the whole database,
+            float64 [Q]; NaN for a query without a relevant item.
+    """
 
     figures: Figures
     predictions: dict[str, Predictions]
     curves: dict[str, RadiusCurve]
+    query_precisions: dict[str, Floats]
 
 
 def evaluate_head(
@@ -147,7 +158,10 @@ def evaluate_head(
     if codes.packed is not None:
         figures["codes"] = code_quality(codes.packed[rows.database], codes.soft[rows.database])
     return HeadEvaluation(
-        figures, predictions, {split: result.curve for split, result in retrievals.items()}
+        figures,
+        predictions,
+        {split: result.curve for split, result in retrievals.items()},
+        {split: result.of_every_query(RETRIEVAL_FIGURE) for split, result in retrievals.items()},
     )
 
 

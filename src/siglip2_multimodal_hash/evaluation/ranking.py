@@ -100,6 +100,12 @@ class Retrieval:
             "queries_without_relevant": self.queries - len(self.rows),
         }
 
+    def of_every_query(self, name: str) -> Floats:
+        """One figure of all Q queries, float64 [Q]; NaN for those without a relevant item."""
+        values = np.full(self.queries, np.nan)
+        values[self.rows] = self.per_query[name]
+        return values
+
 
 def evaluate_codes(
     query_codes: npt.NDArray[Any],

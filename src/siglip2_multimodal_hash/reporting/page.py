@@ -14,6 +14,7 @@ from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.reporting.errors_text import errors_html
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, in_order
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW
 
@@ -45,6 +46,7 @@ def write_report(
     images: ImageSource | None,
     queries: int,
     top_n: int,
+    errors: dict[str, Any] | None = None,
 ) -> None:
     """Write the page.
 
@@ -58,6 +60,7 @@ def write_report(
         images: Where the photos are; None leaves them out.
         queries: Test images in the gallery, spread evenly over the split.
         top_n: Tags that are predicted an image.
+        errors: See :func:`..evaluation.error_analysis.analyse_errors`; None leaves them out.
     """
     rows = dataset.rows("test")
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(queries, len(rows))).astype(np.int64))
@@ -73,6 +76,7 @@ def write_report(
         "<p><code>knn</code>, <code>mlp</code>, <code>hybrid</code> and <code>zero_shot</code> are "
         "macro mAP of tags; <code>retrieval</code> is tie-aware mAP@all of the codes.</p>",
         f'<img class="wide" alt="Overview" src="data:image/png;base64,{picture}">',
+        *([] if errors is None else errors_html(errors)),
         "<h2>Queries and their neighbours</h2>",
         "<p>Predicted tags are those of <code>knn</code>, right ones in green. Below a neighbour "
         "stand its similarity (1: equal codes) and the labels that it shares with the query.</p>",

@@ -74,6 +74,8 @@ def rounded(value: Any) -> Any:
     """``value`` with its floats cut to six decimals: what is beyond is noise of the summation."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
     return round(value, DECIMALS) if isinstance(value, float) else value
 
 
