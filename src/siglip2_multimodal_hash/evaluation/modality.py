@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from siglip2_multimodal_hash.evaluation.protocol import Figures
+
 Modality = Literal["fused", "image", "caption"]
 
 
@@ -10,3 +12,8 @@ def modality_of(image_dim: int, caption_dim: int) -> Modality:
     if image_dim and caption_dim:
         return "fused"
     return "image" if image_dim else "caption"
+
+
+def named(rows: dict[str, Figures], modality: Modality) -> dict[str, Figures]:
+    """The rows, each with its ``modality``."""
+    return {name: {"modality": modality, **figures} for name, figures in rows.items()}

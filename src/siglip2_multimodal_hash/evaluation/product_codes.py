@@ -1,4 +1,4 @@
-"""Product quantisation (Jégou, Douze and Schmid, TPAMI 2011): as many bytes as the code, spent well.
+"""Product quantisation (Jégou, Douze and Schmid, TPAMI 2011): as many bytes as the code.
 
 A vector is cut into M parts, and each part replaced by the nearest of 256 centroids: one byte a
 part, M = bits / 8 in all. Only the database is compressed. A query stays as it is, and its distance

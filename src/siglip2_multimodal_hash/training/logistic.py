@@ -1,9 +1,9 @@
-"""Logistic regression on [v_img, v_txt], the linear probe: the least that a classifier can do.
+"""Logistic regression on [v_img, v_txt], the linear probe: a classifier without a hidden layer.
 
 One linear layer on standardised inputs, fitted to its optimum: the problem is convex, so there is
 no rate, no epoch and no seed to choose, only how strongly the weights are held back, and that is
 chosen on val. Scikit-learn solves the same problem a class at a time; here all classes are one
-matrix product, which for the 80 of COCO takes a small part of the time.
+matrix product, so that COCO's 80 on 113,287 images take minutes, not hours.
 """
 
 import logging
@@ -21,10 +21,10 @@ from siglip2_multimodal_hash.training.validation import mean_average_precision
 
 logger = logging.getLogger(__name__)
 
-STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4)
+STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Lambdas that are tried, falling, so that each fit starts near its end."""
 MAX_ITERATIONS = 200
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
 """Of the largest derivative of the mean loss."""
 CONSTANT_BELOW = 1e-6
 """Spread of a column that rounding alone gives: it is centred, not blown up."""
@@ -39,10 +39,10 @@ class LogisticRegression:
     """p(class | x) = sigmoid(((x - mean) * scale) @ weight + bias).
 
     Attributes:
-        mean: float64 [D], of the training vectors.
-        scale: float64 [D], one over their standard deviation; 1 where they do not vary.
-        weight: float64 [D, C].
-        bias: float64 [C].
+        mean: float32 [D], of the training vectors.
+        scale: float32 [D], one over their standard deviation; 1 where they do not vary.
+        weight: float32 [D, C].
+        bias: float32 [C].
         strength: Lambda, chosen on val.
         val_map: Macro mAP on val.
     """
@@ -82,22 +82,23 @@ def fit_logistic_regression(
 
     The cross-entropy is summed over the classes and averaged over the rows, so that lambda is
     scikit-learn's 1 / (C * n); the bias is free. L-BFGS (Liu and Nocedal, 1989) with a strong
-    Wolfe line search, in float64, each fit starting from the one before.
+    Wolfe line search, each fit starting from the one before. The first lambda that brings no better
+    val mAP is the last: what follows holds the weights back still less.
 
     Args:
         train: float32 [n, D].
         train_labels: uint8 [n, C].
         val: float32 [m, D].
         val_labels: uint8 [m, C].
-        strengths: Lambdas, best in falling order; of equal val mAP the first stays.
+        strengths: Lambdas, in falling order.
         device: Where to fit; None is the CPU.
 
     Raises:
         DataError: There is no training row, or the rows of vectors and labels differ.
-        InputError: There is no lambda, or one is not positive.
+        InputError: There is no lambda, or they are not positive and falling.
     """
-    if not strengths or min(strengths) <= 0:
-        raise InputError(f"strengths of the logistic regression: {strengths}, not all positive")
+    if not strengths or strengths[-1] <= 0 or list(strengths) != sorted(strengths, reverse=True):
+        raise InputError(f"lambdas of the logistic regression: {strengths}, not positive, falling")
     for split, vectors, labels in (("train", train, train_labels), ("val", val, val_labels)):
         if not len(vectors) or len(vectors) != len(labels):
             raise DataError(
@@ -117,8 +118,9 @@ def fit_logistic_regression(
         found = LogisticRegression(mean, scale, weight, bias, strength, 0.0)
         val_map = mean_average_precision(val_labels, found.scores(val))
         logger.debug("logistic_regression: lambda %g, val mAP %.4f", strength, val_map)
-        if best is None or val_map > best.val_map:
-            best = LogisticRegression(mean, scale, weight, bias, strength, val_map)
+        if best is not None and val_map <= best.val_map:
+            break
+        best = LogisticRegression(mean, scale, weight, bias, strength, val_map)
     assert best is not None
     logger.info("logistic_regression: lambda %g, val mAP %.4f", best.strength, best.val_map)
     return best
@@ -150,4 +152,4 @@ def _minimise(
 
 
 def _tensor(array: npt.NDArray[np.generic], device: torch.device | None) -> Tensor:
-    return torch.from_numpy(array.astype(np.float64)).to(device)
+    return torch.from_numpy(array.astype(np.float32)).to(device)
