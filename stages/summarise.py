@@ -9,7 +9,12 @@ from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
+from siglip2_multimodal_hash.reporting.tables import (
+    baseline_metrics,
+    details,
+    head_modality,
+    summary_metrics,
+)
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 
@@ -20,16 +25,19 @@ def main(
     head: Path,
     codes: Path,
     evaluation: Path,
-    baselines: Path,
+    classifiers: Path,
+    variants: Path,
+    untrained: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
-    dataset, result, compared = read_index(index), read_evaluation(evaluation), read_json(baselines)
+    dataset, result = read_index(index), read_evaluation(evaluation)
+    compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
     write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
-    write_json(metrics / "details.json", details(result.figures, compared))
+    write_json(metrics / "details.json", details(result.figures | head_modality(fit), compared))
     write_plots(
         plots,
         dataset=dataset,
@@ -50,7 +58,9 @@ if __name__ == "__main__":
         "head",
         "codes",
         "evaluation",
-        "baselines",
+        "classifiers",
+        "variants",
+        "untrained",
         "metrics",
         "plots",
     )
