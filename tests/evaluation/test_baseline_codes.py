@@ -77,7 +77,7 @@ def test_itq_comes_as_near_to_the_signs_as_that_of_faiss() -> None:
         return float((np.abs(soft).sum(axis=1) / np.linalg.norm(soft, axis=1)).mean() / 4)
 
     found = nearness(fit_itq(units, 16, seed=0).soft_codes(units))
-    assert found == pytest.approx(nearness(reference.apply(train)), abs=0.01)
+    assert found == pytest.approx(nearness(reference.apply(train)), abs=0.02)
     assert found > nearness(fit_pca_sign(units, 16).soft_codes(units)) + 0.02
 
 
