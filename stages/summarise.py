@@ -9,12 +9,7 @@ from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import (
-    baseline_metrics,
-    details,
-    head_modality,
-    summary_metrics,
-)
+from siglip2_multimodal_hash.reporting.tables import metric_files
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 
@@ -35,9 +30,8 @@ def main(
     dataset, result = read_index(index), read_evaluation(evaluation)
     compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
-    write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
-    write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
-    write_json(metrics / "details.json", details(result.figures | head_modality(fit), compared))
+    for name, figures in metric_files(result.figures, compared, fit).items():
+        write_json(metrics / f"{name}.json", figures)
     write_plots(
         plots,
         dataset=dataset,

@@ -27,6 +27,21 @@ CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
 DECIMALS = 6
 
 
+def metric_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
+    """What ``metrics/`` holds, by the name of the file.
+
+    Args:
+        figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
+        baselines: Figures by row, each with its ``modality``.
+        fit: The head's ``config.json``.
+    """
+    return {
+        "summary": summary_metrics(figures, fit),
+        "baselines": baseline_metrics(figures, baselines),
+        "details": details(figures | head_modality(fit), baselines),
+    }
+
+
 def summary_metrics(figures: Json, fit: Json) -> Json:
     """The figures to compare experiments by: what ``dvc exp show`` prints.
 
