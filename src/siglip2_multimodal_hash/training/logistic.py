@@ -131,7 +131,7 @@ def _minimise(
 ) -> tuple[Tensor, Tensor]:
     """The optimum for one lambda, searched from ``weight`` and ``bias``, which stay as they are."""
     weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
-    solver = torch.optim.LBFGS(
+    solver: torch.optim.Optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=MAX_ITERATIONS,
         tolerance_grad=TOLERANCE,
@@ -139,13 +139,13 @@ def _minimise(
         line_search_fn="strong_wolfe",
     )
 
-    def objective() -> Tensor:
+    def objective() -> float:
         solver.zero_grad()
         logits = torch.addmm(bias, x, weight)
         total = functional.binary_cross_entropy_with_logits(logits, y, reduction="sum") / len(x)
-        loss: Tensor = total + strength / 2 * weight.square().sum()
+        loss = total + strength / 2 * weight.square().sum()
         torch.autograd.backward(loss)
-        return loss
+        return float(loss.detach())
 
     solver.step(objective)
     return weight.detach(), bias.detach()
