@@ -12,15 +12,11 @@ from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import (
-    baseline_metrics,
-    details,
-    rounded,
-    summary_metrics,
-)
+from siglip2_multimodal_hash.reporting.tables import metric_files, rounded
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 DATASET = ("index", "statistics", "objects")
+COMPARED = ("evaluation", "grid", "classifiers", "variants", "untrained")
 
 
 def main(
@@ -32,21 +28,25 @@ def main(
     codes: Path,
     evaluation: Path,
     grid: Path,
-    baselines: Path,
+    classifiers: Path,
+    variants: Path,
+    untrained: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
-    dataset, result, compared = read_index(index), read_evaluation(evaluation), read_json(baselines)
+    dataset, result = read_index(index), read_evaluation(evaluation)
+    compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     tried = read_json(grid)
-    write_json(metrics / "summary.json", summary_metrics(result.figures, fit) | best_votes(tried))
-    write_json(metrics / "knn_grid.json", vote_comparison(result.figures, tried))
-    write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
-    write_json(metrics / "details.json", details(result.figures, compared))
     sizes = read_object_sizes(objects)
     errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
-    write_json(metrics / "errors.json", rounded(errors))
+    files = metric_files(result.figures, compared, fit)
+    files["summary"] |= best_votes(tried)
+    files["knn_grid"] = vote_comparison(result.figures, tried)
+    files["errors"] = rounded(errors)
+    for name, figures in files.items():
+        write_json(metrics / f"{name}.json", figures)
     write_plots(
         plots,
         dataset=dataset,
@@ -62,6 +62,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(
-        main, *DATASET, "head", "codes", "evaluation", "grid", "baselines", "metrics", "plots"
-    )
+    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "plots")
