@@ -195,8 +195,8 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
         ),
         ({"hash__bits": 0}, ("knn.distance = hamming", "hash.bits = 0", "`cosine`")),
         (
-            {"hash__bits": 0, "knn__distance": "hybrid"},
-            ("knn.distance = hybrid", "hash.bits = 0", "`cosine`"),
+            {"hash__bits": 0, "knn__distance": "asymmetric"},
+            ("knn.distance = asymmetric", "hash.bits = 0", "`cosine`"),
         ),
         (
             {"index__ivf__nlist": 8, "index__ivf__nprobe": 9},

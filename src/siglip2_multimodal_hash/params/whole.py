@@ -109,8 +109,8 @@ class Params(Section):
 
     def _pieces_of_a_code(self) -> None:
         pieces, bits = self.index.multihash, self.hash.bits
-        if bits == 0 or self.knn.distance == "cosine":
-            reason = "hash.bits = 0" if bits == 0 else "knn.distance = cosine"
+        if bits == 0 or self.knn.distance in ("cosine", "asymmetric"):
+            reason = "hash.bits = 0" if bits == 0 else f"knn.distance = {self.knn.distance}"
             raise ValueError(
                 f"index.kind = multihash: {reason} searches vectors, which have no bits to hash, "
                 "so only `flat`, `ivf` or `hnsw` is possible"

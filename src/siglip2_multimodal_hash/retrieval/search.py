@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.checks import (
     check_codes,
     check_neighbour_count,
     check_size,
 )
-from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors, unpack
 from siglip2_multimodal_hash.retrieval.cosine import (
     nearest_in_vector_clusters,
     nearest_in_vector_graph,
@@ -49,7 +49,7 @@ def find_neighbours(
     queries: SoftAndPacked,
     database: SoftAndPacked,
     *,
-    distance: Literal["hamming", "cosine", "hybrid"],
+    distance: Literal["hamming", "cosine", "hybrid", "asymmetric"],
     K: int,
     shortlist: int,
 ) -> Neighbours:
@@ -57,10 +57,11 @@ def find_neighbours(
 
     Args:
         index: Over ``database.packed``, or over ``database.soft`` where ``hash.bits`` is 0. Its
-            kind is that of the search by ``cosine``, too, which indexes the soft codes by itself.
+            kind is that of the searches by ``cosine`` and ``asymmetric``, too, which index the soft
+            codes or the signs by themselves.
         queries: Q items.
         database: N items, in the row order of ``index``.
-        distance: ``hamming``, ``cosine`` (of the soft codes) or ``hybrid``.
+        distance: ``hamming``, ``cosine`` (of the soft codes), ``hybrid`` or ``asymmetric``.
         K: ``knn.K``.
         shortlist: ``knn.shortlist``, for ``hybrid``.
 
@@ -79,6 +80,8 @@ def find_neighbours(
         )
     elif distance == "hamming":
         found = search_hamming(index, queries.packed, K)
+    elif distance == "asymmetric":
+        found = search_asymmetric(index, queries.soft, database, K)
     else:
         found = search_hybrid(
             index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
@@ -141,6 +144,31 @@ def search_cosine(index: CodeIndex, queries: npt.NDArray[Any], K: int) -> Neighb
     if isinstance(kind, Hnsw):
         return nearest_in_vector_graph(inner, units, database, K, kind.ef_search)
     return nearest_in_vectors(inner, units, database, K)
+
+
+def search_asymmetric(
+    index: CodeIndex, queries: npt.NDArray[Any], database: SoftAndPacked, K: int
+) -> Neighbours:
+    """Find the K nearest by the cosine of a query's soft code with an item's bits as -1 and +1.
+
+    Only what is stored for an item need be short: a query's code is at hand unrounded, and how sure
+    it is of each bit weighs here (asymmetric distance; Gordo, Perronnin, Gong and Lazebnik, PAMI
+    2014). The bits are widened to float32 while they are searched.
+
+    Args:
+        index: Over the N packed codes; its kind is that of the search.
+        queries: Soft codes, float [Q, bits].
+        database: Of N items, in the row order of ``index``.
+        K: From 1 to N.
+
+    Raises:
+        InputError: K out of range.
+        DataError: Arrays that do not fit each other, or an item without a packed code.
+    """
+    if database.packed is None:
+        raise DataError("the database has no packed codes", "run `dvc repro extract_hashes`")
+    signs = 2 * unpack(database.packed, index.meta.bits).astype(np.float32) - 1
+    return search_cosine(build_index(unit_vectors(signs), index.kind), queries, K)
 
 
 def search_hybrid(
