@@ -2,12 +2,13 @@
 
 import html
 
+from siglip2_multimodal_hash.datasets.index import EvaluationSplit
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.shapes import strip
 from siglip2_multimodal_hash.reporting.web.svg import element
 from siglip2_multimodal_hash.reporting.web.tables import row_name
 
-SPLITS = ("train", "val", "test", "database")
+SPLITS: tuple[EvaluationSplit, ...] = ("train", "val", "test", "database")
 SAID = {
     "knn": "vote of the neighbours",
     "mlp": "classifier on the code",
