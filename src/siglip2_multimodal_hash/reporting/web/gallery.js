@@ -29,18 +29,9 @@
   }
 
   function bar(share, colour) {
-    const space = "http:" + "//www.w3.org/2000/svg";
-    const svg = document.createElementNS(space, "svg");
-    svg.setAttribute("class", "cellbar");
-    svg.setAttribute("viewBox", "0 0 100 3");
-    svg.setAttribute("preserveAspectRatio", "none");
-    svg.setAttribute("aria-hidden", "true");
-    const rect = document.createElementNS(space, "rect");
-    rect.setAttribute("class", `bar ${colour}`);
-    rect.setAttribute("width", 100 * Math.min(1, share));
-    rect.setAttribute("height", 3);
-    svg.append(rect);
-    return svg;
+    const inner = make("div", `fill ${colour}`);
+    inner.style.width = `${100 * Math.min(1, share)}%`;
+    return make("div", "cellbar", inner);
   }
 
   function tagTable(card) {

@@ -115,6 +115,6 @@ class _Cards:
         return {key: self._photo(int(key.removeprefix("n"))) for key in dict.fromkeys(keys)}
 
     def _photo(self, row: int) -> Json:
-        captions = self._frame["captions"].iat[row]
+        captions: Any = self._frame["captions"].iat[row]
         file = str(self._frame["file_name"].iat[row])
         return {"file": file, "caption": str(captions[0]).strip()}

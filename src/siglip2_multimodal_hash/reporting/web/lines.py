@@ -69,6 +69,7 @@ def line_chart(
         parts.append(element("line", class_="marked", x1=at, x2=at, y1=TOP, y2=HEIGHT - BOTTOM))
     drawn = [(one, [(x.scale(a), y.scale(b)) for a, b in one.points]) for one in series]
     parts += [_line(one, pixels) for one, pixels in drawn]
+    parts.append(element("line", class_="cursor"))
     hover = {
         "area": [LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM],
         "series": [

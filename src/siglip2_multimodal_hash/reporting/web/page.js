@@ -39,16 +39,6 @@
     tip.style.top = `${Math.max(4, event.clientY - box.height - 10)}px`;
   }
 
-  function cursorOf(svg) {
-    let cursor = svg.querySelector(".cursor");
-    if (!cursor) {
-      cursor = document.createElementNS("http:" + "//www.w3.org/2000/svg", "line");
-      cursor.setAttribute("class", "cursor");
-      svg.append(cursor);
-    }
-    return cursor;
-  }
-
   function readLines(svg, event) {
     const { area, series } = JSON.parse(svg.dataset.hover);
     const box = svg.getBoundingClientRect();
@@ -60,10 +50,10 @@
       at = nearest[0];
       return series.length > 1 ? `${name.split(",")[0]}: ${nearest[2]}` : nearest[2];
     });
-    const cursor = cursorOf(svg);
+    const cursor = svg.querySelector(".cursor");
     const spots = { x1: at, x2: at, y1: area[1], y2: area[3] };
     for (const [name, value] of Object.entries(spots)) cursor.setAttribute(name, value);
-    cursor.style.display = "";
+    cursor.style.display = "inline";
     place(texts.join("\n"), event);
     return true;
   }
