@@ -69,9 +69,7 @@ def cosine_distribution(
         DataError: Arrays that do not fit each other.
     """
     check_size("rows of the queries", len(query_vectors), "of their labels", len(query_labels))
-    check_size(
-        "rows of the database", len(database_vectors), "of its labels", len(database_labels)
-    )
+    check_size("rows of the database", len(database_vectors), "of its labels", len(database_labels))
     labels = pack_labels(query_labels, database_labels)
 
     def count(query: int) -> Counts:

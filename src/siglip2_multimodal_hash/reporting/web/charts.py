@@ -16,9 +16,10 @@ from siglip2_multimodal_hash.reporting.web.lines import Series, line_chart
 from siglip2_multimodal_hash.reporting.web.shapes import Dot, scatter
 from siglip2_multimodal_hash.reporting.web.svg import element, horizontal, ticks, vertical
 
+NAMED_CLASSES = 6
 PER_CENT = [(share / 100, f"{share}") for share in (0, 20, 40, 60, 80, 100)]
-# Most scores of tags are near 0: a root spreads them out, and a diagonal stays one.
-ROOT_MARKS = [(share, f"{100 * share:g}") for share in (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1)]
+# Most scores of tags are near 0: a third root spreads them out, and a diagonal stays one.
+ROOT_MARKS = [(share, f"{100 * share:g}") for share in (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)]
 
 
 def chart(title: str, drawn: str, note: str = "") -> str:
@@ -123,18 +124,23 @@ def class_chart(inputs: ReportInputs) -> str:
     name, scores = next(iter(inputs.scores.items()))
     values, support = average_precisions(scores, labels), labels.sum(axis=0)
     shown = np.flatnonzero(support)
-    dots = [
-        Dot(
+    dots = {
+        c: Dot(
             float(support[c]),
             float(values[c]),
             f"{names[c]}: AP {100 * values[c]:.1f}, {support[c]:,} images",
         )
         for c in shown
-    ]
+    }
+    lowest = sorted(shown, key=lambda c: (values[c], c))[:NAMED_CLASSES]
     low, high = float(support[shown].min()), float(support[shown].max())
-    x = horizontal("images with the class, test", low * 0.9, high * 1.1, decades(low, high), "log")
-    drawn = scatter(f"AP of {name} by class over its number of images", x,
-                    vertical(f"AP of {name}, %", 0, 1, PER_CENT), dots)  # fmt: skip
+    drawn = scatter(
+        f"AP of {name} by class over its number of images",
+        horizontal("images with the class, test", low * 0.9, high * 1.1, decades(low, high), "log"),
+        vertical(f"AP of {name}, %", 0, 1, PER_CENT),
+        [*dots.values()],
+        [(dots[c], names[c]) for c in lowest],
+    )
     return chart("AP by class and support", drawn, "One dot a class.")
 
 
@@ -199,7 +205,7 @@ def calibration_charts(inputs: ReportInputs) -> str:
         "Calibration",
         line_chart("Reliability diagram of the predictors, on test", x, y, series, diagonal=True),
         "15 bins of equally many decisions; on the diagonal a score is the share of right tags. "
-        "Both axes by their square root.",
+        "Both axes by their third root.",
     )
 
 

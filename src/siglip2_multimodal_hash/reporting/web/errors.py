@@ -71,7 +71,7 @@ def _classes(classes: Sequence[Errors]) -> str:
 
 
 def _share(value: float | None, colour: str) -> Cell:
-    return Cell(percent(value) + ("" if value is None else cell_bar(value, colour)))
+    return Cell(("" if value is None else cell_bar(value, colour)) + percent(value))
 
 
 def _confused(classes: Sequence[Errors]) -> str:

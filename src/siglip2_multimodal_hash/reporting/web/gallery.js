@@ -49,7 +49,7 @@
       const row = body.insertRow();
       row.append(make("th", "", tag, make("small", "", kind === "none" ? "" : ` ${said[kind]}`)));
       scores.forEach((score, place) => {
-        row.append(make("td", "", score.toFixed(2), bar(score, predictors[place])));
+        row.append(make("td", "", bar(score, predictors[place]), score.toFixed(2)));
       });
     }
     return table;

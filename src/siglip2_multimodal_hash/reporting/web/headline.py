@@ -10,7 +10,7 @@ from siglip2_multimodal_hash.reporting.web.tables import row_name
 
 SPLITS: tuple[EvaluationSplit, ...] = ("train", "val", "test", "database")
 SAID = {
-    "knn": "vote of the neighbours",
+    "knn": "neighbours' vote",
     "mlp": "classifier on the code",
     "hybrid": "vote and classifier",
 }

@@ -16,8 +16,10 @@ class Dot(NamedTuple):
     note: str
 
 
-def scatter(label: str, x: Axis, y: Axis, dots: Sequence[Dot]) -> str:
-    """Dots in a frame."""
+def scatter(
+    label: str, x: Axis, y: Axis, dots: Sequence[Dot], named: Sequence[tuple[Dot, str]] = ()
+) -> str:
+    """Dots in a frame; ``named`` ones get their name beside them where there is room."""
     drawn = "".join(
         element(
             "circle",
@@ -29,6 +31,14 @@ def scatter(label: str, x: Axis, y: Axis, dots: Sequence[Dot]) -> str:
         )
         for dot in dots
     )
+    taken: list[float] = []
+    for dot, name in named:
+        at, height = x.scale(dot.x), y.scale(dot.y)
+        if all(abs(height - other) >= 13 for other in taken):
+            taken.append(height)
+            right = at < (x.scale.start + x.scale.end) * 0.6
+            place = {"x": at + 8 if right else at - 8, "y": height + 4}
+            drawn += text(name, class_="name", text_anchor="start" if right else "end", **place)
     return drawing(label, frame(x, y) + drawn)
 
 

@@ -40,7 +40,7 @@ class Scale:
         high: The value at ``end``.
         start: Pixel.
         end: Pixel.
-        kind: ``root`` spreads small shares out and still shows 0, which a logarithm cannot.
+        kind: ``root``, the third, spreads small shares out and still shows 0, unlike a logarithm.
     """
 
     low: float
@@ -58,7 +58,7 @@ class Scale:
     def _bent(self, value: float) -> float:
         if self.kind == "log":
             return math.log10(value)
-        return math.sqrt(max(value, 0)) if self.kind == "root" else value
+        return math.cbrt(value) if self.kind == "root" else value
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -12,6 +12,7 @@ from siglip2_multimodal_hash.reporting.web.svg import element
 
 NAMES = {
     "fused": "this head",
+    "zero_shot": "zero-shot",
     "mlp": "MLP on the embeddings",
     "float": "float KNN",
     "itq": "ITQ",
@@ -94,8 +95,9 @@ def baseline_table(baselines: Json) -> str:
                 cells.append(Cell(""))
                 continue
             number = percent(row[column])
-            number = f"<strong>{number}</strong>" if row[column] == best[column] else number
-            cells.append(Cell(number + cell_bar(row[column], _colour(column))))
+            weight = "strong" if row[column] == best[column] else "span"
+            number = element(weight, number)
+            cells.append(Cell(cell_bar(row[column], _colour(column)) + number))
         rows.append(cells)
     head = ["", *(column.replace("_", "-") for column in columns)]
     return table("mAP on test in percent, the best of each column in bold", head, rows)
@@ -146,7 +148,7 @@ def class_table(inputs: ReportInputs) -> str:
             Cell(html.escape(names[c]), names[c], head=True),
             Cell(f"{support[c]:,}", str(support[c])),
             *(
-                Cell(percent(own[c]) + cell_bar(own[c], name), f"{own[c]:.6f}")
+                Cell(cell_bar(own[c], name) + percent(own[c]), f"{own[c]:.6f}")
                 for name, own in values.items()
             ),
         ]
