@@ -5,11 +5,14 @@
 """
 
 import base64
+import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +23,15 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
     *("--disable-extensions", "--disable-background-networking", "--remote-debugging-pipe"),
 )
+
+PATIENCE_S = 60
+# Chromium reads from descriptor 3 and writes to 4, wherever the ends of the pipes are.
+MOVE_ENDS = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -39,20 +51,19 @@ class Browser:
         self._session: str | None = None
         self._loaded = False
         self._home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        ours, theirs = os.pipe(), os.pipe()
-        self._write, self._read = ours[1], theirs[0]
-        # The shell puts the two ends where Chromium looks for them: 3 to read, 4 to write.
-        command = f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}'
+        reads, self._write = os.pipe()
+        self._read, writes = os.pipe()
+        ends = [fcntl.fcntl(one, fcntl.F_DUPFD, 10) for one in (reads, writes)]
         flags = [*FLAGS, f"--user-data-dir={self._home.name}", "about:blank"]
         self._process = subprocess.Popen(
-            ["sh", "-c", command, "sh", CHROMIUM, *flags],
-            pass_fds=(ours[0], theirs[1]),
+            [sys.executable, "-ISc", MOVE_ENDS, *map(str, ends), CHROMIUM, *flags],
+            pass_fds=ends,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        os.close(ours[0])
-        os.close(theirs[1])
+        for one in (reads, writes, *ends):
+            os.close(one)
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(one["targetId"] for one in targets if one["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=page, flatten=True)
@@ -133,6 +144,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._read], [], [], PATIENCE_S)
+            assert ready, f"Chromium has not answered for {PATIENCE_S} s"
             part = os.read(self._read, 1 << 20)
             assert part, "Chromium ended"
             self._buffer += part

@@ -6,6 +6,7 @@ from typing import Any
 
 from siglip2_multimodal_hash.reporting.tables import PREDICTORS
 from siglip2_multimodal_hash.reporting.web.shapes import cell_bar
+from siglip2_multimodal_hash.reporting.web.svg import element
 from siglip2_multimodal_hash.reporting.web.tables import Cell, percent, table
 
 TITLES = {
@@ -29,7 +30,12 @@ def error_tables(errors: Errors) -> list[str]:
             predictor ``AP`` and ``confused``.
     """
     groups = errors.get("groups", {})
-    tables = [_groups(title, groups[key]) for key, title in TITLES.items() if groups.get(key)]
+    shown = [key for key in TITLES if groups.get(key)]
+    tables = [_groups(TITLES[key], groups[key]) for key in shown]
+    narrow = [one for one, key in zip(tables, shown, strict=True) if "labels" in groups[key][0]]
+    tables = [one for one in tables if one not in narrow]
+    if narrow:
+        tables.append(element("div", "".join(narrow), class_="charts"))
     if errors.get("classes"):
         tables.append(_classes(errors["classes"]))
     return tables

@@ -26,7 +26,7 @@ def facts(inputs: ReportInputs) -> str:
         for split in SPLITS
         if split != "database" or own_database
     ]
-    tau = f", τ {knn.tau:g}" if knn.vote == "softmax" else ""
+    tau = f", τ\u00a0{knn.tau:g}" if knn.vote == "softmax" else ""
     items = {
         "images": " · ".join(splits),
         "classes": str(len(dataset.category_names)),

@@ -108,7 +108,7 @@ def _cell(x: float, y: float, cell: Cell, low: float, high: float) -> str:
         fill_opacity=opacity,
         data_tip=cell.note or None,
     )
-    shade = "on" if opacity > 0.5 else "off"
+    shade = "on" if opacity > 0.65 else "off"
     number = text(
         f"{100 * cell.value:.1f}",
         class_=f"value {shade}",

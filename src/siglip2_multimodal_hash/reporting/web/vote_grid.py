@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.web.charts import chart
 from siglip2_multimodal_hash.reporting.web.inputs import Record
@@ -26,7 +28,8 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
     best = max(values, key=lambda key: values[key])
     tau = f"{knn.tau:g}" if knn.vote == "softmax" else ""
     own = (knn.distance, knn.K, _vote(knn.vote, tau))
-    low, high = min(values.values()), max(values.values())
+    # One neighbour alone is far behind all others and would take up most of the colours.
+    low, high = np.quantile([*values.values()], [0.15, 1])
     counts = sorted({count for _, count, _ in values})
     votes = sorted({vote for _, _, vote in values})
     maps = []
@@ -38,8 +41,8 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
                 (vote, [_cell((distance, count, vote), values, best, own) for count in counts])
                 for vote in votes
             ],
-            low=low,
-            high=high,
+            low=float(low),
+            high=float(high),
             title="neighbours K",
         )
         maps.append(chart(f"{distance} distance", element("div", drawn, class_="heatmap")))
