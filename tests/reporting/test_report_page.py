@@ -129,7 +129,7 @@ def test_thumbnails_are_small_and_of_the_right_image(
     assert keys == [str(query), *(f"n{row}" for row in rows[1:])]
     for key, row in zip(keys, rows, strict=True):
         picture = Image.open(io.BytesIO(base64.b64decode(data["photos"][key]["url"].split(",")[1])))
-        assert picture.size == ((240, 160) if key == str(query) else (84, 56))
+        assert picture.size == ((240, 160) if key == str(query) else (96, 64))
         assert round(np.asarray(picture)[..., 0].mean() / 8) == row
 
 

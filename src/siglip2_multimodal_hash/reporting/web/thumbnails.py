@@ -9,7 +9,7 @@ from PIL import Image
 from siglip2_multimodal_hash.datasets.images import ImageSource
 
 QUERY_SIDE = 240
-NEIGHBOUR_SIDE = 84
+NEIGHBOUR_SIDE = 96
 QUALITY = 62
 # Lanczos of a photo that is reduced more than so many times over is no sharper, only slower.
 _REDUCING_GAP = 3.0
