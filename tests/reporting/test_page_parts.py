@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.reporting.web.charts import calibration_charts, decades, distance_chart
+from siglip2_multimodal_hash.reporting.web.charts import (
+    calibration_charts,
+    decades,
+    distance_chart,
+    training_charts,
+)
 from siglip2_multimodal_hash.reporting.web.errors import error_tables
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
 from siglip2_multimodal_hash.reporting.web.headline import facts, tiles
@@ -193,3 +198,21 @@ def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncode
     card = gallery_data(inputs_of(uncoded, knn=knn), 1)["cards"][0]
     weights = [one[3] for one in card["neighbours"]]
     assert weights == pytest.approx([60 / 137, 30 / 137, 20 / 137, 15 / 137, 12 / 137], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "count"),
+    [
+        ([("1", "2.0")], [("1", "2.0", "0.5")], 2),  # one epoch: every scale has a single value
+        ([("1", "2.0")], [], 1),
+        ([], [], 0),
+    ],
+)
+def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -> None:
+    training = {
+        "train": [dict(zip(("epoch", "total"), row, strict=True)) for row in train],
+        "val": [dict(zip(("epoch", "total", "mAP"), row, strict=True)) for row in val],
+    }
+    made = training_charts(inputs_of(example, training=training))
+    assert len(made) == count
+    assert "nan" not in "".join(made)

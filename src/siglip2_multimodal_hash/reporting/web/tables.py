@@ -50,7 +50,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], **k
     names = "".join(element("th", html.escape(name), scope="col") for name in head)
     body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
     content = (
-        element("caption", html.escape(caption))
+        element("caption", element("span", html.escape(caption)))
         + element("thead", element("tr", names))
         + element("tbody", body)
     )
