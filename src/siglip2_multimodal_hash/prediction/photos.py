@@ -22,17 +22,18 @@ def find_photos(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     Returns:
         The files; and a message for each path that leads to none.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     failures: list[str] = []
     for path in paths:
         if not path.is_dir():
-            found[path] = None
+            found.setdefault(path.absolute(), path)
             continue
         inside = list(_below(path))
-        found |= dict.fromkeys(inside)
+        for one in inside:
+            found.setdefault(one.absolute(), one)
         if not inside:
             failures.append(f"{path}: no photo in this folder ({', '.join(SUFFIXES)})")
-    return list(found), failures
+    return list(found.values()), failures
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -19,17 +19,22 @@ from siglip2_multimodal_hash.prediction.answer import (
     Prediction,
 )
 from siglip2_multimodal_hash.prediction.photos import read_photo
-from siglip2_multimodal_hash.reporting.page import STYLE, THUMBNAIL
 
-PHOTO = 448
+PHOTO, THUMBNAIL = 448, 112
 MOST_BYTES = 5_000_000
 QUALITY = 80
 
-_STYLE = """
-article { display: block; } .photo { max-width: 100%; border-radius: 4px; }
-.above { font-weight: bold; color: var(--good); }
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --good: #3a7d44; }
+@media (prefers-color-scheme: dark) { :root { --good: #7ccf8a; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; } .scroll { overflow-x: auto; }
+td, th { padding: .2rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
+td:first-child, th:first-child { text-align: left; }
+article { border-top: 1px solid var(--line); } .photo { max-width: 100%; border-radius: 4px; }
+.above, .hit { color: var(--good); font-weight: bold; }
 .grid { display: grid; gap: .5rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
-.grid figure { width: auto; margin: 0; } .grid img { width: 7rem; }
+figure { margin: 0; font-size: .75rem; } .thumbnail { width: 7rem; border-radius: 4px; }
 """
 
 
@@ -52,10 +57,10 @@ def write_explanation(
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title><style>{STYLE}{_STYLE}</style><h1>{title}</h1>",
+        f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         *(f"<p>{html.escape(note)}</p>" for note in notes),
     ]
-    size = 0
+    size = len("".join(parts).encode())
     for number, prediction in enumerate(predictions):
         parts.append(_article(prediction, images))
         size += len(parts[-1].encode())
@@ -63,7 +68,7 @@ def write_explanation(
             raise InputError(
                 f"--explain {path}: a page of {len(predictions)} photos is larger than "
                 f"{MOST_BYTES / 1e6:.0f} MB",
-                f"explain at most {number} of them at a time, or with a lower --k",
+                f"explain at most {number} of them at a time" if number else "lower --k",
             )
     try:
         with replacing(path) as temporary:
