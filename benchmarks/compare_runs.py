@@ -32,7 +32,7 @@ def a_run(seed: int, labels: npt.NDArray[np.uint8]) -> ItemResults:
         name: (0.3 * labels + 0.7 * generator.random(labels.shape)).astype(np.float32)
         for name in PREDICTORS
     }
-    scores["knn"] = np.round(scores["knn"] ** 3 * VOTERS) / VOTERS
+    scores["knn"] = (np.round(scores["knn"] ** 3 * VOTERS) / VOTERS).astype(np.float32)
     items = Items(np.arange(len(labels)), labels, tuple(map(str, range(CLASSES))))
     thresholds = dict.fromkeys(PREDICTORS, 0.5)
     return ItemResults(items, scores, thresholds, generator.random(len(labels)))

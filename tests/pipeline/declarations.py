@@ -92,8 +92,20 @@ def has_code(path: Path) -> bool:
     )
 
 
+def packaged_files(path: Path) -> set[Path]:
+    """Files beside a module that it names: what it reads of its package."""
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    beside = {file.name: file for file in path.parent.iterdir() if file.suffix not in {"", ".py"}}
+    return {beside[name] for name in texts & beside.keys()}
+
+
 def modules_of(stage: str) -> set[str]:
-    """Paths of the files that a stage runs: its script and all that it imports, transitively."""
+    """Paths of the files that a stage runs: its script, all that it imports, transitively, and
+    the files of the package that these read."""
     found: set[Path] = set()
     todo = [ROOT / "stages" / f"{stage}.py", ROOT / "stages" / "__init__.py"]
     while todo:
@@ -102,7 +114,9 @@ def modules_of(stage: str) -> set[str]:
             continue
         found.add(path)
         todo += [file for name in imported_names(path) if (file := module_file(name))]
-    return {path.relative_to(ROOT).as_posix() for path in found if has_code(path)}
+    modules = {path for path in found if has_code(path)}
+    files = modules.union(*map(packaged_files, modules))
+    return {path.relative_to(ROOT).as_posix() for path in files}
 
 
 def params_of(stage: str) -> set[str]:

@@ -10,7 +10,7 @@ from siglip2_multimodal_hash.params import Params
 from tests.pipeline.declarations import DVC_FILES, leaves, modules_of, params_of
 
 _STAGE = re.compile(r"^  (\w+):$", re.MULTILINE)
-_MODULE = re.compile(r"^      - (?:src|stages)/\S+\.py\n", re.MULTILINE)
+_MODULE = re.compile(r"^      - (?:src|stages)/\S+\n", re.MULTILINE)
 _PARAMS = re.compile(r"^    params:\n(?:      - .*\n)+", re.MULTILINE)
 
 

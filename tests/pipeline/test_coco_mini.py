@@ -80,8 +80,10 @@ def _to_figures(folder: Path) -> Any:
         assert not _stage("train", index=index, embeddings=embeddings, out=head, live=live)
         assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
-        evaluation = OUTPUTS / "evaluation"
-        assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
+        evaluation, grid = OUTPUTS / "evaluation", OUTPUTS / "knn_grid.json"
+        assert not _stage(
+            "evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation, grid=grid
+        )
         return json.loads((evaluation / "figures.json").read_text())
 
 

@@ -140,6 +140,10 @@ def test_parameters_that_did_not_run_are_refused(
     assert "workspace: 1 parameter(s) changed since the pipeline ran (knn.K)" in err
     assert "run `dvc repro`" in err
     (copy / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    (copy / "dvc.lock").unlink()
+    assert (
+        "workspace: `evaluate_knn` has not run yet" in compare("HEAD", "workspace", folder=copy)[2]
+    )
     shutil.rmtree(copy / ".dvc/cache")
     code, _, err = compare("HEAD", "k10", folder=copy)
     assert code == EXIT_BAD_INPUT

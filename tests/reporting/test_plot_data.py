@@ -47,7 +47,10 @@ def plots(tmp_path_factory: pytest.TempPathFactory, example: Any) -> Path:
 def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: ReadCsv) -> None:
     drawn = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     checked = 0
+    # knn_by_neighbours.csv comes from the grid, see test_knn_grid_tables.py.
     for plot in drawn["plots"]:
+        if "mAP by neighbours that vote" in plot:
+            continue
         if isinstance(plot, str):
             assert plot.endswith("overview.png")
             continue

@@ -1,8 +1,11 @@
 """The report page: safe to open, complete in one file, the same bytes for the same data."""
 
 import base64
+import hashlib
 import io
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.reporting import page as page_module
 from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
+from siglip2_multimodal_hash.reporting.web.inputs import read_inputs, read_records
+from tests.reporting.report_example import KNN, inputs_of
 
 VOID = {"meta", "img"}
-BASELINES = {
-    "fused": {"knn": 0.6128, "mlp": 0.7, "hybrid": 0.75, "retrieval": 0.5},
-    "zero<shot": {"zero_shot": 0.4},
-}
 
 
 class Page(HTMLParser):
@@ -47,139 +50,138 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture(scope="module")
-def overview(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("overview") / "overview.png"
-    Image.new("RGB", (4, 4), "red").save(path)
-    return path
-
-
-def report(path: Path, example: Any, overview: Path, **changes: Any) -> str:
-    settings: dict[str, Any] = {
-        "title": "Tags & <codes>",
-        "baselines": BASELINES,
-        "overview": overview,
-        "dataset": example.dataset,
-        "evaluation": example.evaluation,
-        "images": None,
-        "queries": 100,
-        "top_n": 2,
-    }
-    write_report(path, **(settings | changes))
+def report(path: Path, example: Any, images: Any = None, queries: int = 100, **changes: Any) -> str:
+    write_report(path, inputs_of(example, **changes), images=images, queries=queries)
     return path.read_text(encoding="utf-8")
 
 
+def data_of(text: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
 def test_captions_categories_and_titles_are_text_only(
-    tmp_path: Path, example: Any, overview: Path, coloured_images: Any
+    tmp_path: Path, example: Any, coloured_images: Any
 ) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview, images=coloured_images))
-    assert not page.all("script")
-    assert not page.all("b")
-    assert not page.all("codes")
-    assert all(name in {"alt", "src", "class"} for found in page.all("img") for name in found)
-    text = "".join(page.texts)
-    for part in ('<script>alert("a & b")</script>', "<b>cat</b>", "Tags & <codes>", "zero<shot"):
-        assert part in text
-    alts = [attributes["alt"] for attributes in page.all("img")]
-    assert '<script>alert("a & b")</script>' in alts
-    assert '" onerror="alert(1)' in alts
-
-
-def test_the_page_needs_no_other_file(
-    tmp_path: Path, example: Any, overview: Path, coloured_images: Any
-) -> None:
-    text = report(tmp_path / "a.html", example, overview, images=coloured_images)
+    text = report(tmp_path / "a.html", example, coloured_images)
     page = Page(text)
-    assert page.open == ["html"]  # HTML closes it by itself
-    links = [
+    assert [one.get("type") for one in page.all("script")] == ["application/json", None]
+    for tag in ("b", "i", "codes", "row", "cat"):
+        assert all(set(one) <= {"class"} for one in page.all(tag))
+    assert not [one for one in page.all("i") if not (one["class"] or "").startswith("key")]
+    assert not any(name.startswith("on") for _, found in page.elements for name in found)
+    shown = "".join(page.texts)
+    for part in ("<b>cat</b>", "Tags & <codes>", "odd<row", "<i>hard</i>"):
+        assert part in shown
+    captions = {photo["caption"] for photo in data_of(text)["photos"].values()}
+    assert '<script>alert("a & b")</script>' in captions
+    assert "<script>alert" not in text
+
+
+def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_images: Any) -> None:
+    text = report(tmp_path / "a.html", example, coloured_images)
+    page = Page(text)
+    assert page.open == []
+    links = {
         value
         for _, attributes in page.elements
         for name, value in attributes.items()
         if name in {"src", "href", "srcset", "data", "action", "poster", "style"}
-    ]
+    }
     assert links
-    assert all(re.match(r"data:image/(png|jpeg);base64,[\w+/=]+$", link or "") for link in links)
-    assert "http" not in text
+    assert all((link or "").startswith("#") for link in links)
+    assert {link for link in links if link != "#main"} <= {
+        f"#{one['id']}" for one in page.all("section")
+    }
+    assert "http:" not in text
+    assert "https:" not in text
     assert "url(" not in text
     assert "@import" not in text
-    picture = page.all("img")[0]["src"] or ""
-    assert base64.b64decode(picture.split(",")[1]) == overview.read_bytes()
 
 
-def test_equal_data_give_equal_bytes(
-    tmp_path: Path, example: Any, overview: Path, coloured_images: Any
-) -> None:
+def test_the_policy_allows_this_script_and_style_only(tmp_path: Path, example: Any) -> None:
+    text = report(tmp_path / "a.html", example)
+    policy = next(one["content"] or "" for one in Page(text).all("meta") if "http-equiv" in one)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+    for opening, closing in (("<style>", "</style>"), ("\n<script>", "</script>")):
+        content = text.split(opening)[1].split(closing)[0]
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_equal_data_give_equal_bytes(tmp_path: Path, example: Any, coloured_images: Any) -> None:
     for name in ("a.html", "b.html"):
-        report(tmp_path / name, example, overview, images=coloured_images)
+        report(tmp_path / name, example, coloured_images)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_thumbnails_are_small_and_of_the_right_image(
-    tmp_path: Path, example: Any, overview: Path, coloured_images: Any
+    tmp_path: Path, example: Any, coloured_images: Any
 ) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview, images=coloured_images, queries=1))
-    pictures = []
-    for attributes in page.all("img")[1:]:
-        data = base64.b64decode((attributes["src"] or "").split(",")[1])
-        pictures.append(Image.open(io.BytesIO(data)))
-    assert {picture.size for picture in pictures} == {(112, 75)}
-    shades = [round(np.asarray(picture)[..., 0].mean() / 8) for picture in pictures]
+    data = data_of(report(tmp_path / "a.html", example, coloured_images, queries=1))
+    card = data["cards"][0]
     query = int(example.dataset.rows("test")[0])
     neighbours = example.evaluation.predictions["test"].neighbours.rows[0]
-    assert shades == [query, *example.dataset.rows("train")[neighbours]]
+    rows = [query, *example.dataset.rows("database")[neighbours]]
+    keys = [card["photo"], *(one[0] for one in card["neighbours"])]
+    assert keys == [str(query), *(f"n{row}" for row in rows[1:])]
+    for key, row in zip(keys, rows, strict=True):
+        picture = Image.open(io.BytesIO(base64.b64decode(data["photos"][key]["url"].split(",")[1])))
+        assert picture.size == ((240, 160) if key == str(query) else (96, 64))
+        assert round(np.asarray(picture)[..., 0].mean() / 8) == row
 
 
-def test_without_images_their_names_are_shown(tmp_path: Path, example: Any, overview: Path) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview))
-    assert len(page.all("img")) == 1
-    assert "val2014/03.jpg" in page.texts
+def test_pictures_stop_where_the_page_is_full(
+    tmp_path: Path, example: Any, coloured_images: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = len(report(tmp_path / "a.html", example).encode())
+    whole = len(report(tmp_path / "b.html", example, coloured_images).encode())
+    limit = (plain + 4 * whole) // 5
+    monkeypatch.setattr(page_module, "MOST_BYTES", limit)
+    text = report(tmp_path / "c.html", example, coloured_images)
+    assert plain < len(text.encode()) <= limit
+    data = data_of(text)
+    # Queries come first, so they have theirs.
+    assert all("url" in data["photos"][card["photo"]] for card in data["cards"])
+    assert not all("url" in photo for photo in data["photos"].values())
+
+
+def test_without_images_their_names_are_there(tmp_path: Path, example: Any) -> None:
+    text = report(tmp_path / "a.html", example)
+    assert "data:image" not in text
+    assert data_of(text)["photos"]["3"]["file"] == "val2014/03.jpg"
 
 
 @pytest.mark.parametrize(("queries", "shown"), [(1, 1), (2, 2), (3, 3), (8, 8), (100, 8)])
 def test_queries_are_spread_over_the_split(
-    tmp_path: Path, example: Any, overview: Path, queries: int, shown: int
+    tmp_path: Path, example: Any, queries: int, shown: int
 ) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview, queries=queries))
-    assert len(page.all("article")) == shown
-    text = "".join(page.texts)
-    assert "val2014/03.jpg" in text
-    assert queries == 1 or "val2014/31.jpg" in text
+    cards = data_of(report(tmp_path / "a.html", example, queries=queries))["cards"]
+    assert len(cards) == shown
+    assert cards[0]["photo"] == "3"
+    assert queries == 1 or cards[-1]["photo"] == "31"
 
 
-def test_a_query_shows_truth_prediction_and_what_neighbours_share(
-    tmp_path: Path, example: Any, overview: Path
+def test_a_section_without_data_is_left_out(tmp_path: Path, example: Any) -> None:
+    page = Page(report(tmp_path / "a.html", example, grid=[], errors=None))
+    ids = [one["id"] for one in page.all("section")]
+    assert ids == ["headline", "training", "curves", "classes", "queries"]
+
+
+def test_a_head_without_codes_has_a_page(
+    tmp_path: Path, uncoded: Any, coloured_images: Any
 ) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview, queries=1))
-    dataset, test = example.dataset, example.evaluation.predictions["test"]
-    labels, row = dataset.labels(), int(dataset.rows("test")[0])
-    names = np.array(dataset.category_names)
-    assert f"true: {', '.join(names[labels[row] > 0])}" in page.texts
-    best = np.argsort(-test.scores["knn"][0], kind="stable")[:2]
-    for c in best:
-        assert f"{names[c]} {test.scores['knn'][0, c]:.2f}" in page.texts
-    marks = [found["class"] for found in page.all("span")]
-    assert marks == ["hit" if labels[row, c] else "miss" for c in best]
-    neighbour = int(dataset.rows("train")[test.neighbours.rows[0, 0]])
-    shared = ", ".join(names[(labels[row] & labels[neighbour]) > 0]) or "nothing shared"
-    assert f"{test.neighbours.similarities[0, 0]:.2f} {shared}" in page.texts
+    knn = KNN.model_copy(update={"distance": "cosine"})
+    text = report(tmp_path / "a.html", uncoded, coloured_images, knn=knn)
+    assert "(1 − cosine) / 2" in text
+    assert data_of(text)["bits"] is None
+    assert data_of(text)["cards"][0]["neighbours"][0][1] is None
 
 
-def test_an_image_without_labels_says_so(tmp_path: Path, example: Any, overview: Path) -> None:
-    page = Page(report(tmp_path / "a.html", example, overview))
-    assert "true: none" in page.texts
-    assert any(text.endswith("nothing shared") for text in page.texts)
-
-
-def test_the_table_is_in_percent(tmp_path: Path, example: Any, overview: Path) -> None:
-    text = report(tmp_path / "a.html", example, overview)
-    assert (
-        "<tr><td>fused</td><td>61.3</td><td>70.0</td><td>75.0</td><td></td><td>50.0</td></tr>"
-        in text
-    )
-    assert "<th>row</th><th>knn</th><th>mlp</th><th>hybrid</th>" in text
-
-
-def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any, overview: Path) -> None:
+def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any) -> None:
     path = tmp_path / "a.html"
     path.write_text("old", encoding="utf-8")
 
@@ -188,9 +190,32 @@ def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any, overview: P
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        report(path, example, overview, images=Broken())
+        report(path, example, Broken())
     assert path.read_text(encoding="utf-8") == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.html"]
+
+
+def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, example: Any) -> None:
+    (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
+    for split in ("train", "val"):
+        (tmp_path / f"training_{split}.csv").write_text("epoch,total\n1,2.5\n", encoding="utf-8")
+    parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
+    inputs = read_inputs(*parts, metrics=tmp_path, plots=tmp_path)
+    assert inputs.training["val"] == [{"epoch": "1", "total": "2.5"}]
+    assert (inputs.grid, inputs.errors) == ([], None)
+    (tmp_path / "errors.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "knn_grid.csv").write_text("K\n5\n", encoding="utf-8")
+    inputs = read_inputs(*parts, metrics=tmp_path, plots=tmp_path)
+    assert (inputs.grid, inputs.errors) == ([{"K": "5"}], {})
+
+
+@pytest.mark.parametrize("content", ["a,b\n1\n", "a\n1,2\n", None])
+def test_a_damaged_table_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "training_val.csv"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"training_val\.csv"):
+        read_records(path)
 
 
 def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: Any) -> None:
@@ -206,11 +231,19 @@ def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: An
         assert set(picture.info) <= {"dpi"}
 
 
-def test_errors_are_a_part_of_it_where_they_are_known(
-    tmp_path: Path, example: Any, overview: Path
-) -> None:
-    title = "Where the tags are wrong"
-    assert title not in report(tmp_path / "a.html", example, overview)
-    page = Page(report(tmp_path / "b.html", example, overview, errors=example.errors))
-    assert title in page.texts
-    assert "<b>cat</b>" in page.texts
+def test_neighbours_that_were_not_found_are_not_shown(tmp_path: Path, example: Any) -> None:
+    whole = data_of(report(tmp_path / "a.html", example))
+    predictions = example.evaluation.predictions
+    rows = predictions["test"].neighbours.rows.copy()
+    rows[:, 3:] = -1
+    neighbours = predictions["test"].neighbours._replace(rows=rows)
+    changed = replace(
+        example.evaluation,
+        predictions={**predictions, "test": replace(predictions["test"], neighbours=neighbours)},
+    )
+    fewer = data_of(report(tmp_path / "b.html", example, evaluation=changed))
+    assert {len(card["neighbours"]) for card in whole["cards"]} == {5}
+    assert {len(card["neighbours"]) for card in fewer["cards"]} == {3}
+    # Those that were found share the whole vote.
+    weights = [sum(one[3] for one in card["neighbours"]) for card in fewer["cards"]]
+    assert weights == pytest.approx([1.0] * len(weights), abs=1e-3)

@@ -11,13 +11,16 @@ from siglip2_multimodal_hash.cli import (
     download,
     errors,
     import_features,
+    predict,
     stats,
     table,
     use,
 )
 from siglip2_multimodal_hash.errors import run_guarded
 
-_COMMANDS = (use, check, doctor, download, import_features, stats, table, compare, errors, ablate)
+_COMMANDS = (
+    use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate
+)  # fmt: skip
 
 
 def main() -> NoReturn:

@@ -7,7 +7,7 @@ from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import read_json, replacing
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.tables import markdown_table
+from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
 
 METRICS_FOLDER = Path("metrics")
 FORMATS = ("md", "csv", "tex")
@@ -31,10 +31,18 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--mixed", action="store_true", help="lay out runs of different code, and say so"
     )
+    parser.add_argument(
+        "--split", choices=("test", "val"), default="test", help="whose figures (default: test)"
+    )
 
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
+    if arguments.row and arguments.split == "val":
+        raise InputError(
+            "--split val: the results of single images are kept for test only",
+            "leave out --split, or the rows",
+        )
     if arguments.row:
         text = _ablations(arguments)
     elif arguments.format not in (None, "md"):
@@ -45,7 +53,11 @@ def table(arguments: argparse.Namespace) -> None:
     else:
         params = load_params()
         folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
-        text = markdown_table(read_json(folder / "baselines.json"))
+        if arguments.split == "test":
+            rows = read_json(folder / "baselines.json")
+        else:
+            rows = table_of_details(read_json(folder / "details.json"), arguments.split)
+        text = markdown_table(rows)
     if arguments.out is None:
         print(text, end="")
         return

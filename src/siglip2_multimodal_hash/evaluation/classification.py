@@ -22,6 +22,8 @@ _PHOTOS_AT_ONCE = 512
 def label_ranking_figures(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, float]:
     """LRAP, coverage error and ranking loss, as scikit-learn defines them (it loops over photos).
 
+    From Tsoumakas, Katakis and Vlahavas, Mining Multi-label Data, 2010, section 5.2.
+
     ``lrap``: mean over photos and their labels of the share of right ones among the labels scored
     at least as high (1 for a photo without a label). ``coverage_error``: how many of the best
     labels must be taken to have all the right ones, mean over photos (0 without a label).
@@ -75,6 +77,23 @@ def expected_calibration_error(
     Raises:
         DataError: Scores outside [0, 1], NaN, labels other than 0 and 1, or shapes that differ.
     """
+    ranked, expected = decisions_by_score(scores, labels)
+    gaps = [part.sum() for part in np.array_split(ranked - expected, bins)]
+    return float(np.abs(gaps).sum() / len(ranked))
+
+
+def decisions_by_score(
+    scores: npt.NDArray[Any], labels: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """All N * C decisions, lowest score first, with how often decisions of that score are right.
+
+    Returns:
+        Scores [N * C], ascending; and for each the share of positives among all decisions with
+        exactly that score, float64 [N * C].
+
+    Raises:
+        DataError: See :func:`expected_calibration_error`.
+    """
     labels = check_labels("labels", labels)
     scores = check_scores("scores", scores, "labels", labels)
     check_unit_interval("scores", scores)
@@ -83,6 +102,4 @@ def expected_calibration_error(
     ranked, hits = flat[order], labels.ravel()[order].astype(np.float64)
     starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
     sizes = np.diff(np.append(starts, len(ranked)))
-    expected = np.repeat(np.add.reduceat(hits, starts) / sizes, sizes)
-    gaps = [part.sum() for part in np.array_split(ranked - expected, bins)]
-    return float(np.abs(gaps).sum() / len(ranked))
+    return ranked, np.repeat(np.add.reduceat(hits, starts) / sizes, sizes)

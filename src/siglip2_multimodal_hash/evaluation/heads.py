@@ -16,7 +16,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
 )
 from siglip2_multimodal_hash.evaluation.ranking import RadiusCurve
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index
+from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, check_built_from
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
@@ -72,7 +72,7 @@ class Predictions:
 
     Attributes:
         neighbours: Rows within :meth:`SplitRows.database_of` the split (not within the dataset),
-            and similarities; [Q, K].
+            and similarities; [Q, K]. See :class:`.Neighbours` for those that were not found.
         scores: ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid``; float32 [Q, C].
     """
 
@@ -105,7 +105,9 @@ def evaluate_head(
 
     Args:
         codes: Of all N images.
-        index: Over the codes of ``rows.database``.
+        index: Over the codes of ``rows.database``. Where val is searched in less than that, it is
+            by an index of the same kind. The figures of retrieval rank everything, whatever the
+            kind.
         labels: uint8 [N, C].
         rows: The splits.
         knn: How to search and vote.
@@ -114,15 +116,17 @@ def evaluate_head(
         ``.figures`` has ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid`` (see
         :func:`.protocol.evaluate_predictions`), ``retrieval`` by split, and, where there are
         bits, ``codes`` of the database.
+
+    Raises:
+        DataError: The index is of other codes, or arrays that do not fit each other.
     """
     searchable = codes.searchable()
+    check_built_from(index, searchable[rows.database])
     databases = {split: rows.database_of(split) for split in QUERY_SPLITS}
     predictions = {
         split: predict(
             codes,
-            index
-            if len(database) == len(rows.database)
-            else build_index(searchable[database], index.meta.kind),
+            index_of_split(index, codes, rows, split),
             labels,
             database,
             rows.queries(split),
@@ -159,6 +163,14 @@ def evaluate_head(
         {split: result.curve for split, result in retrievals.items()},
         {split: result.of_every_query(RETRIEVAL_FIGURE) for split, result in retrievals.items()},
     )
+
+
+def index_of_split(index: CodeIndex, codes: HeadCodes, rows: SplitRows, split: str) -> CodeIndex:
+    """The index over ``rows.database``, or one of its own where a split is searched in less."""
+    database = rows.database_of(split)
+    if len(database) == len(rows.database):
+        return index
+    return build_index(codes.searchable()[database], index.kind)
 
 
 def predict(

@@ -1,6 +1,5 @@
-"""The error analysis for people: tables of a terminal, parts of a page."""
+"""The error analysis for people: tables of a terminal."""
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ TITLES = {
     "object_size": "labels by the share of the image of their largest object",
     "caption": "labels by whether the caption names the category",
 }
+
 _SHOWN = 10
 
 Errors = Mapping[str, Any]
@@ -35,22 +35,6 @@ def errors_text(errors: Errors, predictor: str, classes: int | None = None) -> s
         text = {0, *(place for place, name in enumerate(head) if name in _TEXT)}
         parts.append(f"{title}\n{text_table(head, rows, text=text)}")
     return "\n\n".join(parts) + "\n"
-
-
-def errors_html(errors: Errors, predictor: str = "knn") -> list[str]:
-    """The groups, the worst classes and the worst images as parts of the report page."""
-    parts = ["<h2>Where the tags are wrong</h2>"]
-    tables = [*group_tables(errors), class_table(errors, predictor, _SHOWN)]
-    for title, head, rows in (*tables, worst_table(errors, predictor)):
-        cells = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-        )
-        parts.append(
-            f'<h3>{html.escape(title)}</h3><div class="scroll"><table><thead><tr>{cells}</tr>'
-            f"</thead><tbody>{body}</tbody></table></div>"
-        )
-    return parts
 
 
 def class_table(errors: Errors, predictor: str, most: int | None = None) -> Table:

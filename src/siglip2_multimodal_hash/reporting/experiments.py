@@ -66,10 +66,9 @@ def read_experiment(name: str) -> Experiment:
     with repo, _at(repo, name):
         try:
             params = flatten(_read_params(repo, name))
-            stages = repo.stage.collect(STAGE, with_deps=True)
-            _check_ran(name, stages)
             (target,) = repo.stage.collect(STAGE)
             files = _cached_files(name, target.outs[0])
+            _check_ran(name, repo.stage.collect(STAGE, with_deps=True))
         except DvcException as error:
             raise DataError(
                 f"{name}: {error}", "compare revisions whose dvc.yaml has that stage"

@@ -1,0 +1,98 @@
+"""``smhash predict``."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.entry import set_up_log
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
+from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.prediction.session import Answer
+
+DATA_FOLDER, OUTPUTS_FOLDER = Path("data"), Path("outputs")
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = new_command(commands, "predict", predict)
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
+    )
+    parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
+    parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
+    parser.add_argument(
+        "--top", type=int, metavar="N", help="best tags of each predictor; else knn.top_n_tags"
+    )
+    parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
+    parser.add_argument(
+        "--explain", type=Path, metavar="HTML", help="write a page with the photos and neighbours"
+    )
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """Tag your own photos by the finished run of params.yaml's dataset and backbone."""
+    params = load_params()
+    set_up_log(params)
+    if params.backbone.checkpoint == IMPORTED:
+        raise InputError(
+            f"backbone.checkpoint = {IMPORTED}: imported features come without their towers, so "
+            "no photo can be embedded",
+            "`smhash use siglip2-tiny && dvc repro`, or another backbone",
+        )
+    knn = _knn(params, arguments.k)
+    top = params.knn.top_n_tags if arguments.top is None else arguments.top
+    if top < 1:
+        raise InputError(f"--top {top}: must be at least 1")
+    # After the cheap refusals: these take seconds.
+    from siglip2_multimodal_hash.prediction import session, wording
+    from siglip2_multimodal_hash.prediction.photos import find_photos
+
+    files, failures = find_photos(arguments.paths)
+    if arguments.caption is not None and len(files) > 1:
+        raise InputError(
+            f"--caption is of one photo, but there are {len(files)}", "name one file a call"
+        )
+    data = DATA_FOLDER / params.dataset.name
+    outputs = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    answer = session.answer(params, knn, files, arguments.caption, top, data, outputs)
+    if arguments.json:
+        objects = [wording.as_json(one) for one in answer.predictions]
+        print(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+        for note in answer.notes:
+            print(f"note: {note}", file=sys.stderr)
+    else:
+        print(wording.as_text(answer.predictions, answer.notes), end="")
+    if arguments.explain is not None and answer.predictions:
+        _explain(arguments.explain, params, data, answer)
+    for failure in (*failures, *answer.failures):
+        print(f"error: {failure}", file=sys.stderr)
+    if failures or answer.failures:
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def _knn(params: Params, k: int | None) -> KnnParams:
+    """The section ``knn``, with the number of neighbours that the user asks for.
+
+    Raises:
+        ParamsError: ``k`` is none that ``knn.K`` may have.
+    """
+    if k is None:
+        return params.knn
+    changed = params.model_dump()
+    changed["knn"]["K"] = k
+    return parse_params(changed, source="--k").knn
+
+
+def _explain(path: Path, params: Params, data: Path, answer: "Answer") -> None:
+    from siglip2_multimodal_hash.datasets.images import open_image_source
+    from siglip2_multimodal_hash.datasets.layout import source_root
+    from siglip2_multimodal_hash.reporting.explanation import write_explanation
+
+    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
+    write_explanation(path, answer.predictions, answer.notes, open_image_source(root))
+    print(f"explained in {path}", file=sys.stderr)

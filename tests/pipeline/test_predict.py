@@ -1,0 +1,325 @@
+"""`smhash predict` on the small finished run: the evaluation's own answers, and its manners."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.datasets.images import open_image_source
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
+from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
+from tests.pipeline.conftest import commands, run_stage, small_params
+
+OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
+Predict = Callable[..., SimpleNamespace]
+
+
+@pytest.fixture
+def workspace(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the outputs of the finished run."""
+    folder, _ = finished_run
+    (tmp_path / "params.yaml").write_text(small_params(), encoding="utf-8")
+    for name in ("data", "models"):
+        (tmp_path / name).symlink_to(folder / name)
+    (tmp_path / OUTPUTS).mkdir(parents=True)
+    for path in (folder / OUTPUTS).iterdir():
+        (tmp_path / OUTPUTS / path.name).symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Predict:
+    """Run the command in this process: its code, out and err."""
+
+    def run(*arguments: object) -> SimpleNamespace:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["smhash", "predict", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        output = capsys.readouterr()
+        return SimpleNamespace(code=caught.value.code, out=output.out, err=output.err)
+
+    return run
+
+
+def dataset_of(workspace: Path) -> DatasetIndex:
+    return read_index(workspace / "data/mojicoco/index.parquet")
+
+
+def write_photos(workspace: Path, rows: list[int]) -> list[Path]:
+    """The files of some images of the dataset, byte for byte, in ``photos/``."""
+    images = open_image_source(workspace / "data/mojicoco/source")
+    paths = []
+    for row in rows:
+        name = str(dataset_of(workspace).frame["file_name"].iat[row])
+        paths.append(workspace / "photos" / Path(name).name)
+        paths[-1].parent.mkdir(exist_ok=True)
+        paths[-1].write_bytes(images.read(name))
+    return paths
+
+
+def test_images(workspace: Path, count: int) -> list[int]:
+    return [int(row) for row in dataset_of(workspace).rows("test")[:count]]
+
+
+test_images.__test__ = False
+
+
+def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(workspace, predict):
+    dataset, rows = dataset_of(workspace), test_images(workspace, 3)
+    stored = read_evaluation(workspace / OUTPUTS / "evaluation")
+    database = dataset.rows("database")
+    for query, (row, path) in enumerate(zip(rows, write_photos(workspace, rows), strict=True)):
+        caption = dataset.frame["captions"].iat[row][0]
+        result = predict(path, "--caption", caption, "--top", 80, "--json")
+        assert (result.code, result.err) == (0, "")
+        (found,) = json.loads(result.out)
+        assert found["caption_from"] == "given"
+        scores = {tag["name"]: tag["scores"] for tag in found["tags"]}
+        for name in PREDICTORS:
+            ours = [scores[one][name] for one in dataset.category_names]
+            expected = stored.predictions["test"].scores[name][query]
+            np.testing.assert_allclose(ours, expected, atol=1e-5)
+            assert found["thresholds"][name] == stored.figures[name]["threshold"]["tuned"]
+        neighbours = stored.predictions["test"].neighbours
+        ids = dataset.frame["image_id"].to_numpy()[database[neighbours.rows[query]]]
+        assert [one["image_id"] for one in found["neighbours"]] == ids.tolist()
+        similarities = [one["similarity"] for one in found["neighbours"]]
+        np.testing.assert_allclose(similarities, neighbours.similarities[query], atol=1e-6)
+
+
+def test_the_object_of_a_photo(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (found,) = json.loads(predict(path, "--json").out)
+    assert list(found) == [
+        *("path", "caption", "caption_from", "distance", "thresholds", "predicted", "tags"),
+        "neighbours",
+    ]
+    assert (found["path"], found["caption"], found["distance"]) == (str(path), None, "hamming")
+    assert found["caption_from"] == "nearest_images"
+    assert set(found["thresholds"]) == set(PREDICTORS)
+    limit = found["thresholds"]
+    hybrid = [tag["scores"]["hybrid"] for tag in found["tags"]]
+    assert hybrid == sorted(hybrid, reverse=True)
+    assert 5 <= len(hybrid) <= 15  # knn.top_n_tags of each of three predictors
+    for tag in found["tags"]:
+        assert set(tag) == {"name", "scores", "above"}
+        above = [name for name in PREDICTORS if tag["scores"][name] >= limit[name]]
+        assert tag["above"] == above
+        assert ("hybrid" in above) == (tag["name"] in found["predicted"])
+    dataset = dataset_of(workspace)
+    frame = dataset.frame.set_index("image_id")
+    assert len(found["neighbours"]) == 20
+    assert sum(one["weight"] for one in found["neighbours"]) == pytest.approx(1)
+    for one in found["neighbours"]:
+        image = frame.loc[one["image_id"]]
+        assert image["split"] in ("train", "restval")
+        assert (one["file_name"], one["caption"]) == (image["file_name"], image["captions"][0])
+        names = np.array(dataset.category_names)[image["labels"].astype(bool)]
+        assert one["labels"] == names.tolist()
+        assert one["shared"] == [name for name in names if name in found["predicted"]]
+        assert one["similarity"] == pytest.approx(1 - one["distance"] / 64)
+
+
+def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (found,) = json.loads(predict(path, "--json", "--k", 3).out)
+    assert len(found["neighbours"]) == 3
+    for tag in found["tags"]:
+        votes = [one["weight"] for one in found["neighbours"] if tag["name"] in one["labels"]]
+        assert tag["scores"]["knn"] == pytest.approx(sum(votes), abs=1e-6)
+
+
+def test_the_text_says_where_the_caption_came_from(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    bare = predict(path, "--k", 3, "--top", 2)
+    assert bare.code == 0
+    assert "caption: none given: the mean of the captions of the 20 database images" in bare.out
+    assert "note: 3 neighbours voted" in bare.out
+    assert "threshold" in bare.out
+    told = predict(path, "--caption", "A dog & a <cat>")
+    assert 'caption: "A dog & a <cat>"' in told.out
+    assert "note:" not in told.out
+
+
+def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict):
+    dataset = dataset_of(workspace)
+    row = int(dataset.rows("database")[7])
+    (path,) = write_photos(workspace, [row])
+    caption = dataset.frame["captions"].iat[row][0]
+    result = predict(path, "--caption", caption, "--json")
+    nearest = [one for one in json.loads(result.out)[0]["neighbours"] if one["distance"] == 0]
+    assert int(dataset.frame["image_id"].iat[row]) in [one["image_id"] for one in nearest]
+    assert "distance 0: the same code" in predict(path, "--caption", caption).out
+
+
+def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict):
+    paths = sorted(write_photos(workspace, test_images(workspace, 3)))
+    folder = workspace / "photos"
+    (folder / "below").mkdir()
+    paths[0].rename(folder / "below" / "z.JPG")
+    with Image.open(paths[1]) as image:
+        image.convert("RGBA").save(folder / "a.png")
+        image.save(folder / "b.webp", lossless=True)
+    (folder / "notes.txt").write_text("no photo")
+    (folder / ".hidden.png").write_bytes((folder / "a.png").read_bytes())
+    result = predict(paths[2], "photos", folder / "a.png", "--json")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    inside = [paths[1].name, "a.png", "b.webp", "below/z.JPG"]
+    assert [one["path"] for one in found] == [str(paths[2]), *(f"photos/{n}" for n in inside)]
+    # The same pixels in another format are the same photo.
+    assert found[1]["tags"] == found[2]["tags"] == found[3]["tags"]
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    broken = workspace / "photos/broken.jpg"
+    broken.write_bytes(path.read_bytes()[:-300])
+    (workspace / "empty").mkdir()
+    result = predict(broken, path, "nowhere.png", "empty", "--json")
+    assert result.code == EXIT_BAD_INPUT
+    assert [one["path"] for one in json.loads(result.out)] == [str(path)]
+    for part in (f"error: {broken}: ", "error: nowhere.png: cannot be read", "error: empty: no ph"):
+        assert part in result.err
+    assert "Traceback" not in result.err
+    nothing = predict("nowhere.png", "--json")
+    assert (nothing.code, json.loads(nothing.out)) == (EXIT_BAD_INPUT, [])
+
+
+def test_a_photo_is_turned_upright(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
+    with Image.open(path) as image:
+        image.save("upright.png")
+        image.transpose(Image.Transpose.ROTATE_90).save("turned.png", exif=exif)
+    upright, turned = json.loads(predict("upright.png", "turned.png", "--json").out)
+    assert upright["tags"] == turned["tags"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "part"),
+    [
+        ("outputs/mojicoco/siglip2-tiny/head", "siglip2-tiny/head"),
+        ("outputs/mojicoco/siglip2-tiny/database.faiss", "database.faiss"),
+        ("data", "index.parquet"),
+    ],
+)
+def test_missing_outputs(workspace, predict, missing, part):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (workspace / missing).unlink()
+    result = predict(path)
+    assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
+    assert "error: no finished run of this dataset and backbone: missing " in result.err
+    assert part in result.err
+    assert "run `dvc repro`" in result.err
+
+
+def test_outputs_of_different_runs_are_refused(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    head = workspace / OUTPUTS / "head"
+    source = head.resolve()
+    head.unlink()
+    shutil.copytree(source, head)
+    shutil.copy(next(head.glob("epoch=01-*.safetensors")), head / "best.safetensors")
+    result = predict(path)
+    assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
+    assert "they are of different runs" in result.err
+
+
+def test_other_parameters_than_the_runs(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (workspace / "params.yaml").write_text(small_params(hash__bits=128), encoding="utf-8")
+    result = predict(path)
+    assert result.code == 0
+    assert "note: hash.bits = 128 in params.yaml, 64 in the head, which counts" in result.out
+    (workspace / "params.yaml").write_text(small_params(backbone__text_max_length=32))
+    result = predict(path)
+    assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
+    assert "made with text_max_length = 64, params.yaml now means 32" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--k", "0"], "knn.K = 0"),
+        (["--k", "500"], "--k = 500: the database has 120 items"),
+        (["--top", "0"], "--top 0"),
+        (["--caption", " "], "--caption is blank"),
+        (["more.png", "--caption", "x"], "--caption is of one photo, but there are 2"),
+        (["--explain", "params.yaml/out.html"], "cannot be written"),
+    ],
+)
+def test_refusals(workspace, predict, arguments, part):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    result = predict(path, *arguments)
+    assert result.code == EXIT_BAD_INPUT
+    assert part in result.err
+    assert "Traceback" not in result.err
+
+
+def test_imported_features_have_no_towers(workspace, predict):
+    text = small_params(
+        backbone__checkpoint="imported",
+        backbone__revision="0" * 64,
+        runtime__features_folder=str(workspace),
+    )
+    (workspace / "params.yaml").write_text(text, encoding="utf-8")
+    result = predict("photo.png")
+    assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
+    assert "imported features come without their towers" in result.err
+
+
+def fit_again(workspace: Path, **changes: str) -> None:
+    """Fit another head on the run's embeddings, and run what follows from it."""
+    (workspace / "params.yaml").write_text(small_params(**changes), encoding="utf-8")
+    for name in ("head", "codes", "database.faiss", "database.faiss.json", "evaluation"):
+        (workspace / OUTPUTS / name).unlink()
+    words = commands()
+    for stage in ("train", "extract_hashes", "build_faiss_index", "evaluate_knn"):
+        assert run_stage(words[stage]) == 0
+
+
+def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
+    fit_again(workspace, fusion__modalities="image", fusion__type="concat")
+    rows = test_images(workspace, 2)
+    paths = write_photos(workspace, rows)
+    result = predict(*paths, "--json", "--top", 80)
+    found = json.loads(result.out)
+    assert [one["caption_from"] for one in found] == ["unused", "unused"]
+    stored = read_evaluation(workspace / OUTPUTS / "evaluation").predictions["test"]
+    names = dataset_of(workspace).category_names
+    for query, one in enumerate(found):
+        scores = {tag["name"]: tag["scores"]["mlp"] for tag in one["tags"]}
+        ours = [scores[name] for name in names]
+        np.testing.assert_allclose(ours, stored.scores["mlp"][query], atol=1e-5)
+    told = predict(paths[0], "--caption", "A dog.")
+    assert "caption: not used: this head takes images alone" in told.out
+
+
+def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
+    fit_again(workspace, fusion__modalities="caption", fusion__type="concat")
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    bare = predict(path)
+    assert (bare.code, bare.out) == (EXIT_BAD_INPUT, "")
+    assert "this head takes captions alone, and there is none\n  -> add --caption" in bare.err
+    assert predict(path, "--caption", "A dog.").code == 0
+
+
+def test_a_head_without_bits_compares_by_cosine(workspace, predict):
+    fit_again(workspace, hash__bits=0, knn__distance="cosine")
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (found,) = json.loads(predict(path, "--json").out)
+    assert found["distance"] == "cosine"
+    for one in found["neighbours"]:
+        assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))

@@ -1,0 +1,72 @@
+"""Inputs of a report from the example of conftest.py, with a grid and an error analysis by hand."""
+
+from typing import Any
+
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
+
+KNN = KnnParams(
+    K=5,
+    distance="hamming",
+    vote="uniform",
+    tau=0.07,
+    threshold=0.5,
+    shortlist=10,
+    hybrid_weight=0.5,
+    top_n_tags=2,
+)
+BASELINES = {
+    "fused": {"knn": 0.6128, "mlp": 0.7, "hybrid": 0.75, "retrieval": 0.5},
+    "zero_shot": {"zero_shot": 0.4},
+    "odd<row": {"knn": 0.7},
+    "chance": {"knn": 0.2, "retrieval": 0.3},
+}
+TRAINING = {
+    "train": [{"epoch": str(epoch), "total": str(3 - epoch)} for epoch in (1, 2)],
+    "val": [
+        {"epoch": "1", "total": "2.5", "mAP": "0.25"},
+        {"epoch": "2", "total": "1.5", "mAP": "0.625"},
+    ],
+}
+GRID = [
+    {"distance": distance, "K": count, "vote": vote, "tau": tau, "hybrid_weight": "0.5"}
+    | {"map_knn": value, "map_hybrid": "0.7"}
+    for distance, count, vote, tau, value in (
+        ("hamming", "1", "uniform", "", "0.25"),
+        ("hamming", "5", "uniform", "", "0.5"),
+        ("hamming", "5", "softmax", "0.07", "0.625"),
+        ("cosine", "5", "uniform", "", "0.375"),
+    )
+]
+FIGURES = {"knn": {"AP": 0.5, "F1": 0.25}, "mlp": {"AP": None, "F1": 1.0}}
+ERRORS: dict[str, Any] = {
+    "groups": {
+        "label_count": [{"group": 1, "images": 3} | FIGURES],
+        "smallest_object": [],
+        "caption": [
+            {"group": "named", "labels": 1200, "knn": {"recall": 0.5}, "mlp": {"recall": 0.75}}
+        ],
+    },
+    "classes": [
+        {"category": "easy", "images": 2, "AP": {"knn": 0.9}, "confused": {"knn": []}},
+        {"category": "<i>hard</i>", "images": 7, "AP": {"knn": 0.125}}
+        | {"confused": {"knn": [{"category": "easy", "images": 3}]}},
+        {"category": "absent", "images": 0, "AP": {"knn": None}, "confused": {"knn": []}},
+    ],
+}
+
+
+def inputs_of(example: Any, **changes: Any) -> ReportInputs:
+    """What the stage would read."""
+    settings: dict[str, Any] = {
+        "title": "Tags & <codes>",
+        "dataset": example.dataset,
+        "evaluation": example.evaluation,
+        "codes": example.codes,
+        "knn": KNN,
+        "baselines": BASELINES,
+        "training": TRAINING,
+        "grid": GRID,
+        "errors": ERRORS,
+    }
+    return ReportInputs(**(settings | changes))

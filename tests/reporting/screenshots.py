@@ -1,0 +1,52 @@
+"""The README's pictures of the report page.
+
+Run ``python -m tests.reporting.screenshots REPORT FOLDER``, e.g. with
+``reports/mojicoco/siglip2-tiny/index.html docs``. It needs Chromium.
+"""
+
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from tests.reporting.browser import Browser
+
+MOST_BYTES = 150_000
+WIDTH, HEIGHT = 1280, 900
+# Name of the picture, the element at its top, dark or light, and the height.
+SHOTS = (
+    ("report-headline", "main", False, HEIGHT),
+    ("report-votes", "votes", True, 800),
+    ("report-queries", "queries", False, HEIGHT),
+)
+
+
+def take(report: Path, folder: Path) -> None:
+    """Write each of :data:`SHOTS` whose element the report has, in at most MOST_BYTES."""
+    with Browser() as browser:
+        for name, element, dark, height in SHOTS:
+            browser.open(report.resolve(), width=WIDTH, height=height, dark=dark)
+            at = f"document.getElementById('{element}')"
+            if not browser.run(f"Boolean({at})"):
+                continue
+            browser.run(f"{at}.scrollIntoView({{behavior: 'instant'}})")
+            picture = Image.open(io.BytesIO(browser.screenshot()))
+            (folder / f"{name}.png").write_bytes(small_png(picture.convert("RGB")))
+
+
+def small_png(picture: Image.Image) -> bytes:
+    """A PNG with as many colours, of 256 at most, as its size allows; smaller if it must be."""
+    for scale in (1, 0.8, 0.65, 0.5):
+        scaled = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+        for colours in (256, 128, 64):
+            stream = io.BytesIO()
+            palette = scaled.quantize(colours, dither=Image.Dither.NONE)
+            palette.save(stream, "PNG", optimize=True)
+            if stream.tell() <= MOST_BYTES:
+                return stream.getvalue()
+    raise AssertionError("no scale is small enough")
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]), Path(sys.argv[2]))

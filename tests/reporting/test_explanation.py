@@ -1,0 +1,147 @@
+"""The page of `smhash predict --explain`: complete in one file, safe to open, as said."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.prediction.answer import Neighbour, Prediction, Tag
+from siglip2_multimodal_hash.reporting import explanation
+from siglip2_multimodal_hash.reporting.explanation import write_explanation
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """The elements of a page, its texts, and whether what is opened is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+@pytest.fixture
+def prediction(tmp_path: Path) -> Prediction:
+    path = tmp_path / "<b>mine & co.png"
+    Image.new("RGB", (900, 600), (200, 40, 40)).save(path)
+    neighbours = tuple(
+        Neighbour(
+            image_id=number,
+            file_name=f"val2014/{number:02d}.jpg",
+            distance=float(number),
+            similarity=1 - number / 64,
+            weight=0.25,
+            labels=("dog", "<i>cat</i>"),
+            shared=("dog",),
+            caption='" onerror="alert(1)' if number == 3 else f"caption {number}",
+        )
+        for number in range(4)
+    )
+    return Prediction(
+        path=path,
+        caption='<script>alert("a & b")</script>',
+        caption_from="given",
+        distance="hamming",
+        thresholds={"knn": 0.5, "mlp": 0.25, "hybrid": 0.375},
+        predicted=("dog",),
+        tags=(
+            Tag("dog", {"knn": 1.0, "mlp": 0.125, "hybrid": 0.5625}, ("knn", "hybrid")),
+            Tag("<i>cat</i>", {"knn": 0.0, "mlp": 0.25, "hybrid": 0.125}, ("mlp",)),
+        ),
+        neighbours=neighbours,
+    )
+
+
+def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction, coloured_images):
+    write_explanation(tmp_path / "out.html", [prediction], ["a <note>"], coloured_images)
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == ["html"]
+    assert not any(page.all(name) for name in ("script", "b", "i", "note", "link"))
+    sources = [attributes["src"] or "" for attributes in page.all("img")]
+    assert len(sources) == 5
+    assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]+", one) for one in sources)
+    assert not any(word in text for word in ("http", "url(", "@import", "href"))
+    told = "".join(page.texts)
+    for part in ("a <note>", '<script>alert("a & b")</script>', "<b>mine & co.png", "<i>cat</i>"):
+        assert part in told
+    assert '" onerror="alert(1)' in [attributes["alt"] for attributes in page.all("img")]
+
+
+def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
+    tmp_path, prediction, coloured_images
+):
+    write_explanation(tmp_path / "out.html", [prediction], [], coloured_images)
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    page = Page(text)
+    pictures = [
+        Image.open(io.BytesIO(base64.b64decode((one["src"] or "").split(",")[1])))
+        for one in page.all("img")
+    ]
+    assert [one.size for one in pictures] == [(448, 299), *[(112, 75)] * 4]
+    assert (
+        '<tr><td>dog</td><td class="above">1.000</td><td class="below">0.125</td>'
+        '<td class="above">0.562</td></tr>' in text
+    )
+    assert "<td>0.500</td><td>0.250</td><td>0.375</td>" in text
+    assert "2: distance 2, weight 0.250" in page.texts
+    assert text.count('<span class="hit">dog</span>') == 4
+
+
+def test_a_caption_that_was_not_given_is_said(tmp_path, prediction, coloured_images):
+    bare = replace(prediction, caption=None, caption_from="nearest_images", predicted=())
+    write_explanation(tmp_path / "out.html", [bare], [], coloured_images)
+    told = "".join(Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts)
+    assert "caption: none given: the mean of the captions" in told
+    assert "tags of hybrid: none reaches the threshold" in told
+
+
+def test_a_page_that_is_too_large_is_refused(tmp_path, prediction, coloured_images, monkeypatch):
+    path = tmp_path / "out.html"
+    path.write_text("old", encoding="utf-8")
+    write_explanation(tmp_path / "one.html", [prediction], [], coloured_images)
+    most = (tmp_path / "one.html").stat().st_size
+    monkeypatch.setattr(explanation, "MOST_BYTES", 2 * most)
+    with pytest.raises(InputError, match=r"(?s)page of 9 photos .* at most 2 of them"):
+        write_explanation(path, [prediction] * 9, [], coloured_images)
+    assert path.read_text(encoding="utf-8") == "old"
+
+
+def test_a_photo_that_is_gone_leaves_no_page(tmp_path, prediction, coloured_images):
+    prediction.path.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        write_explanation(tmp_path / "out.html", [prediction], [], coloured_images)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_place_of_the_camera_is_passed_on(tmp_path, prediction, coloured_images):
+    exif = Image.Exif()
+    exif[0x010E] = "GPS of my home"
+    Image.new("RGB", (8, 8)).save(tmp_path / "home.jpg", exif=exif)
+    here = replace(prediction, path=tmp_path / "home.jpg")
+    write_explanation(tmp_path / "out.html", [here], [], coloured_images)
+    source = Page((tmp_path / "out.html").read_text(encoding="utf-8")).all("img")[0]["src"] or ""
+    assert b"GPS of my home" not in base64.b64decode(source.split(",")[1])
