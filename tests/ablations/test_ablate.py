@@ -25,6 +25,14 @@ def recorded(folder: Path) -> dict[str, str]:
     return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
 
 
+def wait_for(mark: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 300
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+
+
 def workspace(folder: Path) -> tuple[str, str]:
     state = run(folder, "git", "status", "--porcelain")
     return state, (folder / "outputs/evaluation/figures.json").read_text()
@@ -60,11 +68,7 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    deadline = time.monotonic() + 300
-    while not mark.exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_for(mark, process)
     refused = smhash(folder, "ablate", "C4", "--seeds", "1")
     assert refused.returncode == 2
     assert "another `smhash ablate`" in refused.stderr
@@ -134,6 +138,27 @@ def test_the_queue_does_the_same(folder):
     assert {"grid-vote-k-tau-10-0.03-s0", "grid-vote-k-tau-20-0.15-s0"} <= set(there)
     assert "FAILED grid-vote-k-tau-50-0.03-s0: error: fifty are too many" in result.stderr
     assert workspace(folder) == before
+
+
+def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
+    before, there = workspace(folder), recorded(folder)
+    mark = tmp_path / "mark"
+    words = ["ablate", "C1", "C2", "--seeds", "2", "--queue"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(mark, process)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(200) == 130
+    states = run(folder, "dvc", "queue", "status")
+    assert "Queued" not in states
+    assert "Running" not in states
+    assert workspace(folder) == before
+    assert set(recorded(folder)) == set(there)
 
 
 def test_a_dry_run_runs_nothing(folder):
