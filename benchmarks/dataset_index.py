@@ -12,7 +12,6 @@ Goal: 60 s and 3 GB on 2 cores.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import pandas as pd
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.peak_memory import peak_gb
 from benchmarks.synthetic_coco import write_synthetic_coco
 from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
@@ -86,20 +86,6 @@ def measure(way: str, root: Path, out: Path) -> None:
     WAYS[way](root, out)
     seconds = time.perf_counter() - start
     print(json.dumps({"seconds": round(seconds, 1), "peak_gb": round(peak_gb(), 2)}))
-
-
-def peak_gb() -> float:
-    """The most memory that this process held, in GiB.
-
-    Linux hands ``ru_maxrss`` on to what a process starts (getrusage(2) counts across execve), so a
-    small child would report the peak of the parent that wrote the source; VmHWM is its own.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        lines = status.read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 2**20
-    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 def compare(annotations: Path | None) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import write_index
-from siglip2_multimodal_hash.datasets.index_builder import index_source
+from siglip2_multimodal_hash.datasets.index_builder import build_index, read_source
 from siglip2_multimodal_hash.datasets.layout import source_root
+from siglip2_multimodal_hash.datasets.object_sizes import write_object_sizes
+from siglip2_multimodal_hash.datasets.split_file import read_split
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.datasets.unreadable import leave_out_unreadable
 from siglip2_multimodal_hash.entry import run_stage
@@ -14,18 +16,24 @@ from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 
 
-def main(params: Params, source: Path, split: Path, index: Path, statistics: Path) -> None:
-    """Write the index and its statistics."""
+def main(
+    params: Params, source: Path, split: Path, index: Path, statistics: Path, objects: Path
+) -> None:
+    """Write the index, its statistics and the sizes of the objects."""
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
-    built, counts = index_source(root, source, split, params.dataset.unlabelled)
+    annotations, image_bytes = read_source(root, source)
+    chosen = read_split(split)
+    built, counts = build_index(annotations, chosen, image_bytes, params.dataset.unlabelled)
     if params.dataset.on_corrupt == "drop":
         workers = params.runtime.dataloader.num_workers
         built = leave_out_unreadable(built, open_image_source(root), workers)
     write_index(index, built)
     write_json(statistics, dataset_statistics(built))
+    ids = built.frame["image_id"].to_numpy()
+    write_object_sizes(objects, annotations.sizes.of_images(ids))
     for line in counts.lines():
         logging.getLogger(__name__).info(line)
 
 
 if __name__ == "__main__":
-    run_stage(main, "source", "split", "index", "statistics")
+    run_stage(main, "source", "split", "index", "statistics", "objects")

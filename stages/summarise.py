@@ -3,33 +3,50 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.datasets.object_sizes import read_object_sizes
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import baseline_metrics, details, summary_metrics
+from siglip2_multimodal_hash.reporting.tables import metric_files, rounded
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
+
+DATASET = ("index", "statistics", "objects")
+COMPARED = ("evaluation", "grid", "classifiers", "variants", "untrained")
 
 
 def main(
     params: Params,
     index: Path,
     statistics: Path,
+    objects: Path,
     head: Path,
     codes: Path,
     evaluation: Path,
-    baselines: Path,
+    grid: Path,
+    classifiers: Path,
+    variants: Path,
+    untrained: Path,
     metrics: Path,
     plots: Path,
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
-    dataset, result, compared = read_index(index), read_evaluation(evaluation), read_json(baselines)
+    dataset, result = read_index(index), read_evaluation(evaluation)
+    compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
-    write_json(metrics / "summary.json", summary_metrics(result.figures, fit))
-    write_json(metrics / "baselines.json", baseline_metrics(result.figures, compared))
-    write_json(metrics / "details.json", details(result.figures, compared))
+    tried = read_json(grid)
+    sizes = read_object_sizes(objects)
+    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    files = metric_files(result.figures, compared, fit)
+    files["summary"] |= best_votes(tried)
+    files["knn_grid"] = vote_comparison(result.figures, tried)
+    files["errors"] = rounded(errors)
+    for name, figures in files.items():
+        write_json(metrics / f"{name}.json", figures)
     write_plots(
         plots,
         dataset=dataset,
@@ -37,20 +54,12 @@ def main(
         codes=read_head_codes(codes),
         evaluation=result,
         history=history,
+        errors=errors,
     )
+    write_grid(plots, tried)
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)
 
 
 if __name__ == "__main__":
-    run_stage(
-        main,
-        "index",
-        "statistics",
-        "head",
-        "codes",
-        "evaluation",
-        "baselines",
-        "metrics",
-        "plots",
-    )
+    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "plots")

@@ -139,7 +139,13 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("backbone__prompt_templates", "a {}", ("backbone.prompt_templates = 'a {}'", "list")),
         ("hash", None, ("hash = None", "section")),
         ("hash", 64, ("hash = 64", "section")),
+        ("index__kind", "lsh", ("index.kind = 'lsh'", "'flat', 'ivf', 'hnsw' or 'multihash'")),
+        ("index__ivf__lists", 4, ("index.ivf.lists = 4", "known here: nlist, nprobe")),
         # ranges
+        ("index__ivf__nlist", -1, ("index.ivf.nlist = -1", "greater than or equal to 0")),
+        ("index__hnsw__M", 1, ("index.hnsw.M = 1", "greater than or equal to 2")),
+        ("index__hnsw__ef_search", 0, ("index.hnsw.ef_search = 0", "than or equal to 1")),
+        ("index__multihash__b", 64, ("index.multihash.b = 64", "less than or equal to 63")),
         ("hash__bits", 48, ("hash.bits = 48", "0, 16, 32, 64 or 128")),
         ("training__batch_size", 0, ("training.batch_size = 0", "greater than or equal to 1")),
         ("seed", -1, ("seed = -1", "greater than or equal to 0")),
@@ -157,6 +163,13 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("knn__threshold", math.nan, ("knn.threshold = nan", "less than or equal to 1")),
         ("knn__threshold", 1.5, ("knn.threshold = 1.5", "less than or equal to 1")),
         ("knn__top_n_tags", 81, ("knn.top_n_tags = 81", "less than or equal to 80")),
+        ("knn_grid__K", [], ("knn_grid.K = []", "at least one entry")),
+        ("knn_grid__K", [5, 2000], ("knn_grid.K.1 = 2000", "less than or equal to 1024")),
+        ("knn_grid__K", 5, ("knn_grid.K = 5", "list")),
+        ("knn_grid__tau", [0.1, 0.0], ("knn_grid.tau.1 = 0.0", "greater than 0")),
+        ("knn_grid__distance", ["euclid"], ("knn_grid.distance.0 = 'euclid'", "'hamming'")),
+        ("knn_grid__vote", ["loudest"], ("knn_grid.vote.0 = 'loudest'", "'uniform'")),
+        ("knn_grid__hybrid_weight", [1.5], ("knn_grid.hybrid_weight.0 = 1.5", "equal to 1")),
         ("dataset__name", "coco", ("dataset.name = 'coco'", "'mojicoco' or 'coco2014'")),
         ("backbone__name", "a/b", ("backbone.name = 'a/b'", "pattern")),
         ("backbone__checkpoint", "", ("backbone.checkpoint = ''", "at least 1 character")),
@@ -182,8 +195,32 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
         ),
         ({"hash__bits": 0}, ("knn.distance = hamming", "hash.bits = 0", "`cosine`")),
         (
-            {"hash__bits": 0, "knn__distance": "hybrid"},
-            ("knn.distance = hybrid", "hash.bits = 0", "`cosine`"),
+            {"hash__bits": 0, "knn__distance": "asymmetric"},
+            ("knn.distance = asymmetric", "hash.bits = 0", "`cosine`"),
+        ),
+        (
+            {"index__ivf__nlist": 8, "index__ivf__nprobe": 9},
+            ("index.ivf.nprobe = 9", "nlist = 8"),
+        ),
+        (
+            {"index__multihash__b": 4, "index__multihash__nflip": 5},
+            ("index.multihash.nflip = 5", "b = 4"),
+        ),
+        (
+            {"index__kind": "multihash", "index__multihash__b": 16, "index__multihash__nhash": 5},
+            ("index.multihash.nhash = 5", "index.multihash.b = 16", "hash.bits = 64"),
+        ),
+        (
+            {"index__kind": "multihash", "index__multihash__nhash": 65},
+            ("index.multihash.nhash = 65", "hash.bits = 64"),
+        ),
+        (
+            {"index__kind": "multihash", "hash__bits": 0, "knn__distance": "cosine"},
+            ("index.kind = multihash", "hash.bits = 0", "`ivf` or `hnsw`"),
+        ),
+        (
+            {"index__kind": "multihash", "knn__distance": "cosine"},
+            ("index.kind = multihash", "knn.distance = cosine", "`flat`"),
         ),
         (
             {"scheduler__warmup_epochs": 30},
@@ -246,6 +283,8 @@ def test_impossible_combinations_name_both_sides(
     [
         {"hash__bits": 0, "knn__distance": "cosine"},
         {"knn__distance": "hybrid", "knn__shortlist": 20},
+        {"index__kind": "multihash", "index__multihash__b": 16, "index__multihash__nhash": 4},
+        {"index__kind": "ivf", "hash__bits": 0, "knn__distance": "cosine"},
         {"fusion__modalities": "image", "fusion__type": "concat"},
         {"dataset__name": "coco2014", "runtime__coco_root": "/data/coco"},
         {"scheduler__warmup_epochs": 0, "training__num_epochs": 1},

@@ -40,7 +40,7 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
 
 def test_the_peak_is_of_the_process_itself() -> None:
     root = Path(__file__).resolve().parents[2]
-    code = "from benchmarks.dataset_index import peak_gb; print(peak_gb())"
+    code = "from benchmarks.peak_memory import peak_gb; print(peak_gb())"
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
 
     def peak() -> float:

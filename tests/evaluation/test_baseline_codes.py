@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -61,6 +62,23 @@ def test_itq_rotates_and_quantises_better() -> None:
     losses = [quantisation_loss(fitted, train) for fitted in (rotated, start, principal)]
     assert losses[0] < losses[1]
     assert losses[0] < losses[2]
+
+
+def test_itq_comes_as_near_to_the_signs_as_that_of_faiss() -> None:
+    """FAISS's starts from another rotation, on the centred vectors at length 1."""
+    train = train_vectors(count=2000)
+    units = train - train.mean(axis=0)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    reference = faiss.ITQTransform(train.shape[1], 16, True)
+    reference.train(train)
+
+    def nearness(soft: Floats) -> float:
+        """Mean cosine of a soft code with its signs."""
+        return float((np.abs(soft).sum(axis=1) / np.linalg.norm(soft, axis=1)).mean() / 4)
+
+    found = nearness(fit_itq(units, 16, seed=0).soft_codes(units))
+    assert found == pytest.approx(nearness(reference.apply(train)), abs=0.02)
+    assert found > nearness(fit_pca_sign(units, 16).soft_codes(units)) + 0.02
 
 
 @pytest.mark.parametrize("fit", [fit_lsh, fit_itq])

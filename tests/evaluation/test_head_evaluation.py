@@ -1,7 +1,5 @@
 """The figures of a head and of the baselines beside it are those of the functions they name."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,11 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.evaluation.baselines import (
-    evaluate_by_search,
+from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
+from siglip2_multimodal_hash.evaluation.classifiers import (
     evaluate_classifier,
-    evaluate_untrained,
-    evaluate_variants,
     evaluate_zero_shot,
-    float_embedding,
+    zero_shot_row,
 )
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
 from siglip2_multimodal_hash.evaluation.heads import (
@@ -27,12 +23,13 @@ from siglip2_multimodal_hash.evaluation.heads import (
     evaluate_head,
     predict,
 )
-from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions, evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_evaluation
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.left_out import write_left_out
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
 
 COUNT, CLASSES, BITS = 60, 4, 16
@@ -117,7 +114,7 @@ def test_neighbours_are_rows_of_the_database() -> None:
     assert np.array_equal(found.scores["mlp"], codes.scores[ROWS.test])
 
 
-@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid"])
+@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric"])
 def test_figures_are_those_of_direct_calls(distance: str) -> None:
     codes, labels, knn = some_codes(), some_labels(), knn_params(distance=distance)
     result = evaluated(codes, knn)
@@ -215,6 +212,36 @@ def test_val_is_in_the_database_of_test_and_not_in_its_own() -> None:
     assert found.figures["codes"] == code_quality(codes.packed[both], codes.soft[both])
 
 
+@pytest.mark.parametrize(
+    ("kind", "bits"),
+    [(Ivf(5, 1), BITS), (Ivf(5, 1), 0), (Hnsw(4), BITS), (Hnsw(4), 0), (Multihash(4, 0, 0), BITS)],
+)
+def test_val_and_test_are_searched_by_the_same_kind_of_index(kind: Kind, bits: int) -> None:
+    """val's index is built anew where the database differs: with the kind and its parameters."""
+    both = np.union1d(ROWS.train, ROWS.val)
+    rows = SplitRows(train=ROWS.train, val=ROWS.val, test=ROWS.test, database=both)
+    codes, labels = some_codes(bits=bits), some_labels()
+    knn = knn_params(K=8, distance="hamming" if bits else "cosine")
+    items = codes.searchable()
+    found = evaluate_head(codes, build_index(items[both], kind), labels, rows, knn).predictions
+    for split, database in (("val", ROWS.train), ("test", both)):
+        index = build_index(items[database], kind)
+        expected = predict(codes, index, labels, database, rows.queries(split), knn)
+        assert np.array_equal(found[split].neighbours.rows, expected.neighbours.rows)
+        assert np.array_equal(found[split].scores["knn"], expected.scores["knn"])
+        exact = predict(codes, build_index(items[database]), labels, database, ROWS.val, knn)
+        assert (exact.neighbours.rows >= 0).all()
+        if not isinstance(kind, Hnsw):
+            assert (found[split].neighbours.rows == -1).any()
+
+
+def test_figures_of_retrieval_do_not_depend_on_the_kind() -> None:
+    codes, labels = some_codes(), some_labels()
+    index = build_index(codes.searchable()[ROWS.train], Ivf(5, 1))
+    found = evaluate_head(codes, index, labels, ROWS, knn_params(K=8))
+    assert found.figures["retrieval"] == evaluated(codes, knn_params()).figures["retrieval"]
+
+
 # Files
 
 
@@ -240,7 +267,7 @@ def test_equal_evaluations_give_equal_bytes(tmp_path: Path) -> None:
         write_evaluation(tmp_path / name, evaluated(some_codes(), knn_params()))
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
-    assert len(files) == 2 + 2 * 5
+    assert len(files) == 2 + 2 * 6
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -249,7 +276,7 @@ def test_an_evaluation_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> 
     result = evaluated(some_codes(), knn_params())
     objects = np.array([None], dtype=object)
     bad = Predictions(result.predictions["test"].neighbours, {"knn": objects})
-    broken = HeadEvaluation(result.figures, {"val": bad}, result.curves)
+    broken = HeadEvaluation(result.figures, {"val": bad}, result.curves, result.query_precisions)
     with pytest.raises(ValueError, match="allow_pickle"):
         write_evaluation(tmp_path / "evaluation", broken)
     assert list(tmp_path.iterdir()) == []
@@ -294,13 +321,36 @@ def test_a_lone_classifier_has_both_thresholds() -> None:
     assert found["threshold"]["fixed"] == 0.5
 
 
+@pytest.mark.parametrize(("image", "prompt"), [(0, 8), (8, 0)])
+def test_zero_shot_without_images_or_prompts_is_left_out(
+    image: int, prompt: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    images, prompts = np.ones((COUNT, image), np.float32), np.ones((CLASSES, prompt), np.float32)
+    with caplog.at_level("INFO"):
+        assert zero_shot_row(images, prompts, some_labels(), ROWS, top_n_tags=2) == {}
+    assert "zero_shot: left out, because the features are without" in caplog.text
+
+
+def test_zero_shot_looks_at_images_alone() -> None:
+    images, prompts = np.eye(COUNT, 8, dtype=np.float32), np.eye(CLASSES, 8, dtype=np.float32)
+    rows = zero_shot_row(images, prompts, some_labels(), ROWS, top_n_tags=2)
+    assert rows["zero_shot"]["modality"] == "image"
+
+
+MODALITIES = {
+    "direction_only": "fused",
+    "image_only": "image",
+    "caption_only": "caption",
+    "magnitude_only": "fused",
+}
+
+
 @pytest.fixture
 def variants(tmp_path: Path) -> Path:
     codes = some_codes()
     assert codes.scores is not None
-    for name in ("direction_only", "image_only", "caption_only"):
+    for name in MODALITIES:
         write_head_codes(tmp_path / name, codes.soft, codes.scores, bits=BITS)
-    write_head_codes(tmp_path / "mlp", unit_vectors(codes.soft), codes.scores, bits=0)
     return tmp_path
 
 
@@ -308,68 +358,21 @@ def test_variants_are_evaluated_like_the_head(variants: Path) -> None:
     labels, knn = some_labels(), knn_params()
     figures = evaluate_variants(variants, labels, ROWS, knn)
     own = evaluated(some_codes(), knn).figures
-    assert list(figures) == ["mlp", "direction_only", "image_only", "caption_only"]
-    assert figures["mlp"] == own["mlp"]
-    for name in ("direction_only", "image_only", "caption_only"):
-        assert figures[name] == own
+    assert figures == {name: {"modality": found, **own} for name, found in MODALITIES.items()}
 
 
-@pytest.mark.parametrize("name", ["mlp", "direction_only", "image_only", "caption_only"])
+@pytest.mark.parametrize(("there", "missing"), [("image", "caption"), ("caption", "image")])
+def test_variants_of_one_modality_name_it(variants: Path, there: str, missing: str) -> None:
+    write_left_out(variants, {f"{missing}_only": "not there", "direction_only": "not there"})
+    figures = evaluate_variants(variants, some_labels(), ROWS, knn_params())
+    assert {name: row["modality"] for name, row in figures.items()} == {
+        f"{there}_only": there,
+        "magnitude_only": there,
+    }
+
+
+@pytest.mark.parametrize("name", MODALITIES)
 def test_a_missing_variant_is_named(variants: Path, name: str) -> None:
     (variants / name).rename(variants / "elsewhere")
     with pytest.raises(DataError, match=rf"{name}.*no such file"):
         evaluate_variants(variants, some_labels(), ROWS, knn_params())
-
-
-def test_the_float_embedding_is_both_directions() -> None:
-    images = np.array([[3.0, 4.0], [0.0, 2.0]], dtype=np.float32)
-    captions = np.array([[0.0, 0.0, 5.0], [1.0, 0.0, 0.0]], dtype=np.float32)
-    np.testing.assert_allclose(
-        float_embedding(images, captions),
-        [[0.6, 0.8, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0, 0.0]],
-        atol=1e-7,
-    )
-
-
-def test_untrained_codes_are_fitted_on_train_and_searched_like_the_head() -> None:
-    labels, knn = some_labels(), knn_params(distance="hybrid")
-    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
-    figures = evaluate_untrained(vectors, labels, ROWS, knn, bits=BITS, seed=3)
-    assert set(figures) == {"float", "lsh", "pca_sign", "itq"}
-    train = vectors[ROWS.train]
-    fitted = {
-        "lsh": fit_lsh(train, BITS, 3),
-        "pca_sign": fit_pca_sign(train, BITS),
-        "itq": fit_itq(train, BITS, 3),
-    }
-    for name, linear in fitted.items():
-        codes = HeadCodes(linear.soft_codes(vectors), linear.encode(vectors), None)
-        assert figures[name] == evaluate_by_search(codes, labels, ROWS, knn)
-        assert set(figures[name]) == {"knn", "retrieval", "codes"}
-    # Whatever the head's distance, float vectors are searched by cosine.
-    by_cosine = knn_params(distance="cosine")
-    expected = evaluate_by_search(
-        HeadCodes(unit_vectors(vectors), None, None), labels, ROWS, by_cosine
-    )
-    assert figures["float"] == expected
-    json.dumps(figures, allow_nan=False)
-
-
-def test_too_few_training_images_for_principal_components_leave_those_rows_out(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
-    few = dataclasses.replace(ROWS, train=ROWS.train[:BITS])
-    figures = evaluate_untrained(vectors, some_labels(), few, knn_params(), bits=BITS, seed=3)
-    assert set(figures) == {"float", "lsh"}
-    assert "16 training vectors of 20 dimensions have no 16 principal components" in caplog.text
-    enough = dataclasses.replace(ROWS, train=ROWS.train[: BITS + 1])
-    figures = evaluate_untrained(vectors, some_labels(), enough, knn_params(), bits=BITS, seed=3)
-    assert set(figures) == {"float", "lsh", "pca_sign", "itq"}
-
-
-def test_without_bits_only_the_float_vectors_are_compared() -> None:
-    vectors = np.random.default_rng(8).standard_normal((COUNT, 20)).astype(np.float32)
-    knn = knn_params(distance="cosine")
-    figures = evaluate_untrained(vectors, some_labels(), ROWS, knn, bits=0, seed=3)
-    assert set(figures) == {"float"}

@@ -37,7 +37,9 @@ def test_label_ranking_equals_scikit_learn(photos, classes, levels, seed) -> Non
             "lrap": label_ranking_average_precision_score(labels, scores),
             "coverage_error": coverage_error(labels, scores),
             "ranking_loss": label_ranking_loss(labels, scores),
-        }
+        },
+        rel=0,
+        abs=1e-9,
     )
 
 

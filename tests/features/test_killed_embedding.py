@@ -123,9 +123,9 @@ def progress(tmp_path):
 @pytest.mark.parametrize(
     ("method", "call", "when", "images", "captions"),
     [
-        ("writer:ArrayWriter.flush", 3, "before", 2, 0),
+        pytest.param("writer:ArrayWriter.flush", 3, "before", 2, 0, marks=pytest.mark.slow),
         ("writer:ArrayWriter.write", 4, "after", 3, 0),
-        (RECORD, 6, "after", 6, 0),
+        pytest.param(RECORD, 6, "after", 6, 0, marks=pytest.mark.slow),
         (RECORD, 8, "after", 6, 2),
         ("partial:PartialWork.complete", 1, "before", 6, 3),
     ],

@@ -72,6 +72,7 @@ def cluster(token):
     found.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
     embed, note, cluster, archive, tmp_path

@@ -27,6 +27,9 @@ def _prepare(folder: Path, root: Path, **more: Any) -> None:
     (folder / "models").symlink_to(ROOT / "models")
 
 
+INDEXED = ("index.parquet", "statistics.json", "objects.parquet")
+
+
 def _stage(name: str, **paths: Path) -> int:
     words = [f"stages.{name}"]
     for option, path in paths.items():
@@ -46,6 +49,7 @@ def _to_index() -> list[int]:
             split=split,
             index=DATA / "index.parquet",
             statistics=DATA / "statistics.json",
+            objects=DATA / "objects.parquet",
         ),
     ]
     codes = []
@@ -76,8 +80,10 @@ def _to_figures(folder: Path) -> Any:
         assert not _stage("train", index=index, embeddings=embeddings, out=head, live=live)
         assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
-        evaluation = OUTPUTS / "evaluation"
-        assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
+        evaluation, grid = OUTPUTS / "evaluation", OUTPUTS / "knn_grid.json"
+        assert not _stage(
+            "evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation, grid=grid
+        )
         return json.loads((evaluation / "figures.json").read_text())
 
 
@@ -93,7 +99,7 @@ def _digests(folder: Path) -> dict[str, str]:
     """Of all that was made of the images, but not of what describes where they lay."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for part in (DATA / "index.parquet", DATA / "statistics.json", OUTPUTS)
+        for part in (*map(DATA.joinpath, INDEXED), OUTPUTS)
         for path in sorted([folder / part, *(folder / part).rglob("*")])
         if path.is_file()
     }

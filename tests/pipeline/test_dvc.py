@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from siglip2_multimodal_hash.datasets.manifest import RERUN
+from siglip2_multimodal_hash.presets import apply_overrides
 from tests.pipeline.conftest import small_params
 from tests.pipeline.repositories import new_repository, run_in
+from tests.pipeline.test_what_reruns import DECLARED_BY, REACHED_BY, TUNING
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +21,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in (["git", "add", "-A"], ["git", "commit", "-qm", "run"]):
         assert run_in(folder, *command).returncode == 0
     return folder
+
+
+def stages_in(printed: str) -> set[str]:
+    """The stages that DVC says it runs, but for the tuning, which leaves nothing by default."""
+    lines = [line for line in printed.splitlines() if line.startswith("Running stage")]
+    return {line.split("'")[1].rpartition(":")[2] for line in lines} - {TUNING}
 
 
 def test_nothing_runs_twice_and_git_stays_clean(repository):
@@ -41,14 +49,8 @@ def test_the_remedy_for_a_changed_source_looks_at_it_again(repository):
 def test_an_experiment_runs_only_what_its_parameter_reaches(repository):
     result = run_in(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")
     assert result.returncode == 0, result.stdout + result.stderr
-    ran = {
-        line.split("'")[1]
-        for line in result.stdout.splitlines()
-        if line.startswith("Running stage")
-    }
-    untouched = {"prepare_dataset", "download_karpathy_split", "build_dataset_index", "embed"}
-    assert not ran & untouched
-    assert {"train", "extract_hashes", "build_faiss_index", "evaluate_knn", "summarise"} <= ran
+    ran = stages_in(result.stdout)
+    assert ran == REACHED_BY["hash.bits"]
     shown = run_in(repository, "dvc", "exp", "show", "--csv")
     assert "bits-32" in shown.stdout
     changed = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md")
@@ -75,3 +77,16 @@ def test_a_bad_override_ends_in_one_message(repository, override, words):
         assert word in message
     assert run_in(repository, "git", "checkout", "-q", ".").returncode == 0
     assert run_in(repository, "dvc", "checkout", "-q").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("knn.K", 7), ("hash.bits", 32), ("fusion.type", "gated"), ("training.num_epochs", 9)],
+)
+def test_a_dry_run_names_the_stages_that_a_parameter_changes(repository, key, value):
+    """Those that declare it: what lies behind depends on whether their outputs come out new."""
+    apply_overrides(repository / "params.yaml", {key: value})
+    result = run_in(repository, "dvc", "repro", "--dry")
+    assert run_in(repository, "git", "checkout", "-q", "params.yaml").returncode == 0
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert stages_in(result.stdout) == DECLARED_BY[key]

@@ -23,8 +23,10 @@ FROM_EMBED = (
     "extract_hashes",
     "build_faiss_index",
     "evaluate_knn",
-    "train_baselines",
-    "evaluate_baselines",
+    "evaluate_classifiers",
+    "train_variants",
+    "evaluate_variants",
+    "evaluate_untrained",
     "summarise",
 )
 
@@ -125,10 +127,13 @@ def test_one_modality_without_prompts(project, clip, monkeypatch, capsys, caplog
     rows = figures(project, "clip", "baselines.json")
     left_out = {"caption_only", "direction_only", "zero_shot"}
     assert rows.keys() == {
-        *("fused", "mlp", "image_only", "float", "lsh", "pca_sign", "itq", "chance")
+        *("fused", "image_only", "magnitude_only", "mlp", "logistic_regression"),
+        *("float", "lsh", "pca_sign", "itq", "chance"),
     }
     for name in left_out:
         assert f"{name}: left out, because" in caplog.text
+    modalities = {row["modality"] for row in figures(project, "clip", "details.json").values()}
+    assert modalities == {"image"}
 
 
 def test_unlike_widths_need_a_projection(finished_run, project, monkeypatch, capsys):
@@ -148,7 +153,7 @@ def test_unlike_widths_need_a_projection(finished_run, project, monkeypatch, cap
     assert run(project, "mixed", "train") == 2
     assert "-> set fusion.project_dim to a width for both" in capsys.readouterr().err
     apply_overrides(Path("params.yaml"), {"fusion.project_dim": 48, "training.num_epochs": 3})
-    for stage in FROM_EMBED[1:5]:
+    for stage in (*FROM_EMBED[1:6], "train_variants"):
         assert run(project, "mixed", stage) == 0, stage
     head = json.loads(Path("outputs/mojicoco/mixed/head/config.json").read_text())["head"]
     assert (head["image_dim"], head["caption_dim"], head["project_dim"]) == (128, 48, 48)

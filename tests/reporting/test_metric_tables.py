@@ -9,9 +9,13 @@ import pytest
 from siglip2_multimodal_hash.reporting.tables import (
     baseline_metrics,
     details,
+    head_modality,
+    in_order,
     markdown_table,
+    metric_files,
     rounded,
     summary_metrics,
+    table_of_details,
 )
 
 
@@ -83,6 +87,52 @@ def test_every_baseline_is_a_row() -> None:
         "image_only": {"knn": 0.45, "mlp": 0.55, "hybrid": 0.65, "retrieval": 0.15},
         "lsh": {"knn": 0.3, "retrieval": 0.1},
         "chance": {"knn": 0.125, "retrieval": 0.25},
+    }
+
+
+def test_the_table_of_val_is_in_the_details() -> None:
+    lone = {name: part for name, part in head(0.3).items() if name in ("knn", "retrieval")}
+    found = details(
+        head(0.6) | head_modality({"head": {"modalities": "both"}}),
+        {
+            "pq": {"modality": "fused", **lone},
+            "logistic_regression": {"modality": "image", **predictor(0.4, fixed=0.5)},
+        },
+    )
+    assert found["fused"]["modality"] == "fused"
+    table = table_of_details(found, "val")
+    assert table == {
+        "fused": {"knn": 0.61, "mlp": 0.71, "hybrid": 0.81, "retrieval": 0.2},
+        "pq": {"knn": 0.31, "retrieval": 0.1},
+        "logistic_regression": {"mlp": 0.41},
+        "chance": {"knn": 0.125, "retrieval": 0.25},
+    }
+    assert table_of_details(found, "test")["pq"] == {"knn": 0.3, "retrieval": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("modalities", "named"), [("both", "fused"), ("image", "image"), ("caption", "caption")]
+)
+def test_a_head_of_one_modality_is_not_called_fused(modalities: str, named: str) -> None:
+    assert head_modality({"head": {"modalities": modalities}}) == {"modality": named}
+
+
+def test_rows_go_from_the_head_over_its_variants_and_bounds_to_chance() -> None:
+    expected = (
+        *("fused", "direction_only", "magnitude_only", "image_only", "caption_only"),
+        *("mlp", "logistic_regression", "zero_shot"),
+        *("float", "pq", "itq", "pca_sign", "lsh", "chance", "another"),
+    )
+    assert in_order({name: {} for name in sorted(expected)}) == list(expected)
+
+
+def test_metrics_are_three_files() -> None:
+    fit = {"best_epoch": 7, "head": {"modalities": "caption"}}
+    found = metric_files(head(0.6), {"lsh": head(0.3)}, fit)
+    assert found == {
+        "summary": summary_metrics(head(0.6), fit),
+        "baselines": baseline_metrics(head(0.6), {"lsh": head(0.3)}),
+        "details": details({"modality": "caption", **head(0.6)}, {"lsh": head(0.3)}),
     }
 
 

@@ -229,3 +229,21 @@ def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: An
         assert len(set(np.asarray(picture.convert("L")).ravel())) > 20
         # Nothing of the machine or its versions is in it.
         assert set(picture.info) <= {"dpi"}
+
+
+def test_neighbours_that_were_not_found_are_not_shown(tmp_path: Path, example: Any) -> None:
+    whole = data_of(report(tmp_path / "a.html", example))
+    predictions = example.evaluation.predictions
+    rows = predictions["test"].neighbours.rows.copy()
+    rows[:, 3:] = -1
+    neighbours = predictions["test"].neighbours._replace(rows=rows)
+    changed = replace(
+        example.evaluation,
+        predictions={**predictions, "test": replace(predictions["test"], neighbours=neighbours)},
+    )
+    fewer = data_of(report(tmp_path / "b.html", example, evaluation=changed))
+    assert {len(card["neighbours"]) for card in whole["cards"]} == {5}
+    assert {len(card["neighbours"]) for card in fewer["cards"]} == {3}
+    # Those that were found share the whole vote.
+    weights = [sum(one[3] for one in card["neighbours"]) for card in fewer["cards"]]
+    assert weights == pytest.approx([1.0] * len(weights), abs=1e-3)

@@ -87,6 +87,29 @@ def test_scores_are_a_mean_of_labels(vote: Any, K: int, seed: int) -> None:
     assert np.allclose(scores, expected, atol=1e-6)
 
 
+def test_neighbours_that_were_not_found_have_no_vote() -> None:
+    """Query 0 lacks its third neighbour, query 1 all: as if K were 2, and no score at all."""
+    rows = np.array([[1, 0, -1], [-1, -1, -1]])
+    similarities = np.array([[1.0, 0.75, 0], [0, 0, 0]], dtype=np.float32)
+    for vote in ("uniform", "softmax", "rank", "threshold"):
+        # The last row of the labels, which -1 would be, has the third class.
+        labels = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=np.uint8)
+        neighbours = Neighbours(rows, similarities)
+        scores = vote_scores(neighbours, labels, vote, tau=0.25, threshold=0.0)
+        two = Neighbours(rows[:1, :2], similarities[:1, :2])
+        assert np.array_equal(scores[:1], vote_scores(two, labels, vote, tau=0.25, threshold=0.0))
+        assert scores[0, 0] == 1
+        assert scores[1].tolist() == [0, 0, 0]
+    found = vote_weights(similarities, "rank", tau=1, threshold=0, found=rows >= 0)
+    assert found.tolist() == [[pytest.approx(2 / 3), pytest.approx(1 / 3), 0], [0, 0, 0]]
+    # None of those that were found is near: they share the vote.
+    found = vote_weights(similarities, "threshold", tau=1, threshold=1.0, found=rows >= 1)
+    assert found.tolist() == [[1, 0, 0], [0, 0, 0]]
+    far = np.array([[0.5, 0.25, 0]], dtype=np.float32)
+    found = vote_weights(far, "threshold", tau=1, threshold=0.75, found=rows[:1] >= 0)
+    assert found.tolist() == [[0.5, 0.5, 0]]
+
+
 def test_hybrid_is_the_weighted_mean() -> None:
     knn, mlp = np.array([[1.0, 0.0]], np.float32), np.array([[0.5, 0.5]], np.float32)
     assert combine_scores(knn, mlp, 0.25).tolist() == [[0.625, 0.375]]
@@ -113,6 +136,10 @@ def test_votes_refuse_bad_input() -> None:
     neighbours = Neighbours(np.array([[1, 0, 4]]), SIMILARITIES)
     with pytest.raises(DataError, match="rows 0 to 4, the database has 4 labels"):
         vote_scores(neighbours, LABELS, "uniform", tau=1, threshold=0)
+    with pytest.raises(DataError, match="rows -2 to 1, the database has 4 labels"):
+        vote_scores(
+            Neighbours(np.array([[1, 0, -2]]), SIMILARITIES), LABELS, "rank", tau=1, threshold=0
+        )
     with pytest.raises(DataError, match="database labels holds 2: labels are 0 or 1"):
         vote_scores(neighbours, LABELS * 2, "uniform", tau=1, threshold=0)
     with pytest.raises(InputError, match=r"knn\.tau = 0"):

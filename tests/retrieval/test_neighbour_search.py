@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.retrieval import cosine as cosine_module
+from siglip2_multimodal_hash.retrieval import hamming as hamming_module
 from siglip2_multimodal_hash.retrieval import neighbours as neighbours_module
-from siglip2_multimodal_hash.retrieval import search as search_module
 from siglip2_multimodal_hash.retrieval.codes import binarize, hamming_distances, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import (
     find_neighbours,
+    search_asymmetric,
     search_cosine,
     search_hamming,
     search_hybrid,
@@ -52,8 +54,8 @@ def clustered(count: int, bits: int, generator: np.random.Generator) -> Floats:
 
 @pytest.fixture
 def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "RANGE_ITEMS", 1)
-    monkeypatch.setattr(search_module, "COSINE_ELEMENTS", 1)
+    monkeypatch.setattr(hamming_module, "RANGE_ITEMS", 1)
+    monkeypatch.setattr(cosine_module, "COSINE_ELEMENTS", 1)
     monkeypatch.setattr(neighbours_module, "COSINE_ELEMENTS", 1)
 
 
@@ -170,7 +172,43 @@ def test_hybrid_with_the_whole_database_is_cosine() -> None:
     assert np.array_equal(found.rows, expected.rows)
 
 
-@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid"])
+def test_asymmetric_weighs_the_bits_by_the_query() -> None:
+    # By Hamming distance both items are one bit away; the query is less sure of the second one's.
+    soft = np.array([[1, -1, 1, 1, 1, 1, 1, 1], [1, 1, -1, 1, 1, 1, 1, 1]], np.float32)
+    query = np.array([[1, 0.9, 0.1, 1, 1, 1, 1, 1]], np.float32)
+    database = SoftAndPacked(soft, binarize(soft))
+    found = search_asymmetric(build_index(binarize(soft)), query, database, 2)
+    length = np.sqrt(8 * (6 + 0.81 + 0.01))
+    expected = [(6 + 0.9 + 1 - 1 - 0.1) / length, (6 + 0.1 - 0.9) / length]
+    assert found.rows.tolist() == [[1, 0]]
+    np.testing.assert_allclose(2 * found.similarities[0] - 1, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [16, 32, 64, 128])
+def test_asymmetric_is_the_cosine_with_the_signs(bits: int) -> None:
+    generator = np.random.default_rng(bits)
+    soft = clustered(80, bits, generator)
+    queries = generator.uniform(-1, 1, (7, bits)).astype(np.float32)
+    found = search_asymmetric(
+        build_index(binarize(soft)), queries, SoftAndPacked(soft, binarize(soft)), 9
+    )
+    signs = np.where(soft > 0, 1, -1).astype(np.float32)
+    expected = brute_force_cosine(queries, signs, 9)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.similarities, expected.similarities)
+
+
+def test_asymmetric_of_a_query_that_is_sure_of_all_bits_is_hamming() -> None:
+    soft = clustered(60, 16, np.random.default_rng(3))
+    codes, signs = binarize(soft), np.where(soft > 0, 1, -1).astype(np.float32)
+    index = build_index(codes)
+    found = search_asymmetric(index, signs[:5], SoftAndPacked(soft, codes), 20)
+    expected = search_hamming(index, codes[:5], 20)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_allclose(found.similarities, expected.similarities, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric"])
 def test_find_neighbours_searches_by_the_distance_named(distance: Any) -> None:
     soft = np.random.default_rng(10).standard_normal((60, 16)).astype(np.float32)
     items = SoftAndPacked(soft, binarize(soft))
@@ -180,9 +218,11 @@ def test_find_neighbours_searches_by_the_distance_named(distance: Any) -> None:
         "hamming": lambda: search_hamming(index, binarize(soft), 3),
         "cosine": lambda: search_cosine(build_index(unit_vectors(soft)), soft, 3),
         "hybrid": lambda: search_hybrid(index, binarize(soft), soft, soft, K=3, shortlist=10),
+        "asymmetric": lambda: search_asymmetric(index, soft, items, 3),
     }[distance]()
     assert np.array_equal(found.rows, expected.rows)
-    assert np.array_equal(found.rows[:, 0], np.arange(60))
+    if distance != "asymmetric":  # which is no metric: an item need not be nearest to itself
+        assert np.array_equal(found.rows[:, 0], np.arange(60))
 
 
 def test_find_neighbours_without_a_hash_layer() -> None:

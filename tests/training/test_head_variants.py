@@ -3,18 +3,36 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.training.loop import fit
-from siglip2_multimodal_hash.training.variants import VARIANTS, variant_config
-from tests.training.small_fits import small_head, small_settings, small_training, small_validation
+from siglip2_multimodal_hash.training.settings import FitSettings
+from siglip2_multimodal_hash.training.splits import head_config
+from siglip2_multimodal_hash.training.variants import (
+    VARIANTS,
+    common_head,
+    plain_mlp,
+    variant_config,
+    variant_configs,
+)
+from tests.training.small_fits import (
+    CLASSES,
+    DIM,
+    small_head,
+    small_params,
+    small_settings,
+    small_training,
+    small_validation,
+)
 
 CHANGES: dict[str, dict[str, Any]] = {
-    "mlp": {"fusion": "raw", "adapter": "none", "bits": 0},
     "direction_only": {"fusion": "hadamard"},
     "image_only": {"fusion": "concat", "modalities": "image"},
     "caption_only": {"fusion": "concat", "modalities": "caption"},
+    "magnitude_only": {"fusion": "magnitude"},
 }
 
 
@@ -46,9 +64,74 @@ def test_each_variant_can_be_fitted(name: str) -> None:
     )
     assert 0 < result.val_map <= 1
     assert ("train_quantisation" in result.history[0]) == (config.bits > 0)
-    assert ("train_cosine" in result.history[0]) == (name == "direction_only")
+    both = name in ("direction_only", "magnitude_only")
+    assert ("train_cosine" in result.history[0]) == both
 
 
 def test_an_unknown_baseline_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"'oracle'.*\n.*mlp, direction_only, image_only"):
+    with pytest.raises(InputError, match=r"'oracle'.*\n.*direction_only, image_only"):
         variant_config("oracle", small_head())
+
+
+def vectors(image: int = DIM, caption: int = DIM) -> Embeddings:
+    offsets = np.arange(3, dtype=np.int64)
+    parts = (np.ones((rows, dim), np.float32) for rows, dim in ((2, image), (2, caption)))
+    return Embeddings(*parts, offsets, np.ones((CLASSES, DIM), np.float32), meta={})
+
+
+@pytest.mark.parametrize("kind", ["concat", "gated", "magnitude"])
+def test_variants_do_not_depend_on_the_type_of_fusion(kind: str) -> None:
+    usual, other = (
+        small_params(fusion={"type": one, "project_dim": 0})
+        for one in ("hadamard_with_magnitude", kind)
+    )
+    found = [variant_configs(common_head(params, vectors())) for params in (usual, other)]
+    assert found[0] == found[1]
+    assert list(found[0]) == list(VARIANTS)
+    own = head_config(vectors(), usual.decomposer, usual.fusion, usual.hash, usual.classifier)
+    assert found[0] == variant_configs(own)
+
+
+def test_a_projection_maps_directions_and_leaves_magnitudes() -> None:
+    params = small_params(fusion={"project_dim": 6})
+    found = variant_configs(common_head(params, vectors(caption=5)))
+    assert {name: config.project_dim for name, config in found.items()} == {
+        "direction_only": 6,
+        "image_only": 6,
+        "caption_only": 6,
+        "magnitude_only": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "caption", "modalities"), [(8, 8, "both"), (8, 0, "image"), (0, 8, "caption")]
+)
+def test_magnitudes_and_the_plain_mlp_take_what_there_is(
+    image: int, caption: int, modalities: str
+) -> None:
+    params, there = small_params(), vectors(image, caption)
+    heads = [variant_configs(common_head(params, there))["magnitude_only"]]
+    heads.append(plain_mlp(params, there))
+    assert [head.modalities for head in heads] == [modalities] * 2
+    assert (heads[1].fusion, heads[1].bits, heads[1].input_dim) == ("raw", 0, image + caption)
+
+
+def test_a_classifier_without_a_code_follows_the_terms_on_labels_alone() -> None:
+    """Whatever the loss says of codes and directions, the same fit."""
+    config = plain_mlp(small_params(), vectors())
+    one, other = (
+        small_params(
+            training={"num_epochs": 2},
+            loss={"objective": objective, "cosine_weight": cosine, "imbalance": "focal"},
+        )
+        for objective, cosine in (("plan", 1.0), ("discrete_pairwise", 0.5))
+    )
+    histories = [
+        fit(config, small_training(), small_validation(), settings).history
+        for settings in (
+            FitSettings.from_params(one),
+            FitSettings.from_params(other),
+            FitSettings.of_classifier(other),
+        )
+    ]
+    assert histories[0] == histories[1] == histories[2]

@@ -104,11 +104,13 @@ def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("method", "call", "when", "done"),
     [
         ("epoch:EpochTrainer._step", 8, "after", 2),  # in the third epoch, of three updates each
-        (RECORD, 3, "after", 3),
-        (RECORD, 4, "before", 3),
+        pytest.param(RECORD, 3, "after", 3, marks=pytest.mark.slow),
+        pytest.param(RECORD, 4, "before", 3, marks=pytest.mark.slow),
         ("unfinished:save_weights", 4, "after", 3),  # the state is there, its progress is not
         ("unfinished:CheckpointWriter.discard", 5, "before", 5),  # one checkpoint too many
-        ("unfinished:CheckpointWriter.finish", 1, "after", EPOCHS),
+        pytest.param(
+            "unfinished:CheckpointWriter.finish", 1, "after", EPOCHS, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
@@ -254,7 +256,7 @@ cp -r {disk}/head {copy}
 
 
 # 96k: the last state is written, and there is no room for its progress.
-@pytest.mark.parametrize("size", [64, 96])
+@pytest.mark.parametrize("size", [pytest.param(64, marks=pytest.mark.slow), 96])
 def test_a_full_disk_loses_no_whole_epoch(
     size: int, whole: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -3,10 +3,20 @@
 import argparse
 from typing import NoReturn
 
-from siglip2_multimodal_hash.cli import check, doctor, download, import_features, stats, table, use
+from siglip2_multimodal_hash.cli import (
+    check,
+    compare,
+    doctor,
+    download,
+    errors,
+    import_features,
+    stats,
+    table,
+    use,
+)
 from siglip2_multimodal_hash.errors import run_guarded
 
-_COMMANDS = (use, check, doctor, download, import_features, stats, table)
+_COMMANDS = (use, check, doctor, download, import_features, stats, table, compare, errors)
 
 
 def main() -> NoReturn:

@@ -1,6 +1,6 @@
 """Captions and labels of COCO 2014, both years together, as plain arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ from pycocotools.coco import COCO
 
 from siglip2_multimodal_hash.datasets.coco_files import read_captions, read_instances
 from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, CocoLayout
+from siglip2_multimodal_hash.datasets.object_sizes import ObjectSizes
+from siglip2_multimodal_hash.datasets.records import Record
 from siglip2_multimodal_hash.errors import DataError
 
 _FETCH = "the files are not of one release: fetch annotations_trainval2014.zip again"
@@ -28,6 +30,7 @@ class Annotations:
         category_ids: C ids.
         category_names: C names.
         crowds: The number of crowd annotations behind the labels.
+        sizes: Of the objects behind the labels, as far as they are known; crowds are no objects.
     """
 
     image_ids: npt.NDArray[np.int64]
@@ -39,6 +42,7 @@ class Annotations:
     category_ids: tuple[int, ...]
     category_names: tuple[str, ...]
     crowds: int
+    sizes: ObjectSizes = field(default_factory=ObjectSizes.none)
 
 
 def read_annotations(layout: CocoLayout) -> Annotations:
@@ -101,6 +105,18 @@ def _read_folder(folder: str, instances_file: Path, captions_file: Path) -> Anno
         category_ids=tuple(category_ids),
         category_names=tuple(category["name"] for category in instances.loadCats(category_ids)),
         crowds=sum(record.get("iscrowd") == 1 for record in instances.anns.values()),
+        sizes=_sizes(list(instances.anns.values())),
+    )
+
+
+def _sizes(records: list[Record]) -> ObjectSizes:
+    """Objects in ascending image id, and annotation id within it."""
+    known = [one for one in records if one.get("area") is not None and one.get("iscrowd") != 1]
+    known.sort(key=lambda one: (one["image_id"], one["id"]))
+    return ObjectSizes(
+        np.array([one["image_id"] for one in known], dtype=np.int64),
+        np.array([one["category_id"] for one in known], dtype=np.int64),
+        np.array([one["area"] for one in known], dtype=np.float64),
     )
 
 
@@ -150,4 +166,13 @@ def _sorted(first: Annotations, second: Annotations) -> Annotations:
         category_ids=first.category_ids,
         category_names=first.category_names,
         crowds=first.crowds + second.crowds,
+        sizes=_sizes_of_both(first.sizes, second.sizes),
     )
+
+
+def _sizes_of_both(first: ObjectSizes, second: ObjectSizes) -> ObjectSizes:
+    ids = np.concatenate([first.image_ids, second.image_ids])
+    order = np.argsort(ids, kind="stable")
+    categories = np.concatenate([first.category_ids, second.category_ids])
+    areas = np.concatenate([first.areas, second.areas])
+    return ObjectSizes(ids[order], categories[order], areas[order])

@@ -6,6 +6,7 @@ an annotation of an image that is not there stays unnoticed. So every rule is ch
 
 import contextlib
 import io
+import math
 from pathlib import Path
 
 from pycocotools.coco import COCO
@@ -21,7 +22,7 @@ from siglip2_multimodal_hash.datasets.records import (
 from siglip2_multimodal_hash.errors import DataError
 
 _IMAGE_FIELDS = ("id", "file_name", "width", "height")
-_LABEL_FIELDS = ("image_id", "category_id", "iscrowd", "name")
+_LABEL_FIELDS = ("image_id", "category_id", "iscrowd", "name", "area")
 _SECTIONS = ("images", "annotations", "categories")
 _INT32_MAX = 2**31 - 1
 _FETCH = "the file is damaged or was edited: fetch annotations_trainval2014.zip again"
@@ -31,7 +32,8 @@ def read_instances(path: Path) -> COCO:
     """``instances_*.json``: images, categories, and which category is on which image.
 
     Crowd annotations (``iscrowd`` 1: one outline around many) and image-level entries (without a
-    box) count like any other; outlines, boxes and areas are not kept.
+    box) count like any other; outlines and boxes are not kept. An ``area`` may be missing, as it is
+    of an image-level entry.
 
     Raises:
         DataError: The file is damaged or breaks a rule; the message names it, the id and the value.
@@ -50,6 +52,7 @@ def read_instances(path: Path) -> COCO:
                 f"the {len(category_ids)} categories of the file",
                 _FETCH,
             )
+        _check_area(path, record)
     return _indexed(content)
 
 
@@ -131,6 +134,14 @@ def _check_annotations(
                 _FETCH,
             )
     return set(owners)
+
+
+def _check_area(path: Path, record: Record) -> None:
+    area = record.get("area")
+    # `type`, not `isinstance`: true and false are no sizes.
+    if area is None or (type(area) in (int, float) and 0 <= area < math.inf):
+        return
+    raise DataError(f"{path}: annotation id {record['id']}: area = {area!r:.80} is no area", _FETCH)
 
 
 def _refuse_duplicate(path: Path, what: str, values: list[int] | list[str]) -> None:

@@ -71,11 +71,19 @@ def index_source(
     Raises:
         DataError: A file is missing or damaged, or two contradict each other.
     """
+    annotations, image_bytes = read_source(root, manifest_folder)
+    return build_index(annotations, read_split(split_file), image_bytes, unlabelled)
+
+
+def read_source(root: Path, manifest_folder: Path) -> tuple[Annotations, Mapping[str, int]]:
+    """Annotations and sizes of image files of the source; see :func:`index_source`.
+
+    Raises:
+        DataError: A file is missing or damaged, or two contradict each other.
+    """
     manifest = read_manifest(manifest_folder)
     verify_source(root, manifest, digests=True)
-    annotations = read_annotations(find_layout(root))
-    split = read_split(split_file)
-    return build_index(annotations, split, manifest.image_bytes(), unlabelled)
+    return read_annotations(find_layout(root)), manifest.image_bytes()
 
 
 def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict[int, str]:

@@ -19,7 +19,7 @@ The card holds one of two things at a time:
 
 Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
 are read, and the images that the workers have ahead of the towers; without a card it takes what
-the card would, and twice what ``train`` takes, because two baselines are fitted at a time.
+the card would, and twice what ``train`` takes, because two variants are fitted at a time.
 """
 
 import itertools
@@ -45,7 +45,7 @@ _FLOAT = 4
 _BYTES_A_WEIGHT = 20
 _PNG_BYTES_A_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
 _COCO_PIXELS = 640 * 480
-_HEADS_OF_BASELINES = 3  # beside the head itself; the fourth, on raw embeddings, has no bits
+_VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,6 @@ def _output_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
     if keep.save_every_n_epochs:
         checkpoints += params.training.num_epochs // keep.save_every_n_epochs
     codes = _FLOAT * (head.code_dim + CLASSES) + head.bits // 8
-    raw = _FLOAT * (head.fused_dim + CLASSES)
-    row = (1 + _HEADS_OF_BASELINES) * codes + raw + codes
+    row = (1 + _VARIANTS) * codes + codes
     queries = int(QUERY_SHARE * size.images) * 3 * _FLOAT * CLASSES
     return checkpoints * _FLOAT * head_weights(head) + size.images * row + queries

@@ -22,6 +22,8 @@ _PHOTOS_AT_ONCE = 512
 def label_ranking_figures(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, float]:
     """LRAP, coverage error and ranking loss, as scikit-learn defines them (it loops over photos).
 
+    From Tsoumakas, Katakis and Vlahavas, Mining Multi-label Data, 2010, section 5.2.
+
     ``lrap``: mean over photos and their labels of the share of right ones among the labels scored
     at least as high (1 for a photo without a label). ``coverage_error``: how many of the best
     labels must be taken to have all the right ones, mean over photos (0 without a label).

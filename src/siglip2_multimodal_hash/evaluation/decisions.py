@@ -6,6 +6,7 @@ For class c: hits_c right decisions, decided_c positive decisions, positives_c l
   OP = sum hits / sum decided, OR = sum hits / sum positives.
 - CF1 = 2 CP CR / (CP + CR): the harmonic mean *of the averages*, as in the tables of ML-GCN (Chen
   et al., CVPR 2019) and Query2Label; OF1 likewise from OP and OR.
+- top-3 decisions (Wei et al., HCP, TPAMI 2016; the tables of ML-GCN) and P@n, R@n go by rank.
 - f1_macro = mean over classes of 2 hits_c / (decided_c + positives_c), which is scikit-learn's;
   f1_micro = the same of the sums, and equal to OF1.
 

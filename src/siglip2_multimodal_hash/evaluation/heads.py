@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
+from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE
 from siglip2_multimodal_hash.evaluation.protocol import (
     Figures,
     evaluate_predictions,
@@ -15,7 +16,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
 )
 from siglip2_multimodal_hash.evaluation.ranking import RadiusCurve
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index
+from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, check_built_from
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
@@ -27,6 +28,7 @@ SIGMOID_THRESHOLD = 0.5
 Labels = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,7 @@ class Predictions:
 
     Attributes:
         neighbours: Rows within :meth:`SplitRows.database_of` the split (not within the dataset),
-            and similarities; [Q, K].
+            and similarities; [Q, K]. See :class:`.Neighbours` for those that were not found.
         scores: ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid``; float32 [Q, C].
     """
 
@@ -80,11 +82,20 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class HeadEvaluation:
-    """Figures as nested dicts, predictions by split, retrieval curves by split."""
+    """Figures, predictions and retrieval of one head.
+
+    Attributes:
+        figures: Nested dicts.
+        predictions: By split.
+        curves: Of retrieval, by split.
+        query_precisions: By split the average precision of each query over the whole database,
+            float64 [Q]; NaN for a query without a relevant item.
+    """
 
     figures: Figures
     predictions: dict[str, Predictions]
     curves: dict[str, RadiusCurve]
+    query_precisions: dict[str, Floats]
 
 
 def evaluate_head(
@@ -94,7 +105,9 @@ def evaluate_head(
 
     Args:
         codes: Of all N images.
-        index: Over the codes of ``rows.database``.
+        index: Over the codes of ``rows.database``. Where val is searched in less than that, it is
+            by an index of the same kind. The figures of retrieval rank everything, whatever the
+            kind.
         labels: uint8 [N, C].
         rows: The splits.
         knn: How to search and vote.
@@ -103,15 +116,17 @@ def evaluate_head(
         ``.figures`` has ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid`` (see
         :func:`.protocol.evaluate_predictions`), ``retrieval`` by split, and, where there are
         bits, ``codes`` of the database.
+
+    Raises:
+        DataError: The index is of other codes, or arrays that do not fit each other.
     """
     searchable = codes.searchable()
+    check_built_from(index, searchable[rows.database])
     databases = {split: rows.database_of(split) for split in QUERY_SPLITS}
     predictions = {
         split: predict(
             codes,
-            index
-            if len(database) == len(rows.database)
-            else build_index(searchable[database], index.meta.kind),
+            index_of_split(index, codes, rows, split),
             labels,
             database,
             rows.queries(split),
@@ -143,8 +158,19 @@ def evaluate_head(
     if codes.packed is not None:
         figures["codes"] = code_quality(codes.packed[rows.database], codes.soft[rows.database])
     return HeadEvaluation(
-        figures, predictions, {split: result.curve for split, result in retrievals.items()}
+        figures,
+        predictions,
+        {split: result.curve for split, result in retrievals.items()},
+        {split: result.of_every_query(RETRIEVAL_FIGURE) for split, result in retrievals.items()},
     )
+
+
+def index_of_split(index: CodeIndex, codes: HeadCodes, rows: SplitRows, split: str) -> CodeIndex:
+    """The index over ``rows.database``, or one of its own where a split is searched in less."""
+    database = rows.database_of(split)
+    if len(database) == len(rows.database):
+        return index
+    return build_index(codes.searchable()[database], index.kind)
 
 
 def predict(

@@ -2,6 +2,10 @@
 
 All three subtract the mean of the training vectors, project and take the sign; nothing but the
 training vectors shapes them. All are deterministic for a given seed.
+
+FAISS has two of them, ``IndexLSH`` and ``ITQTransform``, and no PCA-sign. These here are used
+instead because they are in float64, take the run's seed and share one form, so that rows differ by
+their projection alone; a test holds ITQ against FAISS's.
 """
 
 from dataclasses import dataclass

@@ -7,12 +7,15 @@ orders (see :mod:`.tie_aware`), so shuffling the database changes nothing.
 - ``mAP@R``: mean over queries of AP within the first R; the divisor is the number of relevant
   items *within the first R*, and a query with none counts 0. The convention of the deep-hashing
   literature (HashNet, OrthoHash and others).
-- ``mAP@R (recall-normalised)``: the divisor is min(R, all relevant items).
+- ``mAP@R (recall-normalised)``: the divisor is min(R, all relevant items), as in the retrieval
+  track of Google Landmarks (Weyand et al., CVPR 2020). With R = all it is ``mAP@all``.
 - ``P@N``: share of the first N that is relevant.
 - ``NDCG@100``: gain = number of shared labels, discount 1 / log2(1 + place), normalised by the best
-  order of the database.
+  order of the database (Järvelin and Kekäläinen, ACM TOIS 2002; scikit-learn's ``ndcg_score``).
 - ``precision@radius2``, ``recall@radius2``: of the items within Hamming distance 2; a query with no
-  item there counts 0 in both (``empty@radius2`` is the share of such queries).
+  item there counts 0 in both (Wang, Kumar and Chang, TPAMI 2012); ``empty@radius2`` is the share
+  of such queries.
+- The curve: precision and recall of the items within each distance, mean over the queries.
 """
 
 from dataclasses import dataclass
@@ -96,6 +99,12 @@ class Retrieval:
             "queries": self.queries,
             "queries_without_relevant": self.queries - len(self.rows),
         }
+
+    def of_every_query(self, name: str) -> Floats:
+        """One figure of all Q queries, float64 [Q]; NaN for those without a relevant item."""
+        values = np.full(self.queries, np.nan)
+        values[self.rows] = self.per_query[name]
+        return values
 
 
 def evaluate_codes(

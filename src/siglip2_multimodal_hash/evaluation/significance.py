@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
+from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores, check_size
-from siglip2_multimodal_hash.thresholds import Floats, group_ends
+from siglip2_multimodal_hash.thresholds import Floats
 
 DRAWS = 2000
 INTERVAL = (0.025, 0.975)
@@ -59,7 +60,7 @@ def map_difference(
         scores_b: float [N, C].
         labels: uint8 [N, C].
         seed: Of the draws.
-        draws: Their number; 5,000 photos of 80 classes take some 10 ms a draw.
+        draws: Their number.
 
     Raises:
         DataError: No positive, or bad arrays.
@@ -67,9 +68,14 @@ def map_difference(
     labels = check_labels("labels", labels)
     if not labels.any():
         raise DataError("labels: no class has a positive, so mAP is undefined")
-    first = _weighted_map(check_scores("scores a", scores_a, "labels", labels), labels)
-    second = _weighted_map(check_scores("scores b", scores_b, "labels", labels), labels)
-    return _bootstrap(lambda weights: first(weights) - second(weights), len(labels), seed, draws)
+    first = WeightedPrecision(check_scores("scores a", scores_a, "labels", labels), labels)
+    second = WeightedPrecision(check_scores("scores b", scores_b, "labels", labels), labels)
+    return bootstrap(
+        lambda weights: np.array([mean_of_some(first(weights)) - mean_of_some(second(weights))]),
+        len(labels),
+        seed=seed,
+        draws=draws,
+    )[0]
 
 
 def mean_difference(
@@ -90,44 +96,55 @@ def mean_difference(
     if values_a.ndim != 1 or not len(values_a):
         raise DataError(f"values a: shape {values_a.shape}, expected one value a query")
     gaps = values_a.astype(np.float64) - values_b
-    return _bootstrap(
-        lambda weights: float((weights * gaps).sum() / len(gaps)), len(gaps), seed, draws
-    )
+    return bootstrap(
+        lambda weights: np.array([(weights * gaps).sum() / len(gaps)]),
+        len(gaps),
+        seed=seed,
+        draws=draws,
+    )[0]
 
 
-def _bootstrap(
-    statistic: Callable[[Weights], float], items: int, seed: int, draws: int
-) -> Difference:
-    """Value of ``statistic`` for weights of 1, and its interval over resampled weights [items]."""
+def mean_of_some(values: Floats) -> float:
+    """Mean of the values that are defined; NaN where none is."""
+    some = ~np.isnan(values)
+    return float(values[some].mean()) if some.any() else float("nan")
 
-    def draw(index: int) -> float:
+
+def bootstrap(
+    statistic: Callable[[Weights], Floats],
+    items: int,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    drawn: Callable[[], object] = lambda: None,
+) -> list[Difference]:
+    """Differences and their intervals over the same draws of items, all of them at once.
+
+    Args:
+        statistic: F differences, float64 [F], of weights [items]: how often each item counts.
+        items: Their number.
+        seed: Of the draws.
+        draws: Their number.
+        drawn: Called after each draw, from any thread.
+
+    Returns:
+        F differences: of weights of 1, with their intervals.
+    """
+
+    def draw(index: int) -> Floats:
         # A generator a draw: the same numbers however the draws are shared among threads. A draw
         # without any positive is as good as impossible, and repeats.
         generator = np.random.default_rng((seed, index))
-        value = np.nan
-        while np.isnan(value):
+        while True:
             chosen = generator.integers(items, size=items)
-            value = statistic(np.bincount(chosen, minlength=items))
-        return value
+            values = statistic(np.bincount(chosen, minlength=items))
+            if not np.isnan(values).any():
+                drawn()
+                return values
 
-    low, high = np.quantile(in_threads(draw, range(draws)), INTERVAL)
-    return Difference(statistic(np.ones(items, dtype=np.int64)), float(low), float(high))
-
-
-def _weighted_map(scores: Floats, labels: npt.NDArray[np.uint8]) -> Callable[[Weights], float]:
-    """Make mAP a function of how often each photo counts; the sorting is done once."""
-    order = np.argsort(-scores.T, axis=1)
-    ends = group_ends(np.take_along_axis(np.ascontiguousarray(scores.T), order, axis=1))
-    hits = np.take_along_axis(np.ascontiguousarray(labels.T), order, axis=1)
-
-    def evaluate(weights: Weights) -> float:
-        weight = weights[order]
-        found = weight * hits
-        seen = np.cumsum(weight, axis=1)
-        precision = np.cumsum(found, axis=1) / np.maximum(seen, 1)
-        positives = found.sum(axis=1)
-        some = positives > 0
-        sums = (found * np.take_along_axis(precision, ends, axis=1)).sum(axis=1)
-        return float((sums[some] / positives[some]).mean()) if some.any() else np.nan
-
-    return evaluate
+    values = statistic(np.ones(items, dtype=np.int64))
+    low, high = np.quantile(np.stack(in_threads(draw, range(draws))), INTERVAL, axis=0)
+    return [
+        Difference(*(float(number) for number in one))
+        for one in zip(values, low, high, strict=True)
+    ]

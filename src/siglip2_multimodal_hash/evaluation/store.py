@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, HeadEvaluation, Predictions
+from siglip2_multimodal_hash.evaluation.items import PREDICTORS, Items
 from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.files import load_array, read_json, replacing, write_json
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 
-PREDICTORS = ("knn", "mlp", "hybrid")
+__all__ = ["PREDICTORS", "StoredEvaluation", "read_evaluation", "write_evaluation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,14 @@ class StoredEvaluation:
     curves: dict[str, dict[str, list[float]]]
 
 
-def write_evaluation(folder: Path, evaluation: HeadEvaluation) -> None:
-    """Write ``figures.json``, ``curves.json`` and arrays named ``SPLIT-NAME.npy``: all or none."""
+def write_evaluation(folder: Path, evaluation: HeadEvaluation, items: Items | None = None) -> None:
+    """Write ``figures.json``, ``curves.json`` and arrays named ``SPLIT-NAME.npy``: all or none.
+
+    Args:
+        folder: Made anew.
+        evaluation: Of a head.
+        items: The images of test; without them the evaluation cannot be compared with another.
+    """
     with replacing(folder) as temporary:
         temporary.mkdir()
         write_json(temporary / "figures.json", evaluation.figures)
@@ -43,9 +50,12 @@ def write_evaluation(folder: Path, evaluation: HeadEvaluation) -> None:
                 **predictions.scores,
                 "neighbours": predictions.neighbours.rows,
                 "similarities": predictions.neighbours.similarities,
+                "retrieval": evaluation.query_precisions[split],
             }
             for name, array in arrays.items():
                 np.save(temporary / f"{split}-{name}.npy", array, allow_pickle=False)
+        if items is not None:
+            items.write(temporary)
 
 
 def read_evaluation(folder: Path) -> StoredEvaluation:

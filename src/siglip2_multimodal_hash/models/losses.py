@@ -140,7 +140,7 @@ class HeadLoss:
     classify: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
-        if self.params.objective in DISCRETE and self.classify is None:
+        if self.classify is None and self.params.objective in DISCRETE:
             raise ValueError(f"loss.objective = {self.params.objective} needs the classifier")
         if self.params.imbalance == "class_weights" and self.positive_weights is None:
             raise ValueError("loss.imbalance = class_weights needs positive_weights")
@@ -205,7 +205,7 @@ class HeadLoss:
         return odds.log().float()
 
     def _logits(self, output: HeadOutput) -> Tensor:
-        if self.params.objective in DISCRETE and output.soft_code is not None:
+        if output.soft_code is not None and self.params.objective in DISCRETE:
             assert self.classify is not None
             return self.classify(straight_through_sign(output.soft_code.float())).float()
         return output.logits.float()

@@ -1,5 +1,13 @@
 """The one typed, strict account of ``params.yaml``."""
 
+from siglip2_multimodal_hash.params.base import Section
+from siglip2_multimodal_hash.params.index import (
+    HnswParams,
+    IndexParams,
+    IvfParams,
+    MultihashParams,
+)
+from siglip2_multimodal_hash.params.knn import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.params.loader import PARAMS_FILE, load_params, parse_params
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
@@ -13,8 +21,6 @@ from siglip2_multimodal_hash.params.sections import (
     EmbedParams,
     FusionParams,
     HashParams,
-    IndexParams,
-    KnnParams,
     LoggingParams,
     LoraParams,
     LossParams,
@@ -24,7 +30,6 @@ from siglip2_multimodal_hash.params.sections import (
     ReportParams,
     RuntimeParams,
     SchedulerParams,
-    Section,
     TrainingParams,
     TuneParams,
     ValSliceParams,
@@ -46,13 +51,17 @@ __all__ = [
     "EmbedParams",
     "FusionParams",
     "HashParams",
+    "HnswParams",
     "IndexParams",
+    "IvfParams",
+    "KnnGridParams",
     "KnnParams",
     "LoggingParams",
     "LoraParams",
     "LossParams",
     "MemoryParams",
     "MojicocoParams",
+    "MultihashParams",
     "OptimizerParams",
     "Params",
     "ReportParams",

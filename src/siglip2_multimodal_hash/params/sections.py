@@ -6,8 +6,9 @@ What each parameter means stands beside it in ``params.yaml``.
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from siglip2_multimodal_hash.params.base import Section
 from siglip2_multimodal_hash.params.types import (
     Address,
     DecayFloat,
@@ -26,12 +27,6 @@ from siglip2_multimodal_hash.params.types import (
 
 # In the place of a checkpoint: `smhash import-features` brought the embeddings.
 IMPORTED = "imported"
-
-
-class Section(BaseModel):
-    """A group of parameters: unknown keys refused, types strict, immutable."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class MojicocoParams(Section):
@@ -179,21 +174,6 @@ class CheckpointingParams(Section):
     save_top_k: PositiveInt
     save_last: bool
     save_every_n_epochs: NonNegativeInt
-
-
-class IndexParams(Section):
-    kind: Literal["flat"]
-
-
-class KnnParams(Section):
-    K: Annotated[int, Field(ge=1, le=1024)]
-    distance: Literal["hamming", "cosine", "hybrid"]
-    vote: Literal["uniform", "softmax", "rank", "threshold"]
-    tau: PositiveFloat
-    threshold: UnitFloat
-    shortlist: PositiveInt
-    hybrid_weight: UnitFloat
-    top_n_tags: Annotated[int, Field(ge=1, le=80)]
 
 
 class ReportParams(Section):

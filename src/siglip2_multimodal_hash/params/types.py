@@ -9,7 +9,8 @@ from pydantic_core import PydanticCustomError
 Bits = Literal[0, 16, 32, 64, 128]
 
 
-def _not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+def not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a list without any entry."""
     # `min_length` would count the entries that are valid, and so complain twice about a bad one.
     if not entries:
         raise PydanticCustomError("too_short", "Must have at least one entry")
@@ -49,8 +50,8 @@ OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
 # A decay rate of 1 never forgets: AdamW divides by 1 - beta. A clip of 1 leaves no negative.
 DecayFloat = Annotated[float, Field(ge=0, lt=1)]
 # YAML has lists only: strictness is about the members.
-IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_not_empty)]
-StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_not_empty)]
+IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(not_empty)]
+StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(not_empty)]
 Address = Annotated[str, AfterValidator(_address)]
 # A name becomes a folder name.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]

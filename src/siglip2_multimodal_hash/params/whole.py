@@ -5,6 +5,9 @@ from typing import Self
 
 from pydantic import model_validator
 
+from siglip2_multimodal_hash.params.base import Section
+from siglip2_multimodal_hash.params.index import IndexParams
+from siglip2_multimodal_hash.params.knn import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
     BackboneParams,
@@ -14,14 +17,11 @@ from siglip2_multimodal_hash.params.sections import (
     DecomposerParams,
     FusionParams,
     HashParams,
-    IndexParams,
-    KnnParams,
     LossParams,
     OptimizerParams,
     ReportParams,
     RuntimeParams,
     SchedulerParams,
-    Section,
     TrainingParams,
     TuneParams,
 )
@@ -45,6 +45,7 @@ class Params(Section):
     checkpointing: CheckpointingParams
     index: IndexParams
     knn: KnnParams
+    knn_grid: KnnGridParams
     report: ReportParams
     seed: NonNegativeInt
     runtime: RuntimeParams
@@ -61,6 +62,8 @@ class Params(Section):
                 f"knn.distance = {self.knn.distance}: hash.bits = 0 means no binary code, "
                 "so only `cosine` is possible (or set hash.bits to 16, 32, 64 or 128)"
             )
+        if self.index.kind == "multihash":
+            self._pieces_of_a_code()
         if self.scheduler.warmup_epochs >= self.training.num_epochs:
             raise ValueError(
                 f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
@@ -103,3 +106,17 @@ class Params(Section):
                 "experiments run in a copy of the repository)"
             )
         return self
+
+    def _pieces_of_a_code(self) -> None:
+        pieces, bits = self.index.multihash, self.hash.bits
+        if bits == 0 or self.knn.distance in ("cosine", "asymmetric"):
+            reason = "hash.bits = 0" if bits == 0 else f"knn.distance = {self.knn.distance}"
+            raise ValueError(
+                f"index.kind = multihash: {reason} searches vectors, which have no bits to hash, "
+                "so only `flat`, `ivf` or `hnsw` is possible"
+            )
+        if max(pieces.nhash, 1) * max(pieces.b, 1) > bits:
+            raise ValueError(
+                f"index.multihash.nhash = {pieces.nhash}, index.multihash.b = {pieces.b}: "
+                f"the pieces must not have more bits than hash.bits = {bits}"
+            )

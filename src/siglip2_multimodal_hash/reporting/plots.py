@@ -31,6 +31,7 @@ def write_plots(
     codes: HeadCodes,
     evaluation: StoredEvaluation,
     history: list[dict[str, Any]],
+    errors: dict[str, Any],
 ) -> None:
     """Write the data of every plot into ``folder``.
 
@@ -41,6 +42,7 @@ def write_plots(
         codes: Of every image.
         evaluation: Of the head.
         history: One record an epoch; see :func:`..training.loop.fit`.
+        errors: See :func:`..evaluation.error_analysis.analyse_errors`.
     """
     labels = dataset.labels()[dataset.rows("test")]
     scores = evaluation.predictions["test"].scores
@@ -76,6 +78,21 @@ def write_plots(
         write_rows(folder / f"caption_words_{split}.csv", ("share", "words"), word_quantiles(words))
     write_rows(folder / "label_shift.csv", ("category", "ratio"), label_shifts(statistics))
     write_rows(folder / "code_bits.csv", ("bit", "mean", "entropy"), code_bits(codes, dataset))
+    groups = errors["groups"]
+    write_rows(
+        folder / "f1_by_label_count.csv",
+        ("labels", *PREDICTORS),
+        (
+            # "6 or more" stands at 6.
+            (group["group"].split()[0], *(group[name]["F1"] for name in PREDICTORS))
+            for group in groups["label_count"]
+        ),
+    )
+    write_rows(
+        folder / "recall_by_object_size.csv",
+        ("size", "recall"),
+        ((group["group"], group["knn"]["recall"]) for group in groups["object_size"]),
+    )
 
 
 def write_training(folder: Path, history: list[dict[str, Any]]) -> None:

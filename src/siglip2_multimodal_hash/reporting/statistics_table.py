@@ -1,7 +1,9 @@
 """The statistics of a dataset as text."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 Summary = Mapping[str, Any]
 
@@ -23,7 +25,7 @@ def statistics_text(title: str, summary: Summary) -> str:
 
 def _splits(splits: Summary) -> str:
     head = ("split", "images", "unlabelled", "labels/labelled image", "labels/image", "captions")
-    return _table(
+    return text_table(
         (*head, "words/caption", "5%", "50%", "95%"),
         (
             (
@@ -53,37 +55,23 @@ def _shift(shifts: Summary) -> str:
         missing = f"; in one only: {', '.join(shift['absent'])}" if shift["absent"] else ""
         rows.append((pair, _number(shift["total_variation"], 4), (largest + missing) or "-"))
     head = ("label shift", "total variation", "largest ratios of shares of images")
-    return _table(head, rows, text=(0, 2))
+    return text_table(head, rows, text=(0, 2))
 
 
 def _pairs(pairs: Sequence[Sequence[Any]]) -> str:
     rows = ((f"{first} + {second}", f"{images:,}") for first, second, images in pairs)
-    return _table(("pairs in train", "images"), rows)
+    return text_table(("pairs in train", "images"), rows)
 
 
 def _frequencies(classes: Summary) -> str:
     columns = tuple(next(iter(classes.values()))) if classes else ()
-    return _table(
+    return text_table(
         ("class", *columns),
         (
             (name, *(f"{counts[column]:,}" for column in columns))
             for name, counts in classes.items()
         ),
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Collection[int] = (0,)) -> str:
-    """Columns of text to the left, numbers to the right."""
-    cells = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    lines = (
-        "  ".join(
-            cell.ljust(width) if column in text else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _number(value: float | None, digits: int = 2) -> str:

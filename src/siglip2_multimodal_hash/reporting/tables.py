@@ -9,11 +9,14 @@ BASELINE_COLUMNS = (*PREDICTORS, "zero_shot", "retrieval")
 ROWS = (
     "fused",
     "direction_only",
+    "magnitude_only",
     "image_only",
     "caption_only",
     "mlp",
+    "logistic_regression",
     "zero_shot",
     "float",
+    "pq",
     "itq",
     "pca_sign",
     "lsh",
@@ -22,6 +25,21 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "precision@radius2", "NDCG@100")
 CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
 DECIMALS = 6
+
+
+def metric_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
+    """What ``metrics/`` holds, by the name of the file.
+
+    Args:
+        figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
+        baselines: Figures by row, each with its ``modality``.
+        fit: The head's ``config.json``.
+    """
+    return {
+        "summary": summary_metrics(figures, fit),
+        "baselines": baseline_metrics(figures, baselines),
+        "details": details(figures | head_modality(fit), baselines),
+    }
 
 
 def summary_metrics(figures: Json, fit: Json) -> Json:
@@ -47,33 +65,56 @@ def summary_metrics(figures: Json, fit: Json) -> Json:
     return metrics
 
 
-def baseline_metrics(figures: Json, baselines: Json) -> Json:
-    """MAP of the head, of every baseline and of chance, on test: rows of one table.
+def baseline_metrics(figures: Json, baselines: Json, split: str = "test") -> Json:
+    """MAP of the head, of every baseline and of chance: rows of one table.
+
+    Args:
+        figures: Of the head.
+        baselines: Figures by row.
+        split: ``val`` or ``test``.
 
     Returns:
         By row: ``knn``, ``mlp``, ``hybrid``, ``zero_shot`` (classification mAP) and ``retrieval``
         (mAP@all), as far as the row has them.
     """
     rows = {"fused": figures, **baselines}
-    table = {name: _test_map(row) for name, row in rows.items()}
+    table = {name: _maps(row, split) for name, row in rows.items()}
     table["chance"] = {
-        "knn": figures["knn"]["test"]["mAP_chance"],
-        "retrieval": figures["retrieval"]["test"]["chance"],
+        "knn": figures["knn"][split]["mAP_chance"],
+        "retrieval": figures["retrieval"][split]["chance"],
     }
     metrics: Json = rounded(table)
     return metrics
 
 
 def details(figures: Json, baselines: Json) -> Json:
-    """Every figure there is, val and test."""
+    """Every figure there is, val and test; a row names its ``modality``."""
     metrics: Json = rounded({"fused": figures, **baselines})
     return metrics
+
+
+def head_modality(fit: Json) -> Json:
+    """What the head looks at, as its row of :func:`details` names it.
+
+    Args:
+        fit: The head's ``config.json``.
+    """
+    modalities = fit["head"]["modalities"]
+    return {"modality": "fused" if modalities == "both" else modalities}
+
+
+def table_of_details(found: Json, split: str) -> Json:
+    """:func:`baseline_metrics` of either split, from :func:`details`."""
+    baselines = {name: row for name, row in found.items() if name != "fused"}
+    return baseline_metrics(found["fused"], baselines, split)
 
 
 def rounded(value: Any) -> Any:
     """``value`` with its floats cut to six decimals: what is beyond is noise of the summation."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
     return round(value, DECIMALS) if isinstance(value, float) else value
 
 
@@ -103,11 +144,11 @@ def _chosen(figures: Json, names: tuple[str, ...]) -> Json:
     return {name: figures[name] for name in names if name in figures}
 
 
-def _test_map(row: Json) -> Json:
-    if "test" in row:
-        # A lone classifier: zero-shot or the plain MLP.
+def _maps(row: Json, split: str) -> Json:
+    if split in row:
+        # A lone classifier: zero-shot, or one with a sigmoid.
         name = "mlp" if "fixed" in row["threshold"] else "zero_shot"
-        return {name: row["test"]["mAP"]}
-    table = {name: row[name]["test"]["mAP"] for name in PREDICTORS if name in row}
-    table["retrieval"] = row["retrieval"]["test"]["mAP@all"]
+        return {name: row[split]["mAP"]}
+    table = {name: row[name][split]["mAP"] for name in PREDICTORS if name in row}
+    table["retrieval"] = row["retrieval"][split]["mAP@all"]
     return table

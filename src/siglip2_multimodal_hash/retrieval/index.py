@@ -1,13 +1,13 @@
 """FAISS indexes over the codes of the database: build, save, load.
 
-Codes of bits go into an ``IndexBinaryFlat``; unit vectors (``hash.bits: 0``) into an
-``IndexFlatIP``, where the inner product is the cosine. Both are exhaustive, so exact. A JSON file
+Codes of bits go into an ``IndexBinary...``, unit vectors (``hash.bits: 0``) into an ``Index...``
+with the inner product, which is the cosine; see :mod:`.index_kinds` for the kinds. A JSON file
 beside the index says what is in it, with a fingerprint of the codes: an index that was built from
-other codes than those it is used with is refused.
+other codes than those it is used with, or with other parameters, is refused.
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,24 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_json, replacing, write_json
 from siglip2_multimodal_hash.retrieval.checks import Vectors, check_codes, check_vectors
+from siglip2_multimodal_hash.retrieval.faiss_indexes import (
+    kind_inside,
+    make_faiss_index,
+    stored_codes,
+    vectors_of,
+)
+from siglip2_multimodal_hash.retrieval.groups import Groups
+from siglip2_multimodal_hash.retrieval.index_kinds import (
+    Flat,
+    Hnsw,
+    Kind,
+    name_of,
+    parameters_of,
+    resolved,
+)
 
 UNIT_TOLERANCE = 1e-3
+REMEDY = "run `dvc repro build_faiss_index`"
 
 
 @dataclass(frozen=True)
@@ -27,11 +43,12 @@ class IndexMeta:
     """What an index holds.
 
     Attributes:
-        kind: ``flat``: exhaustive.
+        kind: ``index.kind``.
         bits: Bits of a code; 0 for unit vectors.
         dim: Dimension of a unit vector; 0 for codes.
         count: Number of items.
         fingerprint: SHA-256 of the codes' dtype, shape and bytes.
+        parameters: Of the kind, resolved; ``flat`` has none, and none in its file.
     """
 
     kind: str
@@ -39,38 +56,51 @@ class IndexMeta:
     dim: int
     count: int
     fingerprint: str
+    parameters: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class CodeIndex:
-    """A FAISS index (``IndexBinaryFlat`` or ``IndexFlatIP``) and its description."""
+    """A FAISS index and its description.
+
+    Attributes:
+        faiss_index: See :mod:`.faiss_indexes`.
+        meta: What it holds.
+        kind: As it was asked for, to build an index over other items in the same way.
+        groups: Of equal codes, where the index holds each code once.
+        vectors: The unit vectors, where the index does not hold them in one piece; [N, D].
+    """
 
     faiss_index: Any
     meta: IndexMeta
+    kind: Kind
+    groups: Groups | None = None
+    vectors: Vectors | None = None
 
 
-def build_index(codes: npt.NDArray[Any], kind: str = "flat") -> CodeIndex:
+def build_index(codes: npt.NDArray[Any], kind: Kind | None = None) -> CodeIndex:
     """Index the database.
 
     Args:
         codes: Packed codes, uint8 [N, bits / 8], or unit vectors, float32 [N, D].
-        kind: ``index.kind``: ``flat``, exhaustive.
+        kind: How; None is ``Flat()``, exhaustive.
 
     Raises:
         DataError: Neither codes nor a finite float matrix, or a vector that is neither of unit
             length nor zero.
-        InputError: No item, or an unknown kind.
+        InputError: No item, or not enough of them for the parameters of the kind.
     """
-    if kind != "flat":
-        raise InputError(f"index.kind = {kind}: unknown", "set index.kind to flat")
+    kind = kind or Flat()
     if len(codes) == 0:
         raise InputError("the database is empty: nothing to index", "give the split more images")
     codes = _checked(codes)
-    width = codes.shape[1]
-    binary = codes.dtype == np.uint8
-    index: Any = faiss.IndexBinaryFlat(width * 8) if binary else faiss.IndexFlatIP(width)
-    index.add(codes)
-    return CodeIndex(index, _describe(codes))
+    meta = _describe(codes, kind)
+    groups = _groups(codes, kind)
+    index = make_faiss_index(
+        codes if groups is None else codes[groups.first_rows()],
+        resolved(kind, meta.count, meta.bits),
+    )
+    return CodeIndex(index, meta, kind, groups, _own_vectors(codes, kind))
 
 
 def save_index(path: Path, index: CodeIndex) -> None:
@@ -78,39 +108,65 @@ def save_index(path: Path, index: CodeIndex) -> None:
     write = faiss.write_index_binary if index.meta.bits else faiss.write_index
     with replacing(path) as temporary:
         write(index.faiss_index, str(temporary))
-    write_json(meta_path(path), asdict(index.meta))
+    description = asdict(index.meta)
+    if not index.meta.parameters:
+        del description["parameters"]
+    write_json(meta_path(path), description)
 
 
-def load_index(path: Path, codes: npt.NDArray[Any]) -> CodeIndex:
-    """Read an index and make sure that it holds exactly ``codes``.
+def load_index(path: Path, codes: npt.NDArray[Any], kind: Kind | None = None) -> CodeIndex:
+    """Read an index and make sure that it holds exactly ``codes``, in the way of ``kind``.
 
     Args:
         path: Where :func:`save_index` wrote it.
         codes: The database's codes or unit vectors, as for :func:`build_index`.
+        kind: As for :func:`build_index`.
 
     Raises:
-        DataError: A file is missing or damaged, or the index or its description is of other codes.
+        DataError: A file is missing or damaged, or the index or its description is of other codes
+            or parameters.
+        InputError: See :func:`build_index`.
     """
-    remedy = "run `dvc repro build_faiss_index`"
+    kind = kind or Flat()
     raw = read_json(meta_path(path))
     try:
         meta = IndexMeta(**raw)
     except TypeError as error:
         raise DataError(
-            f"{meta_path(path)}: not a description of an index ({error})", remedy
+            f"{meta_path(path)}: not a description of an index ({error})", REMEDY
         ) from None
-    if meta != _describe(_checked(codes)):
-        raise DataError(f"{path}: built from other codes than those given: {meta}", remedy)
+    codes = _checked(codes)
+    expected = _describe(codes, kind)
+    if _of_items(meta) != _of_items(expected):
+        raise DataError(f"{path}: built from other codes than those given: {meta}", REMEDY)
+    if meta != expected:
+        raise DataError(
+            f"{path}: built as index.kind = {meta.kind} {meta.parameters}, not as "
+            f"{expected.kind} {expected.parameters}",
+            REMEDY,
+        )
     if not path.is_file():
-        raise DataError(f"{path}: no such file", remedy)
-    try:
-        index = (faiss.read_index_binary if meta.bits else faiss.read_index)(str(path))
-        stored = _stored(index, meta)
-    except (RuntimeError, AttributeError, ValueError) as error:
-        raise DataError(f"{path}: not a readable FAISS index ({error})", remedy) from None
-    if _describe(stored) != meta:
-        raise DataError(f"{path}: holds other codes than {meta_path(path).name} says", remedy)
-    return CodeIndex(index, meta)
+        raise DataError(f"{path}: no such file", REMEDY)
+    groups = _groups(codes, kind)
+    index = _read(path, meta, codes if groups is None else codes[groups.first_rows()])
+    return CodeIndex(index, meta, kind, groups, _own_vectors(codes, kind))
+
+
+def check_built_from(index: CodeIndex, codes: npt.NDArray[Any]) -> None:
+    """Refuse an index over other codes, even where they are as many and as wide.
+
+    Args:
+        index: Of a database.
+        codes: The codes or unit vectors that it must hold, in its row order.
+
+    Raises:
+        DataError: It holds others, by their fingerprint.
+    """
+    if index.meta.fingerprint != _describe(_checked(codes), index.kind).fingerprint:
+        raise DataError(
+            f"the index was built from other codes than those searched: {index.meta}",
+            "run `dvc repro build_faiss_index`",
+        )
 
 
 def meta_path(path: Path) -> Path:
@@ -133,31 +189,48 @@ def unit_view(index: CodeIndex) -> Vectors:
     """
     if index.meta.bits:
         raise DataError("the index holds codes, not vectors", "search it by Hamming distance")
-    count, dim = index.meta.count, index.meta.dim
-    vectors: Vectors = faiss.rev_swig_ptr(index.faiss_index.get_xb(), count * dim)
-    return vectors.reshape(count, dim)
+    return vectors_of(index.faiss_index) if index.vectors is None else index.vectors
 
 
-def _describe(codes: npt.NDArray[Any]) -> IndexMeta:
+def _read(path: Path, meta: IndexMeta, items: npt.NDArray[Any]) -> Any:
+    """Read a FAISS index that must hold ``items`` with the parameters of ``meta``."""
+    try:
+        index = (faiss.read_index_binary if meta.bits else faiss.read_index)(str(path))
+        stored, kind = stored_codes(index, binary=bool(meta.bits)), kind_inside(index)
+    except (RuntimeError, AttributeError, ValueError) as error:
+        raise DataError(f"{path}: not a readable FAISS index ({error})", REMEDY) from None
+    if kind is None or (name_of(kind), parameters_of(kind)) != (meta.kind, meta.parameters):
+        raise DataError(f"{path}: is {kind}, other than {meta_path(path).name} says", REMEDY)
+    if stored.shape != items.shape or stored.tobytes() != items.tobytes():
+        raise DataError(f"{path}: holds other codes than {meta_path(path).name} says", REMEDY)
+    return index
+
+
+def _groups(codes: npt.NDArray[Any], kind: Kind) -> Groups | None:
+    return Groups.of(codes) if isinstance(kind, Hnsw) and codes.dtype == np.uint8 else None
+
+
+def _own_vectors(codes: npt.NDArray[Any], kind: Kind) -> Vectors | None:
+    return None if isinstance(kind, Flat) or codes.dtype == np.uint8 else codes
+
+
+def _of_items(meta: IndexMeta) -> tuple[int, int, int, str]:
+    return meta.bits, meta.dim, meta.count, meta.fingerprint
+
+
+def _describe(codes: npt.NDArray[Any], kind: Kind) -> IndexMeta:
     binary = codes.dtype == np.uint8
     digest = hashlib.sha256(f"{codes.dtype.name} {codes.shape}\n".encode())
     digest.update(np.ascontiguousarray(codes).data)
+    bits = codes.shape[1] * 8 if binary else 0
     return IndexMeta(
-        kind="flat",
-        bits=codes.shape[1] * 8 if binary else 0,
+        kind=name_of(kind),
+        bits=bits,
         dim=0 if binary else codes.shape[1],
         count=len(codes),
         fingerprint=digest.hexdigest(),
+        parameters=parameters_of(resolved(kind, len(codes), bits)),
     )
-
-
-def _stored(index: Any, meta: IndexMeta) -> npt.NDArray[Any]:
-    """Read the codes or vectors inside a FAISS index."""
-    if meta.bits:
-        codes: npt.NDArray[Any] = faiss.vector_to_array(index.xb)
-        return codes.reshape(index.ntotal, index.d // 8)
-    vectors: npt.NDArray[Any] = faiss.vector_to_array(index.codes).view(np.float32)
-    return vectors.reshape(index.ntotal, index.d)
 
 
 def _checked(codes: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -33,5 +33,5 @@ def read_left_out(folder: Path) -> dict[str, str]:
         return {}
     reasons = read_json(path)
     if not isinstance(reasons, dict) or not all(isinstance(one, str) for one in reasons.values()):
-        raise DataError(f"{path}: not a reason a baseline", "run `dvc repro train_baselines`")
+        raise DataError(f"{path}: not a reason a baseline", "run `dvc repro train_variants`")
     return reasons

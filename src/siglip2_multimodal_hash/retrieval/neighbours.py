@@ -15,6 +15,9 @@ from siglip2_multimodal_hash.retrieval.checks import Vectors
 
 Rows = npt.NDArray[np.int64]
 
+# In the place of a neighbour that was not found.
+NO_ROW = -1
+
 # Elements of a block of gathered vectors: 32 MB in float64, whatever K and the dimension.
 COSINE_ELEMENTS = 4_000_000
 
@@ -35,8 +38,9 @@ class Neighbours(NamedTuple):
     """The K nearest items of each query, nearest first.
 
     Attributes:
-        rows: Rows of the database, int64 [Q, K].
-        similarities: In [0, 1], not increasing along a row, float32 [Q, K].
+        rows: Rows of the database, int64 [Q, K]. Where an index that does not look at every item
+            finds fewer than K, the last ones are :data:`NO_ROW`.
+        similarities: In [0, 1], not increasing along a row, float32 [Q, K]; 0 without a neighbour.
     """
 
     rows: Rows
@@ -54,7 +58,7 @@ def nearest_of_candidates(
     Args:
         queries: Unit vectors, float32 [Q, D].
         database: Unit vectors, float32 [N, D].
-        candidates: Rows of ``database``, int64 [Q, M].
+        candidates: Rows of ``database``, int64 [Q, M]; :data:`NO_ROW` is none.
         K: From 1 to M.
     """
     neighbours = Neighbours(
@@ -66,9 +70,11 @@ def nearest_of_candidates(
         # Products of two float32 are exact in float64.
         products = database[rows] * queries[block][:, None, :].astype(np.float64)
         similarities = ((1 + products.sum(axis=-1)) / 2).clip(0, 1).astype(np.float32)
+        # Behind all others, which have at least 0, and then 0 as well.
+        similarities[rows == NO_ROW] = -1
         best = np.lexsort((rows, -similarities), axis=-1)[:, :K]
         neighbours.rows[block] = np.take_along_axis(rows, best, axis=1)
-        neighbours.similarities[block] = np.take_along_axis(similarities, best, axis=1)
+        neighbours.similarities[block] = np.take_along_axis(similarities, best, axis=1).clip(0)
     return neighbours
 
 

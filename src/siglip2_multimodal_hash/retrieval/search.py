@@ -1,38 +1,47 @@
-"""Exact nearest neighbours; among equally near items the one with the lowest row comes first.
+"""Nearest neighbours; among equally near items the one with the lowest row comes first.
 
-FAISS finds the distance of the K-th neighbour, but which of the items at exactly that distance it
-returns is not documented, and in Hamming space hundreds of items share a distance. Here the choice
-is fixed, so the neighbours depend on neither batch size, threads nor device.
+A flat index gives the exact ones. The other kinds (see :mod:`.index_kinds`) give the nearest of the
+items that they look at, and fewer than K where those are fewer. In every case the neighbours depend
+on neither batch size, threads nor device.
 """
 
+import logging
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.checks import (
-    Codes,
     check_codes,
     check_neighbour_count,
     check_size,
 )
-from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors, unpack
+from siglip2_multimodal_hash.retrieval.cosine import (
+    nearest_in_vector_clusters,
+    nearest_in_vector_graph,
+    nearest_in_vectors,
+)
+from siglip2_multimodal_hash.retrieval.hamming import (
+    nearest_in_clusters,
+    nearest_in_flat,
+    nearest_in_graph,
+    nearest_in_tables,
+)
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, on_gpu, unit_view
+from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.neighbours import (
-    COSINE_ELEMENTS,
+    NO_ROW,
     Neighbours,
     SoftAndPacked,
-    blocks,
     nearest_of_candidates,
 )
 
-# Items that a range search may return at a time, if all codes are equal: some 0.3 GB.
-RANGE_ITEMS = 20_000_000
+logger = logging.getLogger(__name__)
+
 # FAISS on a GPU selects at most this many.
 GPU_NEIGHBOURS = 1024
-# Spare candidates of a cosine search at first; more where near ties need them.
-SPARE = 16
 
 
 def find_neighbours(
@@ -40,17 +49,19 @@ def find_neighbours(
     queries: SoftAndPacked,
     database: SoftAndPacked,
     *,
-    distance: Literal["hamming", "cosine", "hybrid"],
+    distance: Literal["hamming", "cosine", "hybrid", "asymmetric"],
     K: int,
     shortlist: int,
 ) -> Neighbours:
     """Search by the distance that ``knn.distance`` names.
 
     Args:
-        index: Over ``database.packed``, or over ``database.soft`` where ``hash.bits`` is 0.
+        index: Over ``database.packed``, or over ``database.soft`` where ``hash.bits`` is 0. Its
+            kind is that of the searches by ``cosine`` and ``asymmetric``, too, which index the soft
+            codes or the signs by themselves.
         queries: Q items.
         database: N items, in the row order of ``index``.
-        distance: ``hamming``, ``cosine`` (of the soft codes) or ``hybrid``.
+        distance: ``hamming``, ``cosine`` (of the soft codes), ``hybrid`` or ``asymmetric``.
         K: ``knn.K``.
         shortlist: ``knn.shortlist``, for ``hybrid``.
 
@@ -60,25 +71,29 @@ def find_neighbours(
     """
     if distance == "cosine":
         if index.meta.bits:
-            index = build_index(unit_vectors(database.soft))
-        return search_cosine(index, queries.soft, K)
-    if queries.packed is None:
+            index = build_index(unit_vectors(database.soft), index.kind)
+        found = search_cosine(index, queries.soft, K)
+    elif queries.packed is None:
         raise InputError(
             f"knn.distance = {distance}: hash.bits = 0 means no binary code",
             "set knn.distance to cosine, or hash.bits to 16, 32, 64 or 128",
         )
-    if distance == "hamming":
-        return search_hamming(index, queries.packed, K)
-    return search_hybrid(
-        index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
-    )
+    elif distance == "hamming":
+        found = search_hamming(index, queries.packed, K)
+    elif distance == "asymmetric":
+        found = search_asymmetric(index, queries.soft, database, K)
+    else:
+        found = search_hybrid(
+            index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
+        )
+    _log_missing(found, index.meta.kind)
+    return found
 
 
 def search_hamming(index: CodeIndex, queries: npt.NDArray[Any], K: int) -> Neighbours:
-    """Find the K nearest by Hamming distance, ties by lowest row.
+    """Find the K nearest by Hamming distance that the index sees, ties by lowest row.
 
-    Two passes of FAISS: the first gives the distance of the K-th neighbour, the second every item
-    up to that distance, of which the K with the least (distance, row) are kept.
+    See :mod:`.hamming` for how, and :mod:`.index_kinds` for what an index sees.
 
     Args:
         index: Over N packed codes.
@@ -91,31 +106,25 @@ def search_hamming(index: CodeIndex, queries: npt.NDArray[Any], K: int) -> Neigh
     """
     queries = check_codes("query codes", queries)
     check_size("bits of the query codes", queries.shape[1] * 8, "of the index", index.meta.bits)
-    count = index.meta.count
-    check_neighbour_count(K, count)
-    furthest = _furthest_distances(index, queries, K)
-    # One integer holds (distance, row), so that one sort orders by both.
-    keys = np.empty((len(queries), K), dtype=np.int64)
-    for distance in np.unique(furthest):
-        for block in blocks(np.flatnonzero(furthest == distance), RANGE_ITEMS // count):
-            # FAISS keeps what is strictly nearer than the radius.
-            limits, distances, rows = index.faiss_index.range_search(
-                queries[block], int(distance) + 1
-            )
-            found = distances.astype(np.int64) * count + rows
-            for position, query in enumerate(block):
-                within = found[int(limits[position]) : int(limits[position + 1])]
-                keys[query] = np.sort(np.partition(within, K - 1)[:K])
-    similarities = 1 - (keys // count) / index.meta.bits
-    return Neighbours(keys % count, similarities.astype(np.float32))
+    check_neighbour_count(K, index.meta.count)
+    inner, kind = index.faiss_index, index.kind
+    if not len(queries):
+        distances, rows = np.empty((2, 0, K), dtype=np.int64)
+    elif isinstance(kind, Ivf):
+        distances, rows = nearest_in_clusters(inner, queries, K)
+    elif isinstance(kind, Multihash):
+        distances, rows = nearest_in_tables(inner, queries, K)
+    elif isinstance(kind, Hnsw) and index.groups is not None:
+        distances, rows = nearest_in_graph(inner, queries, K, kind.ef_search, index.groups)
+    else:
+        searcher = on_gpu(index) if K <= GPU_NEIGHBOURS else inner
+        distances, rows = nearest_in_flat(inner, queries, K, searcher)
+    similarities = np.where(rows == NO_ROW, 0, 1 - distances / index.meta.bits)
+    return Neighbours(rows, similarities.astype(np.float32))
 
 
 def search_cosine(index: CodeIndex, queries: npt.NDArray[Any], K: int) -> Neighbours:
-    """Find the K nearest by cosine, ties by lowest row.
-
-    FAISS sums float32 products in an order that depends on the batch, so its last digits decide
-    nothing here: it proposes candidates, down to below the K-th by twice the error that summation
-    can make, for :func:`~.neighbours.nearest_of_candidates` to rank.
+    """Find the K nearest by cosine that the index sees, ties by lowest row; see :mod:`.cosine`.
 
     Args:
         index: Over N unit vectors.
@@ -127,28 +136,39 @@ def search_cosine(index: CodeIndex, queries: npt.NDArray[Any], K: int) -> Neighb
         DataError: Not finite vectors, or of another dimension than the index's.
     """
     units, database = unit_vectors(queries), unit_view(index)
-    dim, count = index.meta.dim, index.meta.count
+    dim, count, inner, kind = index.meta.dim, index.meta.count, index.faiss_index, index.kind
     check_size("dimensions of the query vectors", units.shape[1], "of the index", dim)
     check_neighbour_count(K, count)
-    # Two dot products, each off by at most dim * 2^-24 (Higham, Accuracy and Stability of
-    # Numerical Algorithms, section 3.1), and the rounding of lengths and similarities.
-    margin = (dim + 8) * 2.0**-23
-    rows = np.empty((len(units), K), dtype=np.int64)
-    similarities = np.empty((len(units), K), dtype=np.float32)
-    pending, width = np.arange(len(units)), min(count, K + SPARE)
-    while pending.size:
-        unresolved = []
-        for block in blocks(pending, COSINE_ELEMENTS // width):
-            approximate, candidates = index.faiss_index.search(units[block], width)
-            complete = approximate[:, -1] < approximate[:, K - 1] - margin
-            complete |= width == count
-            done = block[complete]
-            rows[done], similarities[done] = nearest_of_candidates(
-                units[done], database, candidates[complete], K
-            )
-            unresolved.append(block[~complete])
-        pending, width = np.concatenate(unresolved), min(count, width * 4)
-    return Neighbours(rows, similarities)
+    if isinstance(kind, Ivf):
+        return nearest_in_vector_clusters(inner, units, database, K)
+    if isinstance(kind, Hnsw):
+        return nearest_in_vector_graph(inner, units, database, K, kind.ef_search)
+    return nearest_in_vectors(inner, units, database, K)
+
+
+def search_asymmetric(
+    index: CodeIndex, queries: npt.NDArray[Any], database: SoftAndPacked, K: int
+) -> Neighbours:
+    """Find the K nearest by the cosine of a query's soft code with an item's bits as -1 and +1.
+
+    Only what is stored for an item need be short: a query's code is at hand unrounded, and how sure
+    it is of each bit weighs here (asymmetric distance; Gordo, Perronnin, Gong and Lazebnik, PAMI
+    2014). The bits are widened to float32 while they are searched.
+
+    Args:
+        index: Over the N packed codes; its kind is that of the search.
+        queries: Soft codes, float [Q, bits].
+        database: Of N items, in the row order of ``index``.
+        K: From 1 to N.
+
+    Raises:
+        InputError: K out of range.
+        DataError: Arrays that do not fit each other, or an item without a packed code.
+    """
+    if database.packed is None:
+        raise DataError("the database has no packed codes", "run `dvc repro extract_hashes`")
+    signs = 2 * unpack(database.packed, index.meta.bits).astype(np.float32) - 1
+    return search_cosine(build_index(unit_vectors(signs), index.kind), queries, K)
 
 
 def search_hybrid(
@@ -190,8 +210,15 @@ def search_hybrid(
     return nearest_of_candidates(units, database, candidates, K)
 
 
-def _furthest_distances(index: CodeIndex, queries: Codes, K: int) -> npt.NDArray[np.int32]:
-    """Find the Hamming distance of the K-th neighbour of each query, int32 [Q]."""
-    searcher = on_gpu(index) if K <= GPU_NEIGHBOURS else index.faiss_index
-    distances: npt.NDArray[np.int32] = searcher.search(queries, K)[0][:, -1]
-    return distances
+def _log_missing(found: Neighbours, kind: str) -> None:
+    """Say for how many queries the index saw fewer than K items."""
+    short = (found.rows == NO_ROW).any(axis=1)
+    if short.any():
+        logger.warning(
+            "index.kind = %s: %d of %d queries found fewer than K = %d neighbours, %d none; those "
+            "that are missing have no vote",
+            kind,
+            int(short.sum()),
+            *found.rows.shape,
+            int((found.rows == NO_ROW).all(axis=1).sum()),
+        )

@@ -7,22 +7,27 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_size, check_unit_interval
-from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 
 Vote = Literal["uniform", "softmax", "rank", "threshold"]
 Weights = npt.NDArray[np.float64]
 
 
 def vote_weights(
-    similarities: npt.NDArray[np.float32], vote: Vote, *, tau: float, threshold: float
+    similarities: npt.NDArray[np.float32],
+    vote: Vote,
+    *,
+    tau: float,
+    threshold: float,
+    found: npt.NDArray[np.bool_] | None = None,
 ) -> Weights:
-    """Weigh each neighbour's vote; a query's weights sum to 1.
+    """Weigh each neighbour's vote; a query's weights sum to 1, or to 0 without a neighbour.
 
     - ``uniform``: 1 / K.
     - ``softmax``: exp(similarity / tau), normalised.
     - ``rank``: 1 / rank, normalised; the nearest has rank 1.
     - ``threshold``: equal weights for the neighbours with a similarity of at least ``threshold``.
-      Where none has, all K vote equally: a query that is far from everything still gets the
+      Where none has, all vote equally: a query that is far from everything still gets the
       ranking of ``uniform``, where one neighbour alone would be sure of itself without reason.
 
     Args:
@@ -30,6 +35,8 @@ def vote_weights(
         vote: ``knn.vote``.
         tau: ``knn.tau``, more than 0.
         threshold: ``knn.threshold``.
+        found: Which neighbours there are, bool [Q, K], the others last: they weigh nothing. All
+            where it is None.
 
     Returns:
         float64 [Q, K].
@@ -56,12 +63,17 @@ def vote_weights(
         weights = np.broadcast_to(1.0 / np.arange(1, exact.shape[1] + 1), exact.shape)
     elif vote == "threshold":
         near = exact >= threshold
+        if found is not None:
+            near &= found
         weights = np.where(near.any(axis=1, keepdims=True), near, True).astype(np.float64)
     else:
         raise InputError(
             f"knn.vote = {vote!r}: unknown", "one of uniform, softmax, rank, threshold"
         )
+    if found is not None:
+        weights = np.where(found, weights, 0)
     totals: Weights = weights.sum(axis=1, keepdims=True)
+    totals[totals == 0] = 1
     return weights / totals
 
 
@@ -75,7 +87,8 @@ def vote_scores(
 ) -> npt.NDArray[np.float32]:
     """Score each class by the share of the vote that its neighbours hold.
 
-    score[q, c] = sum over k of weight[q, k] * labels[rows[q, k], c].
+    score[q, c] = sum over k of weight[q, k] * labels[rows[q, k], c]. A neighbour that was not found
+    has no vote: the others share it, and without any all scores are 0.
 
     Args:
         neighbours: Of Q queries; see :mod:`.search`.
@@ -94,12 +107,12 @@ def vote_scores(
     labels = check_labels("database labels", database_labels)
     rows, similarities = neighbours
     check_size("shape of the similarities", similarities.shape, "of the rows", rows.shape)
-    if rows.size and not (rows.min() >= 0 and rows.max() < len(labels)):
+    if rows.size and not (rows.min() >= NO_ROW and rows.max() < len(labels)):
         raise DataError(
             f"neighbours: rows {rows.min()} to {rows.max()}, the database has {len(labels)} labels",
             "the labels must be the index's: run `dvc repro`",
         )
-    weights = vote_weights(similarities, vote, tau=tau, threshold=threshold)
+    weights = vote_weights(similarities, vote, tau=tau, threshold=threshold, found=rows != NO_ROW)
     scores = np.zeros((len(rows), labels.shape[1]), dtype=np.float64)
     # One neighbour rank at a time, in order: classes with the same voters get the same score to
     # the last bit, which a matrix product does not promise, and ties decide average precision.

@@ -23,37 +23,34 @@ from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.params import (
-    ClassifierParams,
-    DecomposerParams,
-    FusionParams,
-    HashParams,
-)
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import (
     CaptionPolicy,
     encode_embeddings,
-    head_config,
     training_splits,
 )
-from siglip2_multimodal_hash.training.variants import VARIANTS, left_out_variants, variant_config
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BaselineTask:
-    """What the baselines are fitted on and by; picklable, so that workers read the files."""
+    """What the baselines are fitted on and by; picklable, so that workers read the files.
+
+    Attributes:
+        index: The dataset's index.
+        embeddings: Folder of the embeddings that belong to it.
+        policy: Which caption evaluation uses.
+        heads: By name, in the order in which they are begun.
+        settings: Of every fit.
+    """
 
     index: Path
     embeddings: Path
     policy: CaptionPolicy
-    decomposer: DecomposerParams
-    fusion: FusionParams
-    hashing: HashParams
-    classifier: ClassifierParams
+    heads: dict[str, HeadConfig]
     settings: FitSettings
 
 
@@ -69,25 +66,19 @@ class BaselineCodes:
 
 
 def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
-    """Fit every baseline of :data:`.variants.VARIANTS`, in the order in which they are done.
+    """Fit every head of the task, and yield them in the order in which they are done.
 
     On a CPU each with one thread, and up to :data:`.kernels.THREADS` of them at a time in
     processes (``runtime.dataloader.num_workers``: 0 or 1 uses none); on a GPU one after the other.
     A baseline's weights depend on neither the others nor the number of processes.
-
-    Those that the features do not allow are left out, each with a line in the log; see
-    :func:`left_out_baselines`.
 
     Raises:
         InputError: See :func:`.loop.fit`; or a process was killed.
     """
     runtime = task.settings.runtime
     on_cpu = choose_device(runtime.device).type == "cpu"
-    processes = min(THREADS, runtime.dataloader.num_workers) if on_cpu else 1
-    left_out = left_out_baselines(task)
-    for name, reason in left_out.items():
-        logger.info("%s: left out, because %s", name, reason)
-    names = [name for name in VARIANTS if name not in left_out]
+    processes = min(THREADS, runtime.dataloader.num_workers, len(task.heads)) if on_cpu else 1
+    names = list(task.heads)
     fitted = (
         _in_processes(task, names, processes)
         if processes > 1
@@ -99,19 +90,6 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
             logger.info("%s: val mAP %.4f", codes.name, codes.val_map)
             bar.update()
             yield codes
-
-
-def left_out_baselines(task: BaselineTask) -> dict[str, str]:
-    """The baselines that cannot be fitted on these embeddings, each with the reason.
-
-    Raises:
-        InputError: See :func:`.splits.head_config`.
-    """
-    return left_out_variants(_head(task, load_embeddings(task.embeddings)))
-
-
-def _head(task: BaselineTask, vectors: Embeddings) -> HeadConfig:
-    return head_config(vectors, task.decomposer, task.fusion, task.hashing, task.classifier)
 
 
 def _read(task: BaselineTask) -> tuple[Embeddings, TrainingData, ValidationData]:
@@ -127,8 +105,8 @@ def _fit(
     name: str, task: BaselineTask, vectors: Embeddings, train: TrainingData, val: ValidationData
 ) -> BaselineCodes:
     """Fit one baseline and run it over every image."""
-    config = variant_config(name, _head(task, vectors))
-    result = fit(config, train, val, task.settings)
+    config = task.heads[name]
+    result = fit(config, train, val, _settings_of(config, task.settings))
     soft, scores = encode_embeddings(
         result.network,
         vectors,
@@ -136,6 +114,13 @@ def _fit(
         task.settings.runtime.dataloader.inference_batch_size,
     )
     return BaselineCodes(name, config.bits, result.val_map, soft, scores)
+
+
+def _settings_of(config: HeadConfig, settings: FitSettings) -> FitSettings:
+    """Lengths alone have no directions to align: their cosine needs no equal widths, either."""
+    if config.fusion != "magnitude":
+        return settings
+    return replace(settings, loss=settings.loss.model_copy(update={"cosine_weight": 0.0}))
 
 
 def _one_by_one(task: BaselineTask, names: list[str], *, on_cpu: bool) -> Iterator[BaselineCodes]:

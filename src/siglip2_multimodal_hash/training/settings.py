@@ -35,3 +35,36 @@ class FitSettings:
             seed=params.seed,
             runtime=params.runtime,
         )
+
+    @classmethod
+    def of_classifier(cls, params: Params) -> Self:
+        """Take what a classifier without a code follows.
+
+        The terms of ``loss`` on codes and directions have nothing to work on there, so they are
+        neither read nor, by a stage that fits nothing else, declared.
+        """
+        loss = LossParams(
+            objective="plan",
+            bce_weight=params.loss.bce_weight,
+            cosine_weight=0.0,
+            hash_weight=0.0,
+            lambda_balance=0.0,
+            lambda_decorr=0.0,
+            code_weight=0.0,
+            pairwise_soft=0.0,
+            continuation_beta=1.0,
+            imbalance=params.loss.imbalance,
+            focal_alpha=params.loss.focal_alpha,
+            focal_gamma=params.loss.focal_gamma,
+            asymmetric_gamma_pos=params.loss.asymmetric_gamma_pos,
+            asymmetric_gamma_neg=params.loss.asymmetric_gamma_neg,
+            asymmetric_clip=params.loss.asymmetric_clip,
+        )
+        return cls(
+            loss=loss,
+            training=params.training,
+            optimizer=params.optimizer,
+            scheduler=params.scheduler,
+            seed=params.seed,
+            runtime=params.runtime,
+        )

@@ -1,23 +1,64 @@
 """The heads that are trained beside the one of params.yaml, as its baselines."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.features.store import Embeddings
+from siglip2_multimodal_hash.models.config import HeadConfig, Modalities
+from siglip2_multimodal_hash.params import Params
+
+logger = logging.getLogger(__name__)
 
 
-def _mlp(config: HeadConfig) -> HeadConfig:
-    """Classifier on [v_img, v_txt], or on the one there is: no decomposition, no hash layer."""
-    both = config.image_dim and config.caption_dim
-    return replace(
-        config,
-        fusion="raw",
-        modalities="both" if both else config.modalities,
-        adapter="none",
-        project_dim=0,
-        bits=0,
+def common_head(params: Params, vectors: Embeddings) -> HeadConfig:
+    """What the variants share with the head of params.yaml: all but its type of fusion.
+
+    So a change of ``fusion.type`` or ``fusion.modalities`` leaves them as they are. It takes every
+    modality that the features have.
+    """
+    return HeadConfig(
+        image_dim=vectors.image.shape[1],
+        caption_dim=vectors.caption.shape[1],
+        classes=len(vectors.prompt),
+        eps=params.decomposer.eps,
+        adapter=params.decomposer.adapter,
+        fusion="concat",
+        modalities=modalities_of(vectors),
+        mlp_dims=params.fusion.mlp_dims,
+        dropout=params.fusion.dropout,
+        activation=params.fusion.activation,
+        bits=params.hash.bits,
+        classifier_bias=params.classifier.use_bias,
+        project_dim=params.fusion.project_dim,
+        normalize=params.hash.normalize,
     )
+
+
+def plain_mlp(params: Params, vectors: Embeddings) -> HeadConfig:
+    """Classifier on [v_img, v_txt], or on the one there is: no decomposition, no hash layer."""
+    return HeadConfig(
+        image_dim=vectors.image.shape[1],
+        caption_dim=vectors.caption.shape[1],
+        classes=len(vectors.prompt),
+        eps=1.0,  # of a decomposition that there is not
+        adapter="none",
+        fusion="raw",
+        modalities=modalities_of(vectors),
+        mlp_dims=params.fusion.mlp_dims,
+        dropout=params.fusion.dropout,
+        activation=params.fusion.activation,
+        bits=0,
+        classifier_bias=params.classifier.use_bias,
+    )
+
+
+def modalities_of(vectors: Embeddings) -> Modalities:
+    """The modalities that the features have: imported ones may be of one alone."""
+    if vectors.image.shape[1] and vectors.caption.shape[1]:
+        return "both"
+    return "image" if vectors.image.shape[1] else "caption"
 
 
 def _direction_only(config: HeadConfig) -> HeadConfig:
@@ -35,11 +76,18 @@ def _caption_only(config: HeadConfig) -> HeadConfig:
     return replace(config, fusion="concat", modalities="caption")
 
 
+def _magnitude_only(config: HeadConfig) -> HeadConfig:
+    """[m_img, m_txt], or the one there is: what the lengths tell without the directions."""
+    both = config.image_dim and config.caption_dim
+    modalities = "both" if both else config.modalities
+    return replace(config, fusion="magnitude", modalities=modalities, project_dim=0)
+
+
 VARIANTS: dict[str, Callable[[HeadConfig], HeadConfig]] = {
-    "mlp": _mlp,
     "direction_only": _direction_only,
     "image_only": _image_only,
     "caption_only": _caption_only,
+    "magnitude_only": _magnitude_only,
 }
 
 
@@ -60,6 +108,18 @@ def left_out_variants(config: HeadConfig) -> dict[str, str]:
             f"a product needs equal widths, not {image} and {caption}: set fusion.project_dim"
         )
     return {name: reason for name, reason in missing.items() if reason}
+
+
+def variant_configs(config: HeadConfig) -> dict[str, HeadConfig]:
+    """Every baseline that features of these widths allow, by name; the log says which they do not.
+
+    Args:
+        config: Of the head, or :func:`common_head`.
+    """
+    left_out = left_out_variants(config)
+    for name, reason in left_out.items():
+        logger.info("%s: left out, because %s", name, reason)
+    return {name: variant_config(name, config) for name in VARIANTS if name not in left_out}
 
 
 def variant_config(name: str, config: HeadConfig) -> HeadConfig:

@@ -17,6 +17,7 @@ import numpy as np
 
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.thumbnails import NEIGHBOUR_SIDE, QUERY_SIDE
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW
 from siglip2_multimodal_hash.retrieval.voting import vote_weights
 
 LISTED = 20
@@ -66,8 +67,13 @@ class _Cards:
         self._database = inputs.dataset.rows("database")
         self._neighbours = inputs.evaluation.predictions["test"].neighbours
         knn = inputs.knn
+        self._found = self._neighbours.rows != NO_ROW
         self._weights = vote_weights(
-            self._neighbours.similarities, knn.vote, tau=knn.tau, threshold=knn.threshold
+            self._neighbours.similarities,
+            knn.vote,
+            tau=knn.tau,
+            threshold=knn.threshold,
+            found=self._found,
         )
         self._first = next(iter(inputs.scores))
         self.threshold: float = inputs.evaluation.figures[self._first]["threshold"]["tuned"]
@@ -83,7 +89,7 @@ class _Cards:
         best = order[: self._inputs.knn.top_n_tags]
         shown = [int(c) for c in order if true[c] or decided[c] or (c in best and voted[c] > 0)]
         total = int(true.sum() + decided.sum())
-        listed = self._neighbours.rows.shape[1]
+        listed = int(self._found[query].sum())
         weights = self._weights[query]
         return {
             "photo": str(row),

@@ -1,0 +1,85 @@
+"""``smhash compare``."""
+
+import argparse
+import json
+from threading import Lock
+
+from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.errors import InputError
+
+METRICS = ("mAP", "CF1", "retrieval")
+FEWEST_DRAWS = 100
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command."""
+    parser = new_command(commands, "compare", compare)
+    what = "an experiment of DVC, a Git revision or `workspace`; several seeds joined by commas"
+    parser.add_argument("a", metavar="A", help=what)
+    parser.add_argument("b", metavar="B", help="what to compare it with; B - A is shown")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        choices=METRICS,
+        help="only this figure (may be given again); all of them otherwise",
+    )
+    parser.add_argument(
+        "--draws", type=int, default=2000, help="of the bootstrap (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON instead of tables")
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Say whether two experiments differ on the same test images, and in which parameters."""
+    if arguments.draws < FEWEST_DRAWS:
+        raise InputError(
+            f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
+        )
+    names = _names(arguments.a), _names(arguments.b)
+    # Other commands need not wait for what this one loads.
+    from tqdm import tqdm
+
+    from siglip2_multimodal_hash.evaluation.comparison import compare as compare_results
+    from siglip2_multimodal_hash.reporting import comparison_text as shown
+    from siglip2_multimodal_hash.reporting.experiments import read_experiment
+    from siglip2_multimodal_hash.reporting.sides import (
+        check_comparable,
+        check_side,
+        differing,
+        seeds_alone,
+    )
+
+    a, b = ([read_experiment(name) for name in side] for side in names)
+    check_comparable([*a, *b])
+    for side in (a, b):
+        check_side(side)
+    lock = Lock()
+    # A bar on a terminal only: elsewhere it would fill the log.
+    with tqdm(total=arguments.draws, desc="bootstrap", unit="draw", disable=None) as bar:
+
+        def drawn() -> None:
+            with lock:
+                bar.update()
+
+        comparison = compare_results(
+            [run.results for run in a],
+            [run.results for run in b],
+            metrics=arguments.metric or METRICS,
+            draws=arguments.draws,
+            drawn=drawn,
+        )
+    differences = differing(a[0].params, b[0].params)
+    alone = seeds_alone(a, b)
+    options = {"draws": arguments.draws, "seeds_alone": alone}
+    if arguments.json:
+        found = shown.comparison_json(names, comparison, differences, **options)
+        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print(shown.comparison_text(names, comparison, differences, **options), end="")
+
+
+def _names(side: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in side.split(","))
+    if not all(names):
+        raise InputError(f"{side!r}: an empty name", "join names by single commas")
+    return names

@@ -1,0 +1,150 @@
+"""A comparison of two experiments for people, and for programs."""
+
+import textwrap
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from siglip2_multimodal_hash.evaluation.comparison import Compared, Comparison, MovedClass
+from siglip2_multimodal_hash.reporting.sides import Differing, effective
+from siglip2_multimodal_hash.reporting.text_tables import text_table
+
+STANDS, NOT_SHOWN = "stands", "no difference shown"
+# Beyond the choice of the images, but no setting made it.
+BY_SEED = "stands, by the seed alone"
+# Where the spread of seeds can be told from the value at all.
+SEEDS_FOR_A_CLAIM = 3
+WIDTH = 100
+
+
+def comparison_text(
+    names: tuple[Sequence[str], Sequence[str]],
+    comparison: Comparison,
+    differences: Differing,
+    *,
+    draws: int,
+    seeds_alone: bool,
+) -> str:
+    """The comparison as tables, figures in percent.
+
+    Args:
+        names: Of the experiments of both sides.
+        comparison: Of their results.
+        differences: Parameters that differ between the sides.
+        draws: Of the bootstrap.
+        seeds_alone: Whether both sides are of one setting.
+    """
+    sides = [f"{letter} = {', '.join(side)}" for letter, side in zip("AB", names, strict=True)]
+    parts = [
+        "\n".join(sides),
+        _figures(comparison.figures, seeds_alone),
+        textwrap.fill(
+            f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
+            f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
+            f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It says nothing of the "
+            f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more a side.",
+            WIDTH,
+        ),
+    ]
+    if seeds_alone:
+        parts.append(_over_seeds(comparison.figures))
+    if comparison.moved:
+        parts.append(_moved(comparison.moved))
+    parts.append(_parameters(differences))
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_json(
+    names: tuple[Sequence[str], Sequence[str]],
+    comparison: Comparison,
+    differences: Differing,
+    *,
+    draws: int,
+    seeds_alone: bool,
+) -> dict[str, Any]:
+    """The same as nested dicts, figures from 0 to 1; see :func:`comparison_text`."""
+    return {
+        "a": list(names[0]),
+        "b": list(names[1]),
+        "images": comparison.images,
+        "queries": comparison.queries,
+        "draws": draws,
+        "seeds_alone": seeds_alone,
+        "figures": {
+            one.name: {
+                "a": _side(one.a),
+                "b": _side(one.b),
+                "difference": one.difference.value,
+                "low": one.difference.low,
+                "high": one.difference.high,
+                "stands": one.difference.shown,
+            }
+            | ({"over_seeds": _side((*one.a, *one.b))} if seeds_alone else {})
+            for one in comparison.figures
+        },
+        "classes": [
+            {"predictor": one.predictor, "category": one.name, "images": one.images}
+            | {"a": one.a, "b": one.b, "difference": one.b - one.a}
+            for one in comparison.moved
+        ],
+        "parameters": {key: {"a": a, "b": b} for key, (a, b) in differences.items()},
+    }
+
+
+def _figures(figures: Sequence[Compared], seeds_alone: bool) -> str:
+    shown = BY_SEED if seeds_alone else STANDS
+    rows = (
+        (
+            one.name,
+            _mean_sd(one.a),
+            _mean_sd(one.b),
+            f"{100 * one.difference.value:+.2f}",
+            f"{100 * one.difference.low:+.2f} to {100 * one.difference.high:+.2f}",
+            shown if one.difference.shown else NOT_SHOWN,
+        )
+        for one in figures
+    )
+    return text_table(("test, percent", "A", "B", "B - A", "95%", ""), rows, text=(0, 5))
+
+
+def _over_seeds(figures: Sequence[Compared]) -> str:
+    rows = ((one.name, _mean_sd((*one.a, *one.b))) for one in figures)
+    return "A and B differ in the seed alone.\n" + text_table(("over all seeds", ""), rows)
+
+
+def _moved(classes: Sequence[MovedClass]) -> str:
+    rows = (
+        (
+            one.predictor,
+            one.name,
+            f"{one.images:,}",
+            f"{100 * one.a:.1f}",
+            f"{100 * one.b:.1f}",
+            f"{100 * (one.b - one.a):+.1f}",
+        )
+        for one in classes
+    )
+    head = ("moved most", "class", "images", "AP of A", "AP of B", "B - A")
+    return text_table(head, rows, text=(0, 1))
+
+
+def _parameters(differences: Differing) -> str:
+    if not differences:
+        return "No parameter differs."
+    changing = effective(differences)
+    rows = (
+        (key, str(a), str(b), "" if key in changing else "changes no result")
+        for key, (a, b) in differences.items()
+    )
+    return text_table(("parameter", "A", "B", ""), rows, text=(0, 3))
+
+
+def _mean_sd(values: Sequence[float]) -> str:
+    """The value of one run; mean and sample standard deviation of several."""
+    mean = f"{100 * fmean(values):.2f}"
+    return mean if len(values) < 2 else f"{mean} ± {100 * stdev(values):.2f} (n = {len(values)})"
+
+
+def _side(values: Sequence[float]) -> dict[str, Any]:
+    sd = stdev(values) if len(values) > 1 else None
+    return {"mean": fmean(values), "sd": sd, "runs": list(values)}

@@ -1,0 +1,21 @@
+"""Figures of the head's variants, by the same search and vote as the head's own."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
+from siglip2_multimodal_hash.evaluation.heads import SplitRows
+from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.params import Params
+
+
+def main(params: Params, index: Path, variants: Path, out: Path) -> None:
+    """Write the figures of every variant."""
+    dataset = read_index(index)
+    figures = evaluate_variants(variants, dataset.labels(), SplitRows.of(dataset), params.knn)
+    write_json(out, figures)
+
+
+if __name__ == "__main__":
+    run_stage(main, "index", "variants", "out")

@@ -1,0 +1,157 @@
+"""The grid of votes on val: each row is what a search of its own would say."""
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head, predict
+from siglip2_multimodal_hash.evaluation.knn_grid import (
+    GridRow,
+    KnnGrid,
+    evaluate_grid,
+    grid_settings,
+)
+from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.store import HeadCodes
+
+COUNT, CLASSES = 90, 4
+ROWS = SplitRows(
+    train=np.arange(0, COUNT, 3),
+    val=np.arange(1, COUNT, 3),
+    test=np.arange(2, COUNT, 3),
+    database=np.arange(0, COUNT, 3),
+)
+LABELS = (np.random.default_rng(5).random((COUNT, CLASSES)) < 0.35).astype(np.uint8)
+LABELS[:3] = 1
+
+
+def knn_params(**changes: Any) -> KnnParams:
+    plan = {
+        **{"K": 4, "distance": "hamming", "vote": "softmax", "tau": 0.07, "threshold": 0.5},
+        **{"shortlist": 10, "hybrid_weight": 0.4, "top_n_tags": 2},
+    }
+    return KnnParams.model_validate(plan | changes)
+
+
+def grid_params(**changes: Any) -> KnnGridParams:
+    plan = {
+        **{"K": [1, 5, 20], "distance": ["hamming", "hybrid", "cosine", "asymmetric"]},
+        **{"vote": ["uniform", "softmax", "rank", "threshold"], "tau": [0.05, 0.3]},
+        **{"hybrid_weight": [0.2, 0.8]},
+    }
+    return KnnGridParams.model_validate(plan | changes)
+
+
+def some_codes(*, bits: bool = True, scores: bool = True) -> HeadCodes:
+    generator = np.random.default_rng(6)
+    signal = (2.0 * LABELS - 1) @ generator.standard_normal((CLASSES, 16))
+    soft = np.tanh(0.3 * signal + 0.5 * generator.standard_normal(signal.shape)).astype(np.float32)
+    noisy = (0.5 * LABELS + 0.5 * generator.random(LABELS.shape)).astype(np.float32)
+    packed = np.packbits(soft > 0, axis=1) if bits else None
+    return HeadCodes(soft if bits else unit_vectors(soft), packed, noisy if scores else None)
+
+
+def searched(codes: HeadCodes, knn: KnnParams, grid: KnnGridParams) -> KnnGrid:
+    index = build_index(codes.searchable()[ROWS.database])
+    return evaluate_grid(codes, index, LABELS, ROWS, knn, grid)
+
+
+def val_map(scores: npt.NDArray[np.float32]) -> float:
+    return mean_average_precision(scores, LABELS[ROWS.val]).value
+
+
+def test_every_row_is_a_search_of_its_own() -> None:
+    codes, knn = some_codes(), knn_params()
+    found = searched(codes, knn, grid_params())
+    index = build_index(codes.searchable()[ROWS.database])
+    # By three distances 3 K, by the shortlist of 10 only 2; 5 votes; and params.yaml's.
+    assert len(found.rows) == ((3 + 3 + 3 + 2) * 5 + 1) * 3
+    for row in found.rows:
+        changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
+        setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=row.hybrid_weight)
+        scores = predict(codes, index, LABELS, ROWS.database, ROWS.val, setting).scores
+        assert row.map_knn == val_map(scores["knn"])
+        assert row.map_hybrid == val_map(scores["hybrid"])
+
+
+def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
+    codes, knn = some_codes(), knn_params()
+    found = searched(codes, knn, grid_params())
+    assert set(found.best) == {"knn", "hybrid"}
+    index = build_index(codes.searchable()[ROWS.database])
+    for name in ("knn", "hybrid"):
+        row, figures = found.best[name]
+        value = f"map_{name}"
+        assert getattr(row, value) == max(getattr(one, value) for one in found.rows)
+        changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
+        weight = row.hybrid_weight or 0.4  # None for the vote alone
+        setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=weight)
+        expected = evaluate_head(codes, index, LABELS, ROWS, setting).figures[name]
+        assert figures == expected
+        assert figures["val"]["mAP"] == getattr(row, value)
+
+
+def test_labels_of_test_choose_nothing() -> None:
+    codes = some_codes()
+    before = searched(codes, knn_params(), grid_params())
+    changed = LABELS.copy()
+    changed[ROWS.test] = 1 - changed[ROWS.test]
+    index = build_index(codes.searchable()[ROWS.database])
+    after = evaluate_grid(codes, index, changed, ROWS, knn_params(), grid_params())
+    for name, (row, figures) in before.best.items():
+        assert after.best[name][0] == row
+        assert after.best[name][1]["val"] == figures["val"]
+        assert after.best[name][1]["test"] != figures["test"]
+    assert after.rows == before.rows
+
+
+def test_the_setting_of_params_is_a_row_and_has_its_figures() -> None:
+    codes, knn = some_codes(), knn_params(K=7, tau=0.11)
+    found = searched(codes, knn, grid_params())
+    (row,) = (one for one in found.rows if one.K == 7 and one.hybrid_weight == 0.4)
+    assert row[:5] == ("hamming", 7, "softmax", 0.11, 0.4)
+    assert found.own == row
+    index = build_index(codes.searchable()[ROWS.database])
+    figures = evaluate_head(codes, index, LABELS, ROWS, knn).figures
+    assert row.map_knn == figures["knn"]["val"]["mAP"]
+    assert row.map_hybrid == figures["hybrid"]["val"]["mAP"]
+    assert found.best["knn"][0].map_knn >= row.map_knn
+
+
+def test_settings_by_hand() -> None:
+    grid = grid_params(K=[2, 50], distance=["hamming", "cosine"], vote=["softmax", "rank"])
+    own = GridRow("hamming", 4, "softmax", 0.07)
+    assert grid_settings(knn_params(), grid, most=30, has_bits=True) == [
+        GridRow("cosine", 2, "rank", None),
+        GridRow("cosine", 2, "softmax", 0.05),
+        GridRow("cosine", 2, "softmax", 0.3),
+        GridRow("hamming", 2, "rank", None),
+        GridRow("hamming", 2, "softmax", 0.05),
+        GridRow("hamming", 2, "softmax", 0.3),
+        own,
+    ]
+    twice = grid_params(K=[4, 4], distance=["hamming"], vote=["softmax"], tau=[0.07])
+    assert grid_settings(knn_params(), twice, most=30, has_bits=True) == [own]
+
+
+def test_without_bits_or_classifier_there_is_less() -> None:
+    knn = knn_params(distance="cosine")
+    found = searched(some_codes(bits=False), knn, grid_params())
+    assert {row.distance for row in found.rows} == {"cosine"}
+    found = searched(some_codes(scores=False), knn, grid_params())
+    assert set(found.best) == {"knn"}
+    assert {(row.hybrid_weight, row.map_hybrid) for row in found.rows} == {(None, None)}
+
+
+def test_the_json_is_plain() -> None:
+    found = searched(some_codes(), knn_params(), grid_params()).as_json()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert set(found["rows"][0]) == {
+        *("distance", "K", "vote", "tau", "hybrid_weight", "map_knn", "map_hybrid")
+    }
+    assert found["best"]["knn"]["figures"]["val"]["mAP"] > 0

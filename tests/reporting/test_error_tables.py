@@ -1,0 +1,75 @@
+"""The error analysis as tables, as a part of the page, and as data of plots."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
+from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.reporting.errors_text import errors_text
+from siglip2_multimodal_hash.reporting.tables import rounded
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def errors(example: Any) -> dict[str, Any]:
+    found: dict[str, Any] = example.errors
+    return found
+
+
+def test_every_table_is_there(errors: dict[str, Any]) -> None:
+    text = errors_text(errors, "knn")
+    assert text.startswith("knn: 8 test images\n")
+    for title in ("by number of labels", "smallest object", "largest object", "caption names"):
+        assert title in text
+    # Sizes: person 4% of 100 x 100 pixels, hot dog 8%, cat 12%.
+    (group,) = errors["groups"]["object_size"]
+    assert group["group"] == "4% to 16%"
+    assert group["labels"] == sum(one["images"] for one in errors["classes"])
+
+
+def test_classes_without_a_positive_are_left_out_and_their_number_limited(
+    errors: dict[str, Any],
+) -> None:
+    assert "unicorn" not in errors_text(errors, "mlp")
+    worst = min(
+        (one for one in errors["classes"] if one["AP"]["mlp"] is not None),
+        key=lambda one: one["AP"]["mlp"],
+    )
+    first = errors_text(errors, "mlp", 1).split("\n\n")[1].splitlines()
+    assert len(first) == 3
+    assert first[2].startswith(worst["category"])
+
+
+def test_lists_are_rounded_too() -> None:
+    assert rounded({"a": [1 / 3, {"b": 2 / 3}, "c"]}) == {"a": [0.333333, {"b": 0.666667}, "c"]}
+
+
+def test_the_command(
+    errors: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> int | str | None:
+        monkeypatch.setattr(sys, "argv", ["smhash", "errors", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code
+
+    assert run() == EXIT_BAD_INPUT
+    assert "errors.json: no such file" in capsys.readouterr().err
+    write_json(tmp_path / "metrics/mojicoco/siglip2-tiny/errors.json", rounded(errors))
+    assert run("--predictor", "hybrid") == 0
+    assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out) == rounded(errors)

@@ -1,0 +1,176 @@
+"""``smhash compare`` on a real repository: what it reads, says and refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
+from siglip2_multimodal_hash.reporting.experiments import flatten, read_experiment
+from tests.reporting.experiment_repository import IMAGES, PARAMS, make_repository
+
+Compare = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    make_repository(folder)
+    return folder
+
+
+@pytest.fixture
+def compare(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Compare:
+    """Run the command; exit code, output and messages."""
+
+    def run(*arguments: str, folder: Path = repository) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        words = ["smhash", "compare", *arguments, "--draws", "100"]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_an_experiment_is_read_without_checking_it_out(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    before = sorted(path for path in repository.rglob("*") if ".dvc" not in path.parts)
+    found = read_experiment("k10")
+    assert (found.params["knn.K"], found.params["seed"]) == (10, 1)
+    assert found.results.items.image_ids.tolist() == list(range(100, 100 + IMAGES))
+    here = read_experiment("workspace")
+    assert here.params["knn.K"] == 20
+    head = read_experiment("HEAD")
+    assert np.array_equal(head.results.scores["knn"], here.results.scores["knn"])
+    assert sorted(path for path in repository.rglob("*") if ".dvc" not in path.parts) == before
+
+
+def test_the_tables(compare: Compare) -> None:
+    code, out, err = compare("HEAD", "k10")
+    assert (code, err) == (0, "")
+    assert out.startswith("A = HEAD\nB = k10\n")
+    assert "retrieval mAP@all" in out
+    assert "knn.K      20  10" in out
+    assert "40 test images, of which 40 have something relevant" in " ".join(out.split())
+    assert "moved most" in out
+
+
+def test_equal_runs_show_no_difference(compare: Compare) -> None:
+    code, out, _ = compare("HEAD", "workspace")
+    assert code == 0
+    assert out.count("no difference shown") == 7
+    assert "No parameter differs." in out
+
+
+def test_json_of_one_metric(compare: Compare) -> None:
+    code, out, _ = compare("HEAD", "k10", "--metric", "retrieval", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["figures"]) == ["retrieval mAP@all"]
+    figure = found["figures"]["retrieval mAP@all"]
+    assert figure["difference"] == pytest.approx(figure["b"]["mean"] - figure["a"]["mean"])
+    assert figure["low"] <= figure["difference"] <= figure["high"]
+    assert found["parameters"] == {"knn.K": {"a": 20, "b": 10}}
+
+
+def test_seeds(compare: Compare) -> None:
+    code, out, _ = compare("HEAD", "seed2")
+    assert code == 0
+    assert "A and B differ in the seed alone." in out
+    assert "(n = 2)" in out
+    code, out, _ = compare("HEAD,seed2", "k10", "--json")
+    figure = json.loads(out)["figures"]["knn mAP"]
+    assert code == 0
+    runs = figure["a"]["runs"]
+    assert figure["a"]["mean"] == pytest.approx(np.mean(runs))
+    assert figure["a"]["sd"] == pytest.approx(np.std(runs, ddof=1))
+    assert figure["b"]["sd"] is None
+
+
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        (("HEAD", "nosuch"), "nosuch: neither an experiment nor a Git revision"),
+        (("HEAD", "early"), "early: no categories.json among the outputs of `evaluate_knn`"),
+        (("HEAD,workspace", "seed2"), "HEAD and workspace have the same seed, 1"),
+        (("HEAD,k10", "seed2"), "HEAD and k10 differ in knn.K, not in seed alone"),
+        (("HEAD,", "seed2"), "'HEAD,': an empty name"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    compare: Compare, sides: tuple[str, str], message: str
+) -> None:
+    code, out, err = compare(*sides)
+    assert (code, out) == (EXIT_BAD_INPUT, "")
+    assert message in err
+    assert "\n  -> " in err
+
+
+def test_other_folders_are_refused(compare: Compare, repository: Path, tmp_path: Path) -> None:
+    code, _, err = compare("HEAD", "k10", folder=tmp_path)
+    assert code == EXIT_BAD_INPUT
+    assert "no repository of DVC" in err
+    code, _, err = compare("HEAD", "k10", folder=repository / "outputs")
+    assert code == EXIT_BAD_INPUT
+    assert "the project's root is" in err
+
+
+def test_parameters_that_did_not_run_are_refused(
+    compare: Compare, repository: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(repository, copy, symlinks=True)
+    (copy / "params.yaml").write_text(PARAMS.replace("K: 20", "K: 5"), encoding="utf-8")
+    code, _, err = compare("HEAD", "workspace", folder=copy)
+    assert code == EXIT_BAD_INPUT
+    assert "workspace: 1 parameter(s) changed since the pipeline ran (knn.K)" in err
+    assert "run `dvc repro`" in err
+    (copy / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    (copy / "dvc.lock").unlink()
+    assert (
+        "workspace: `evaluate_knn` has not run yet" in compare("HEAD", "workspace", folder=copy)[2]
+    )
+    shutil.rmtree(copy / ".dvc/cache")
+    code, _, err = compare("HEAD", "k10", folder=copy)
+    assert code == EXIT_BAD_INPUT
+    assert "HEAD: outputs/evaluation is not in DVC's cache" in err
+    assert "dvc fetch" in err
+
+
+def test_a_file_that_is_gone_from_the_cache_is_named(
+    compare: Compare, repository: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(repository, copy, symlinks=True)
+    for path in (copy / ".dvc/cache").rglob("*"):
+        if path.is_file() and path.suffix != ".dir":
+            path.unlink()
+    code, _, err = compare("HEAD", "k10", folder=copy)
+    assert code == EXIT_BAD_INPUT
+    assert "is not in DVC's cache" in err
+
+
+def test_leaves() -> None:
+    assert flatten({"a": {"b": 1, "c": [1, 2]}, "d": None}) == {"a.b": 1, "a.c": [1, 2], "d": None}
+
+
+def test_the_command_does_not_slow_the_others_down() -> None:
+    code = "import sys, siglip2_multimodal_hash.cli.main; print('dvc' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=None
+    )
+    assert found.stdout.strip() == "False"
