@@ -4,6 +4,7 @@ import argparse
 from typing import NoReturn
 
 from siglip2_multimodal_hash.cli import (
+    ablate,
     check,
     compare,
     doctor,
@@ -17,7 +18,9 @@ from siglip2_multimodal_hash.cli import (
 )
 from siglip2_multimodal_hash.errors import run_guarded
 
-_COMMANDS = (use, check, doctor, download, import_features, stats, table, compare, errors, predict)
+_COMMANDS = (
+    use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate
+)  # fmt: skip
 
 
 def main() -> NoReturn:

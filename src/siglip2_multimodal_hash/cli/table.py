@@ -4,27 +4,86 @@ import argparse
 from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import read_json, replacing
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
 
 METRICS_FOLDER = Path("metrics")
+FORMATS = ("md", "csv", "tex")
+FEWEST_DRAWS = 100
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "table", table)
     parser.add_argument(
+        "row",
+        nargs="*",
+        help="rows of configs/ablations.yaml, tiers, or `all`: tracked experiments",
+    )
+    parser.add_argument("--seeds", type=int, help="how many (default: as the row says)")
+    parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else md")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the terminal")
+    parser.add_argument(
+        "--draws", type=int, default=2000, help="of the bootstrap (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="lay out runs of different code, and say so"
+    )
+    parser.add_argument(
         "--split", choices=("test", "val"), default="test", help="whose figures (default: test)"
     )
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Print the comparison with bounds and baselines as Markdown, mAP in percent."""
-    params = load_params()
-    folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
-    if arguments.split == "test":
-        rows = read_json(folder / "baselines.json")
+    """Print the comparison with bounds and baselines, or tables of ablation rows."""
+    if arguments.row and arguments.split == "val":
+        raise InputError(
+            "--split val: the results of single images are kept for test only",
+            "leave out --split, or the rows",
+        )
+    if arguments.row:
+        text = _ablations(arguments)
+    elif arguments.format not in (None, "md"):
+        raise InputError(
+            f"--format {arguments.format}: the comparison with baselines is Markdown only",
+            "name rows of configs/ablations.yaml",
+        )
     else:
-        rows = table_of_details(read_json(folder / "details.json"), arguments.split)
-    print(markdown_table(rows), end="")
+        params = load_params()
+        folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
+        if arguments.split == "test":
+            rows = read_json(folder / "baselines.json")
+        else:
+            rows = table_of_details(read_json(folder / "details.json"), arguments.split)
+        text = markdown_table(rows)
+    if arguments.out is None:
+        print(text, end="")
+        return
+    with replacing(arguments.out) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _ablations(arguments: argparse.Namespace) -> str:
+    form = arguments.format or (
+        arguments.out.suffix.removeprefix(".") if arguments.out is not None else "md"
+    )
+    if form not in FORMATS:
+        raise InputError(
+            f"--out {arguments.out}: no known format", f"--format {', '.join(FORMATS)}"
+        )
+    if arguments.draws < FEWEST_DRAWS:
+        raise InputError(
+            f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
+        )
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise InputError(f"--seeds {arguments.seeds}: at least 1")
+    # The table of the workspace need not wait for what this one loads.
+    from siglip2_multimodal_hash.ablations.layout import FORMATS as WRITERS
+    from siglip2_multimodal_hash.ablations.tracked import read_tables
+
+    tables = read_tables(
+        arguments.row, arguments.seeds, draws=arguments.draws, mixed=arguments.mixed
+    )
+    return WRITERS[form](tables)

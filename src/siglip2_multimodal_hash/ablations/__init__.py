@@ -1,0 +1,1 @@
+"""The rows of ``configs/ablations.yaml`` as tracked experiments, and tables of them."""

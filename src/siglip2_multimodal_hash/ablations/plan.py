@@ -1,0 +1,130 @@
+"""Which experiments rows ask for: named, each once."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from siglip2_multimodal_hash.ablations.rows import Row, Variant
+from siglip2_multimodal_hash.ablations.settings import changes, override
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.reporting.experiments import flatten
+
+ALL = "all"
+DEFAULT = "default"
+
+_Key = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One experiment.
+
+    Attributes:
+        name: Such as ``A2-bits-128-s1``.
+        overrides: What differs from params.yaml, by dotted key; the seed included.
+        params: All parameters, nested.
+    """
+
+    name: str
+    overrides: dict[str, Any]
+    params: dict[str, Any]
+
+
+class Plan:
+    """The experiments of all rows under one params.yaml.
+
+    The k-th seed, ``sk``, is ``seed`` of params.yaml plus k: ``s0`` is the committed run's own. A
+    setting that several rows have bears the name of the first of them, in the order of the file;
+    the one that changes nothing is ``default``.
+    """
+
+    def __init__(self, rows: Mapping[str, Row], base: Mapping[str, Any]) -> None:
+        self._base = base
+        known = flatten(base)
+        self.left_out = {name: why for name, row in rows.items() if (why := _why_not(row, known))}
+        self.rows = {name: row for name, row in rows.items() if name not in self.left_out}
+        self._all = dict(rows)
+        self._names: dict[_Key, str] = {}
+        for name, row in self.rows.items():
+            for variant in row.variants:
+                self._names.setdefault(
+                    self._key(row, variant), f"{name}-{row.about}-{variant.name}"
+                )
+        self._names[()] = DEFAULT
+
+    def select(self, words: Sequence[str]) -> list[str]:
+        """Names of rows, for names of rows, of tiers, or ``all``; each once, in the file's order.
+
+        Raises:
+            InputError: A word names neither, or rows that are left out here.
+        """
+        chosen: set[str] = set()
+        for word in words:
+            matching = {
+                name for name, row in self._all.items() if word in (name, row.tier) or word == ALL
+            }
+            if not matching:
+                raise self._unknown(word)
+            if word in self.left_out:
+                raise InputError(f"row {word}: not here: {self.left_out[word]}")
+            chosen |= matching
+        return [name for name in self.rows if name in chosen]
+
+    def experiment(self, row: str, variant: Variant, seed: int) -> Wanted:
+        """The experiment of a variant under the ``seed``-th seed.
+
+        Raises:
+            ParamsError: A key is unknown, or params.yaml's rules refuse the combination; the
+                message names the row and the variant.
+        """
+        chosen = self.rows[row]
+        overrides = changes(self._base, {**chosen.fixed, **variant.overrides})
+        if seed:
+            overrides["seed"] = self._base["seed"] + seed
+        params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
+        return Wanted(f"{self._names[self._key(chosen, variant)]}-s{seed}", overrides, params)
+
+    def experiments(self, names: Sequence[str], seeds: int | None) -> list[Wanted]:
+        """All experiments of some rows, each once, seed by seed so that s0 of all comes first.
+
+        Args:
+            names: Of rows.
+            seeds: How many; None: as each row says.
+
+        Raises:
+            ParamsError: See :meth:`experiment`.
+        """
+        counts = {name: seeds or self.rows[name].seeds for name in names}
+        found: dict[str, Wanted] = {}
+        for seed in range(max(counts.values(), default=0)):
+            for name in names:
+                for variant in self.rows[name].variants if seed < counts[name] else ():
+                    one = self.experiment(name, variant, seed)
+                    found.setdefault(one.name, one)
+        return list(found.values())
+
+    def _key(self, row: Row, variant: Variant) -> _Key:
+        overrides = changes(self._base, {**row.fixed, **variant.overrides})
+        return tuple(sorted((key, repr(value)) for key, value in overrides.items()))
+
+    def _unknown(self, word: str) -> InputError:
+        tiers = dict.fromkeys(row.tier for row in self._all.values())
+        known = [*self._all, *tiers, ALL]
+        folded = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(folded[one] for one in near)}? " if near else ""
+        return InputError(
+            f"{word}: no such row or tier",
+            f"{hint}rows: {', '.join(self._all)}; tiers: {', '.join(tiers)}; or {ALL}",
+        )
+
+
+def _why_not(row: Row, known: Mapping[str, Any]) -> str:
+    """Why the row is impossible under these parameters; empty where it is not."""
+    if row.needs and row.needs not in known:
+        return f"params.yaml has no {row.needs}"
+    for key, value in row.only.items():
+        if known.get(key) != value:
+            return f"only with {key} = {value} (here {known.get(key)})"
+    return ""

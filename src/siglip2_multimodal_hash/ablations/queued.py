@@ -1,0 +1,144 @@
+"""Run missing experiments through DVC's queue, several at a time."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from siglip2_multimodal_hash.ablations.commands import dvc, queue_command, run_logged
+from siglip2_multimodal_hash.ablations.progress import Progress
+from siglip2_multimodal_hash.ablations.repository import Repository
+from siglip2_multimodal_hash.ablations.run import LOGS, Outcome, fitting, replaced, why_failed
+from siglip2_multimodal_hash.ablations.status import Status
+from siglip2_multimodal_hash.errors import InputError
+
+_PAUSE = 2.0
+_WAITING = ("Queued", "Running")
+# Polls without any sign of a worker after which to ask for workers again.
+_SILENT = 15
+
+
+def run_queued(
+    statuses: Sequence[Status], repository: Repository, progress: Progress, jobs: int
+) -> Outcome:
+    """Queue experiments, start workers and wait for all of them.
+
+    Raises:
+        InputError: DVC cannot queue one of them, or start a worker.
+        KeyboardInterrupt: Those that ran have been stopped, those that waited are off the queue;
+            what had ended is kept.
+    """
+    names = [status.wanted.name for status in statuses]
+    with contextlib.ExitStack() as stack:
+        _forget(repository, names)
+        for status in statuses:
+            stack.enter_context(replaced(status, repository))
+        try:
+            for status in statuses:
+                _call(repository, queue_command(status.wanted))
+            return _Watch(statuses, repository, progress, jobs).wait()
+        except BaseException:
+            _withdraw(repository, names)
+            raise
+
+
+class _Watch:
+    """Waits for queued experiments and counts those that end."""
+
+    def __init__(
+        self, statuses: Sequence[Status], repository: Repository, progress: Progress, jobs: int
+    ) -> None:
+        self._wanted = {status.wanted.name: status.wanted for status in statuses}
+        self._repository, self._progress, self._jobs = repository, progress, jobs
+        self._outcome = Outcome()
+        self._begun: dict[str, float] = {}
+        self._queued_at = time.monotonic()
+
+    def wait(self) -> Outcome:
+        """Until all have ended."""
+        waiting = dict(self._wanted)
+        silent = _SILENT
+        while waiting:
+            states = task_states(self._repository.folder, list(waiting))
+            # Workers that found nothing to do have left.
+            silent = 0 if "Running" in states.values() else silent + 1
+            if silent > _SILENT:
+                _call(self._repository, dvc("queue", "start", "-j", str(self._jobs)))
+                silent = 0
+            for name in list(waiting):
+                state = states.get(name, "Gone")
+                if state == "Running":
+                    self._begun.setdefault(name, time.monotonic())
+                if state not in _WAITING:
+                    del waiting[name]
+                    self._end(name)
+            if waiting:
+                time.sleep(_PAUSE)
+        return self._outcome
+
+    def _end(self, name: str) -> None:
+        seconds = time.monotonic() - self._begun.get(name, self._queued_at)
+        found = fitting(self._wanted[name], self._repository)
+        if found:
+            if name in self._begun:
+                self._repository.note_time(found.commit, seconds)
+            self._outcome.done.append(name)
+            self._progress.end(name, "done", seconds)
+            return
+        log = self._repository.folder / LOGS / f"{name}.log"
+        run_logged(dvc("queue", "logs", name), log, self._repository.folder)
+        self._outcome.failed[name] = why_failed(log)
+        self._progress.end(name, "FAILED", seconds)
+
+
+def task_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """What DVC's queue says of some experiments: ``Queued``, ``Running``, ``Failed``, ``Success``.
+
+    The last of a name counts, for a queue remembers earlier ones that failed.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        queue = repo.experiments.celery_queue
+        states: dict[str, str] = {}
+        for state, entries in (
+            ("Failed", (done.entry for done in queue.iter_failed())),
+            ("Success", (done.entry for done in queue.iter_success())),
+            ("Queued", queue.iter_queued()),
+            ("Running", queue.iter_active()),
+        ):
+            states |= {entry.name: state for entry in entries if entry.name in names}
+        return states
+
+
+def _forget(repository: Repository, names: Sequence[str]) -> None:
+    """Take earlier tasks of these names off the queue.
+
+    Raises:
+        InputError: One of them runs.
+    """
+    states = task_states(repository.folder, names)
+    running = [name for name, state in states.items() if state == "Running"]
+    if running:
+        raise InputError(
+            f"{', '.join(running)}: already running in DVC's queue",
+            "wait for it, or `dvc queue kill` it",
+        )
+    if states:
+        _call(repository, dvc("queue", "remove", *states))
+
+
+def _withdraw(repository: Repository, names: Sequence[str]) -> None:
+    """Stop what runs of these, and take what waits off the queue."""
+    states = task_states(repository.folder, names)
+    of = {state: [name for name in names if states.get(name) == state] for state in _WAITING}
+    for state, command in (("Queued", ("queue", "remove")), ("Running", ("queue", "kill"))):
+        if of[state]:
+            with contextlib.suppress(InputError):
+                _call(repository, dvc(*command, *of[state]))
+
+
+def _call(repository: Repository, command: list[str]) -> None:
+    log = repository.folder / LOGS / "queue.log"
+    if run_logged(command, log, repository.folder):
+        raise InputError(f"`{' '.join(command[2:])}` failed: {why_failed(log)}")

@@ -1,0 +1,95 @@
+"""A repository of Git and DVC in which an experiment takes a second: one stage, real parameters."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.pipeline.repositories import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STAGES = """\
+stages:
+  evaluate_knn:
+    cmd: python stages/make.py
+    deps: [stages/make.py]
+    params: [hash.bits, knn.K, knn.tau, knn.distance, loss.imbalance, fusion.type, seed]
+    outs:
+      - outputs/evaluation
+      - metrics/mojicoco/siglip2-tiny/baselines.json:
+          cache: false
+"""
+# Sixty images and three classes. More neighbours make better scores; 50 fail; `slow` waits.
+MAKE = """\
+import json, os, sys, time
+from pathlib import Path
+import numpy as np
+from ruamel.yaml import YAML
+
+params = YAML(typ="safe").load(Path("params.yaml").read_text())
+K, seed = params["knn"]["K"], params["seed"]
+if K == 50:
+    sys.exit("error: fifty are too many\\n  -> take fewer")
+if slow := os.environ.get("SLOW"):
+    Path(slow).write_text(str(K))
+    time.sleep(60)
+random = np.random.default_rng(0)
+labels = (random.random((60, 3)) < 0.4).astype(np.uint8)
+noise = np.random.default_rng((seed, K))
+folder = Path("outputs/evaluation")
+folder.mkdir(parents=True, exist_ok=True)
+for number, name in enumerate(("knn", "mlp", "hybrid")):
+    share = 0.01 * K * (1 + number)
+    scores = share / (1 + share) * labels + noise.random(labels.shape) / (1 + share)
+    np.save(folder / f"test-{name}.npy", scores.astype(np.float32))
+np.save(folder / "test-retrieval.npy", noise.random(60))
+np.save(folder / "test-image_ids.npy", np.arange(60))
+np.save(folder / "test-labels.npy", labels)
+(folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
+tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid")}
+(folder / "figures.json").write_text(json.dumps(tuned))
+table = {"mlp": {"mlp": 0.85}, "zero_shot": {"zero_shot": 0.5}}
+Path("metrics/mojicoco/siglip2-tiny").mkdir(parents=True, exist_ok=True)
+Path("metrics/mojicoco/siglip2-tiny/baselines.json").write_text(json.dumps(table))
+"""
+
+
+def make_repository(folder: Path) -> None:
+    """The pipeline, run once and committed."""
+    (folder / "configs").mkdir()
+    (folder / "stages").mkdir()
+    for name in ("params.yaml", "configs/ablations.yaml"):
+        (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
+    (folder / "stages/make.py").write_text(MAKE, encoding="utf-8")
+    (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
+    for command in (
+        "git init -q",
+        "dvc init -q",
+        "dvc config core.analytics false",
+        "dvc repro -q",
+        "git add -A",
+        "git commit -qm run",
+    ):
+        run(folder, *command.split())
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command there, which must succeed."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def smhash(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this project there, from this working tree's sources."""
+    return subprocess.run(
+        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src")} | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

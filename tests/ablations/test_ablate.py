@@ -1,0 +1,144 @@
+"""`smhash ablate` in a repository of Git and DVC whose experiments take a second."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from siglip2_multimodal_hash.ablations.repository import Repository
+from tests.ablations.small_repository import ROOT, make_repository, run, smhash
+from tests.pipeline.repositories import environment
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("ablate")
+    make_repository(found)
+    return found
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
+
+
+def workspace(folder: Path) -> tuple[str, str]:
+    state = run(folder, "git", "status", "--porcelain")
+    return state, (folder / "outputs/evaluation/figures.json").read_text()
+
+
+def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(folder):
+    before = workspace(folder)
+    first = smhash(folder, "ablate", "C1", "--seeds", "1")
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "4 experiments: 0 there, 0 of another make, 4 to run" in first.stdout
+    assert "left" in first.stdout
+    assert "FAILED C1-k-50-s0: error: fifty are too many | -> take fewer" in first.stderr
+    assert "Traceback" not in first.stdout + first.stderr
+    there = recorded(folder)
+    assert set(there) == {"C1-k-5-s0", "C1-k-10-s0", "default-s0"}
+    assert workspace(folder) == before
+    assert Repository(folder).seconds(there["C1-k-5-s0"]) > 0
+
+    again = smhash(folder, "ablate", "C1", "--seeds", "1")
+    assert again.returncode == 1
+    assert "4 experiments: 3 there, 0 of another make, 1 to run" in again.stdout
+    assert recorded(folder) == there
+
+
+def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
+    before, there = workspace(folder), recorded(folder)
+    mark = tmp_path / "mark"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siglip2_multimodal_hash.cli", "ablate", "C4", "--seeds", "1"],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
+    refused = smhash(folder, "ablate", "C4", "--seeds", "1")
+    assert refused.returncode == 2
+    assert "another `smhash ablate`" in refused.stderr
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(120) == 130
+    assert "interrupted" in process.stderr.read()
+    assert workspace(folder) == before
+    assert recorded(folder) == there
+    assert list((folder / ".dvc/tmp/exps/standalone").glob("tmp*")) == []
+
+    resumed = smhash(folder, "ablate", "C4", "--seeds", "1")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert set(recorded(folder)) - set(there) == {"C4-tau-0.03-s0", "C4-tau-0.2-s0"}
+
+
+def test_a_changed_file_is_refused_and_named(folder):
+    path = folder / "stages/make.py"
+    text = path.read_text()
+    path.write_text(text + "# changed\n")
+    (folder / "notes.txt").write_text("of no concern")
+    result = smhash(folder, "ablate", "C1")
+    path.write_text(text)
+    (folder / "notes.txt").unlink()
+    assert result.returncode == 2
+    assert "1 file(s) changed since the last commit: stages/make.py" in result.stderr
+    assert "git commit" in result.stderr
+
+
+def test_an_unknown_row_ends_with_near_matches(folder):
+    result = smhash(folder, "ablate", "c5")
+    assert result.returncode == 2
+    assert "did you mean C4" in result.stderr
+
+
+def test_other_code_is_said_and_runs_again_under_force_only(folder):
+    there = recorded(folder)
+    path = folder / "stages/make.py"
+    path.write_text(path.read_text() + "# another version\n")
+    run(folder, "git", "commit", "-qam", "other code")
+    result = smhash(folder, "ablate", "A3", "--seeds", "1")
+    assert result.returncode == 1
+    assert "default-s0: is there with other code: " in result.stdout
+    assert "--force runs it again" in result.stdout
+    assert recorded(folder) == there
+    forced = smhash(folder, "ablate", "A3", "--seeds", "1", "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    assert recorded(folder)["default-s0"] != there["default-s0"]
+    assert "1 there" in smhash(folder, "ablate", "A3", "--seeds", "1").stdout
+
+
+def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(folder):
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0", "-S", "knn.K=7")
+    before = recorded(folder)
+    result = smhash(folder, "ablate", "C1", "--seeds", "1")
+    assert "C1-k-50-s0: is there with other parameters: knn.K" in result.stdout
+    forced = smhash(folder, "ablate", "C1", "--seeds", "1", "--force")
+    assert "FAILED C1-k-50-s0" in forced.stderr
+    assert recorded(folder)["C1-k-50-s0"] == before["C1-k-50-s0"]
+    run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
+
+
+def test_the_queue_does_the_same(folder):
+    before = workspace(folder)
+    result = smhash(folder, "ablate", "grid-vote", "--seeds", "1", "--queue", "--jobs", "2")
+    assert result.returncode == 1, result.stdout + result.stderr
+    there = recorded(folder)
+    assert {"grid-vote-k-tau-10-0.03-s0", "grid-vote-k-tau-20-0.15-s0"} <= set(there)
+    assert "FAILED grid-vote-k-tau-50-0.03-s0: error: fifty are too many" in result.stderr
+    assert workspace(folder) == before
+
+
+def test_a_dry_run_runs_nothing(folder):
+    before = recorded(folder)
+    result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
+    assert result.returncode == 0
+    assert "A2-bits-128-s1  hash.bits=128 seed=43" in result.stdout
+    assert recorded(folder) == before

@@ -1,0 +1,61 @@
+"""Overrides reach DVC as they are, and times and lines are legible."""
+
+import pytest
+
+from siglip2_multimodal_hash.ablations.commands import assignment
+from siglip2_multimodal_hash.ablations.progress import Progress, duration
+from siglip2_multimodal_hash.ablations.run import why_failed
+
+hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        5, 0.03, 1e-6, True, "cosine", "google/siglip2-base-patch16-naflex", "models/tiny-16",
+        "32", "true", "", "it's 50%", "a photo of a {}.", "{}", [1024, 512], ["q_proj", "a b"],
+    ],
+)  # fmt: skip
+def test_an_override_is_read_as_it_was_meant(value):
+    parser = hydra.OverridesParser.create()
+    (found,) = parser.parse_overrides([assignment("a.b", value)])
+    assert found.key_or_group == "a.b"
+    assert found.value() == value
+    assert type(found.value()) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.4, "4 s"), (89, "89 s"), (91, "2 min"), (3599, "60 min"), (3661, "1 h 01 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_time_left_is_that_of_the_experiments_so_far():
+    lines: list[str] = []
+    now = [0.0]
+    progress = Progress(3, lines.append, lambda: now[0])
+    progress.begin("a")
+    now[0] = 30.0
+    progress.end("a", "done", 30.0)
+    progress.begin("b")
+    now[0] = 120.0
+    progress.end("b", "FAILED", 90.0)
+    progress.end("c", "done", 1.0)
+    assert lines == [
+        "[1/3] a ...",
+        "[1/3] a: done after 30 s; about 60 s left",
+        "[2/3] b ...",
+        "[2/3] b: FAILED after 2 min; about 60 s left",
+        "[3/3] c: done after 1 s",
+    ]
+
+
+def test_why_it_failed_is_the_error_with_its_remedy(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text("> python\nerror: bad\n  -> mend it\nERROR: failed to reproduce\n")
+    assert why_failed(log).startswith("error: bad | -> mend it (")
+    log.write_text("one\n\ntwo\nthree\nfour\n")
+    assert why_failed(log).startswith("two | three | four (")
+    assert why_failed(tmp_path / "none.log").startswith("no output (")

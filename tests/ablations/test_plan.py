@@ -1,0 +1,82 @@
+"""Names of experiments: legible, and each setting once."""
+
+import pytest
+
+from siglip2_multimodal_hash.ablations.plan import Plan
+from siglip2_multimodal_hash.errors import InputError
+from tests.ablations.test_rows import BASE, PLAN, ROWS
+
+
+def names(*rows: str, seeds: int | None = 1) -> list[str]:
+    return [one.name for one in PLAN.experiments(PLAN.select(rows), seeds)]
+
+
+def test_names_and_seeds():
+    assert names("A2", seeds=2) == [
+        "A2-bits-none-s0",
+        "A2-bits-32-s0",
+        "default-s0",
+        "A2-bits-128-s0",
+        "A2-bits-none-s1",
+        "A2-bits-32-s1",
+        "default-s1",
+        "A2-bits-128-s1",
+    ]
+
+
+def test_the_first_seed_is_that_of_params():
+    first, second = (PLAN.experiment("A1", ROWS["A1"].variant("concat"), k) for k in (0, 1))
+    assert first.overrides == {"fusion.type": "concat"}
+    assert second.overrides == {"fusion.type": "concat", "seed": BASE["seed"] + 1}
+
+
+def test_predictors_of_one_run_are_one_experiment():
+    assert names("A3") == ["default-s0"]
+
+
+def test_a_setting_of_two_rows_is_named_for_the_first_whichever_is_asked_for():
+    assert names("grid-vote") == [
+        "grid-vote-k-tau-10-0.03-s0",
+        "C1-k-10-s0",
+        "grid-vote-k-tau-10-0.15-s0",
+        "C4-tau-0.03-s0",
+        "default-s0",
+        "grid-vote-k-tau-20-0.15-s0",
+        "grid-vote-k-tau-50-0.03-s0",
+        "C1-k-50-s0",
+        "grid-vote-k-tau-50-0.15-s0",
+    ]
+
+
+def test_default_is_what_params_says():
+    plan = Plan(ROWS, BASE | {"hash": BASE["hash"] | {"bits": 128}})
+    found = [one.name for one in plan.experiments(["A2"], 1)]
+    # The fixed 64 bits of A1 make its last variant the one with 64 bits.
+    shared = "A1-fusion-hadamard-magnitude-s0"
+    assert found == ["A2-bits-none-s0", "A2-bits-32-s0", shared, "default-s0"]
+
+
+def test_rows_are_chosen_by_name_tier_or_all():
+    assert PLAN.select(["C1", "A1", "A1"]) == ["A1", "C1"]
+    assert PLAN.select(["tier1"]) == ["A1", "A2", "A3"]
+    assert PLAN.select(["all"]) == list(PLAN.rows)
+
+
+def test_rows_without_a_number_of_seeds_have_their_own():
+    found = names("B3", "C2", seeds=None)
+    assert [name for name in found if name.startswith("B3")] == [
+        f"B3-patches-{patches}-s0" for patches in (32, 64, 128)
+    ]
+    assert "C2-distance-cosine-s2" in found
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("a2", "A2"), ("tier4", "tier"), ("objectves", "objectives"), ("al", "all")],
+)
+def test_a_typo_gets_its_near_matches(word, near):
+    with pytest.raises(InputError) as caught:
+        PLAN.select([word])
+    assert f"{word}: no such row or tier" in str(caught.value)
+    assert "did you mean" in str(caught.value)
+    assert near in str(caught.value)

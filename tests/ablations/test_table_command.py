@@ -1,0 +1,104 @@
+"""`smhash table ROW` on experiments that DVC tracks."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.ablations.small_repository import make_repository, run, smhash
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """C1 without its last variant, two seeds of one and one of the others; A3 with them."""
+    found = tmp_path_factory.mktemp("table")
+    make_repository(found)
+    for name, *overrides in (
+        ("default-s0",),
+        ("default-s1", "seed=43"),
+        ("C1-k-5-s0", "knn.K=5"),
+        ("C1-k-10-s0", "knn.K=10"),
+    ):
+        words = [word for one in overrides for word in ("-S", one)]
+        run(found, "dvc", "exp", "run", "-q", "--temp", "-n", name, *words)
+    return found
+
+
+def test_markdown_of_two_rows(folder):
+    result = smhash(folder, "table", "A3", "C1", "--seeds", "2", "--draws", "200")
+    assert result.returncode == 0, result.stderr
+    assert "### A3: " in result.stdout
+    assert "### C1: " in result.stdout
+    lines = {line.split(" |")[0]: line for line in result.stdout.splitlines()}
+    assert lines["| knn *"].startswith("| knn * | 2 | ")
+    assert "±" in lines["| knn *"]
+    # Three times the signal of knn: the difference stands.
+    assert "**" in lines["| hybrid"]
+    assert lines["| 5"].startswith("| 5 | 1 | ")
+    assert "| 50" not in lines
+    assert "Not run yet: C1-k-5-s1, C1-k-10-s1, C1-k-50-s0, C1-k-50-s1" in result.stdout
+
+
+def test_other_methods_come_from_the_committed_comparison(folder):
+    result = smhash(folder, "table", "methods", "--seeds", "1", "--draws", "200")
+    assert result.returncode == 0, result.stderr
+    assert "| SigLIP2-MLP | 1 | 85.0 |  |  |  |" in result.stdout
+    assert "| SigLIP2-ZeroShot | 1 | 50.0 |" in result.stdout
+
+
+def test_files_by_their_names(folder, tmp_path):
+    out = tmp_path / "c1.csv"
+    options = ("--seeds", "1", "--draws", "200", "--out", str(out))
+    assert smhash(folder, "table", "C1", *options).returncode == 0
+    with out.open() as stream:
+        found = list(csv.DictReader(stream))
+    assert {line["variant"] for line in found} == {"5", "10", "20"}
+    assert all(line["low"] for line in found if line["variant"] != "20")
+    tex = tmp_path / "c1.tex"
+    assert smhash(folder, "table", "C1", *options[:-1], str(tex)).returncode == 0
+    assert r"\toprule" in tex.read_text()
+    unknown = smhash(folder, "table", "C1", "--out", str(tmp_path / "c1.doc"))
+    assert unknown.returncode == 2
+    assert not (tmp_path / "c1.doc").exists()
+
+
+def test_without_rows_the_comparison_of_the_workspace(folder):
+    result = smhash(folder, "table")
+    assert result.returncode == 0, result.stderr
+    assert "| mlp |" in result.stdout
+
+
+def test_a_row_without_experiments_says_what_runs_them(folder):
+    result = smhash(folder, "table", "A2", "--seeds", "1", "--draws", "200")
+    # The reference of A2 is the default, so there is one line.
+    assert "Not run yet: A2-bits-none-s0" in result.stdout
+    result = smhash(folder, "table", "B2", "--draws", "200")
+    assert result.returncode == 2
+    assert "row B2: no experiment is tracked" in result.stderr
+    assert "`smhash ablate B2`" in result.stderr
+
+
+def test_experiments_of_another_dataset_do_not_count(folder):
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0",
+        "-S", "knn.K=49", "-S", "dataset.protocol=standard")  # fmt: skip
+    result = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
+    assert "Left out: C1-k-50-s0 (other parameters: dataset.protocol, knn.K)." in result.stdout
+    assert "| 50 |" not in result.stdout
+    run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
+
+
+def test_code_of_two_versions_is_refused_unless_asked_for(folder):
+    path = folder / "stages/make.py"
+    path.write_text(path.read_text() + "# another version\n")
+    run(folder, "git", "commit", "-qam", "other code")
+    same = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
+    assert same.returncode == 0, same.stderr
+    assert "Made by version " in same.stdout
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-10-s0", "-S", "knn.K=10")
+    refused = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
+    assert refused.returncode == 2
+    assert "made by 2 versions of the code" in refused.stderr
+    assert "--mixed" in refused.stderr
+    mixed = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200", "--mixed")
+    assert mixed.returncode == 0, mixed.stderr
+    assert "Made by different versions of the code: " in mixed.stdout

@@ -1,0 +1,161 @@
+"""Tables of rows, by hand: mean, spread, differences, what is bold, and how LaTeX is escaped."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from siglip2_multimodal_hash.ablations.draws import FIGURES, difference, draw_figures
+from siglip2_multimodal_hash.ablations.gather import Gathered, Run
+from siglip2_multimodal_hash.ablations.layout import as_csv, escape, latex, markdown
+from siglip2_multimodal_hash.ablations.rows import Variant
+from siglip2_multimodal_hash.ablations.tables import TAGS, Table, build_table
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
+
+
+def drawn(value: float, *draws: float) -> np.ndarray:
+    """A run with the same value and the same draws in all three figures."""
+    return np.repeat(np.array([value, *draws])[:, None], len(FIGURES), axis=1)
+
+
+def table(runs: dict[str, list[np.ndarray]], reference: str = "a_1", **lone: float) -> Table:
+    """A table of these variants; run k of each has seed k and takes 10 s."""
+    names = [*runs, *lone]
+    variants = tuple(
+        (
+            Variant(name, {}, "mlp.mlp" if name in lone else "knn"),
+            tuple(Run(seed, f"{name}{seed}", 10.0) for seed in range(len(runs.get(name, [0])))),
+        )
+        for name in names
+    )
+    figures = {
+        (f"{name}{seed}", "knn"): run for name, of in runs.items() for seed, run in enumerate(of)
+    }
+    plain = {(f"{name}0", "mlp.mlp"): value for name, value in lone.items()}
+    gathered = Gathered("X1", variants, (), {}, {})
+    return build_table(gathered, "50% or more?", reference, figures, plain, ["A note."])
+
+
+CLEAR = {
+    # Draws of the difference b - a: 0.1 and 0.2, so the interval lies above 0.
+    "a_1": [drawn(0.5, 0.4, 0.5), drawn(0.7, 0.6, 0.7)],
+    "b": [drawn(0.7, 0.5, 0.7), drawn(0.8, 0.7, 0.9)],
+}
+
+
+def test_mean_sd_and_difference_by_hand():
+    first, second = table(CLEAR).lines
+    cell = second.cells[TAGS]
+    assert cell.mean == pytest.approx(0.75)
+    assert cell.sd == pytest.approx(0.1 / 2**0.5)
+    assert cell.difference.value == pytest.approx(0.15)
+    assert 0.1 <= cell.difference.low < cell.difference.high <= 0.2
+    assert first.cells[TAGS].difference is None
+    assert second.seconds == 10
+    assert second.runs == 2
+
+
+def test_one_run_has_no_sd():
+    only = table({"a_1": [drawn(0.5, 0.5)], "b": [drawn(0.6, 0.6)]}).lines[1].cells[TAGS]
+    assert only.sd is None
+
+
+def test_differences_take_the_seeds_that_both_have():
+    runs = {"a_1": CLEAR["a_1"][:1], "b": CLEAR["b"]}
+    assert table(runs).lines[1].cells[TAGS].difference.value == pytest.approx(0.2)
+
+
+def test_the_best_is_marked_where_the_difference_stands():
+    first, second = table(CLEAR).lines
+    assert second.cells[TAGS].best
+    assert not first.cells[TAGS].best
+
+
+def test_the_best_is_not_marked_where_it_does_not_stand():
+    runs = {"a_1": [drawn(0.5, 0.4, 0.6)], "b": [drawn(0.55, 0.5, 0.5)]}
+    assert not any(line.cells[TAGS].best for line in table(runs).lines)
+
+
+def test_a_reference_that_is_best_is_marked_where_all_differences_stand():
+    runs = {"a_1": [drawn(0.9, 0.8, 0.9)], "b": [drawn(0.5, 0.4, 0.5)]}
+    assert table(runs).lines[0].cells[TAGS].best
+    runs["c"] = [drawn(0.85, 0.9, 0.8)]
+    assert not any(line.cells[TAGS].best for line in table(runs).lines)
+
+
+def test_a_best_without_an_interval_is_not_marked():
+    found = table(CLEAR, plain=0.99)
+    assert found.lines[2].cells[TAGS].difference is None
+    assert not any(line.cells[TAGS].best for line in found.lines)
+
+
+def test_markdown():
+    text = markdown([table(CLEAR)])
+    assert "### X1: 50% or more?" in text
+    assert "| a\\_1 * | 2 | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 10 s |" in text
+    assert "| b | 2 | **75.0 ± 7.1**<br>+15.0 (+" in text
+    assert text.rstrip().endswith("A note.")
+
+
+def test_latex_escapes_names_and_signs():
+    text = latex([table(CLEAR)])
+    assert r"\caption{X1: 50\% or more?}" in text
+    assert r"a\_1 * & 2 & 60.0 $\pm$ 14.1 &" in text
+    assert r"b & 2 & \textbf{75.0 $\pm$ 7.1} +15.0 (" in text
+    assert escape(r"a_b & 5% {x} \ ~ ^ # $") == (
+        r"a\_b \& 5\% \{x\} \textbackslash{} \textasciitilde{} \textasciicircum{} \# \$"
+    )
+
+
+def test_a_negative_difference_has_a_sign_of_its_own():
+    runs = {"a_1": [drawn(0.9, 0.8, 0.9)], "b": [drawn(0.5, 0.4, 0.5)]}
+    assert "−40.0 (−40.0 to −40.0)" in markdown([table(runs)])
+    assert "$-$40.0" in latex([table(runs)])
+
+
+def test_csv_has_a_line_a_figure():
+    lines = list(csv.DictReader(io.StringIO(as_csv([table(CLEAR, plain=0.4)]))))
+    assert len(lines) == 2 * len(FIGURES) + 1
+    best = lines[len(FIGURES)]
+    assert (best["variant"], best["figure"], best["best"]) == ("b", TAGS, "1")
+    assert (best["mean"], best["difference"]) == ("0.750000", "0.150000")
+    assert (lines[-1]["mean"], lines[-1]["sd"], lines[-1]["low"]) == ("0.400000", "", "")
+
+
+def results(labels: list[list[int]], scores: list[list[float]]) -> ItemResults:
+    array = np.array(scores, dtype=np.float32)
+    items = Items(np.arange(len(labels)), np.array(labels, dtype=np.uint8), ("cat", "dog"))
+    return ItemResults(
+        items,
+        dict.fromkeys(PREDICTORS, array),
+        dict.fromkeys(PREDICTORS, 0.5),
+        np.array([1.0, 0.5, np.nan, 0.0]),
+    )
+
+
+def test_figures_of_a_run_by_hand():
+    # Cat: ranks 1 and 3 of its positives, AP (1 + 2/3) / 2; dog: its one positive is first, AP 1.
+    found = draw_figures(
+        results(
+            [[1, 0], [0, 1], [1, 0], [0, 0]],
+            [[0.9, 0.1], [0.6, 0.9], [0.4, 0.2], [0.1, 0.1]],
+        ),
+        draws=20,
+    )
+    assert found.shape == (21, 3)
+    # At 0.5 cat has one hit, one false alarm, one miss; dog is right: CP = CR = 0.75.
+    assert found[0] == pytest.approx([(5 / 6 + 1) / 2, 0.75, 0.5])
+
+
+def test_equal_runs_do_not_differ():
+    run = draw_figures(results([[1, 0], [0, 1], [1, 0], [0, 1]], [[0.1, 0.2]] * 4), draws=50)
+    gap = difference(run[None, :, 0], run[None, :, 0])
+    assert (gap.value, gap.low, gap.high) == (0, 0, 0)
+    assert not gap.shown
+
+
+def test_without_labels_there_is_no_figure():
+    with pytest.raises(DataError, match="no class has a positive"):
+        draw_figures(results([[0, 0]] * 4, [[0.1, 0.2]] * 4), draws=1)
