@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.evaluation.heads import Predictions, predict
-from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.prediction.captions import stand_in_captions
@@ -22,6 +21,9 @@ from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import vote_weights
 from siglip2_multimodal_hash.training.inference import encode_dataset
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.features.towers import Towers
 
 CaptionFrom = Literal["given", "nearest_images", "unused"]
 FloatArray = npt.NDArray[np.float32]
@@ -67,7 +69,7 @@ def caption_source(head: HeadConfig, caption: str | None) -> CaptionFrom:
 
 def score_photos(
     run: FinishedRun,
-    towers: Towers,
+    towers: "Towers",
     paths: Sequence[Path],
     caption: str | None,
     knn: KnnParams,
@@ -104,7 +106,7 @@ def score_photos(
 
 
 def _captions(
-    run: FinishedRun, towers: Towers, v_img: FloatArray, caption: str | None, source: CaptionFrom
+    run: FinishedRun, towers: "Towers", v_img: FloatArray, caption: str | None, source: CaptionFrom
 ) -> FloatArray:
     if source == "unused" or not len(v_img):
         return np.zeros((len(v_img), run.network.config.caption_dim), dtype=np.float32)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siglip2_multimodal_hash.features.devices import choose_device
-from siglip2_multimodal_hash.features.meta import describe
-from siglip2_multimodal_hash.features.towers import load_towers
+from siglip2_multimodal_hash.features.lean_loading import load_towers_leanly
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
 from siglip2_multimodal_hash.params import KnnParams, Params
 from siglip2_multimodal_hash.prediction.answer import Prediction, describe_photos
@@ -58,7 +57,10 @@ def answer(
     # Before the towers, whose loading takes longest.
     caption_source(run.network.config, caption)
     backbone = embedded_backbone(params, outputs / "towers")
-    towers = load_towers(backbone, choose_device(params.runtime.device))
+    towers = load_towers_leanly(backbone, choose_device(params.runtime.device))
+    # Not before: it imports transformers.
+    from siglip2_multimodal_hash.features.meta import describe
+
     check_towers(run.embeddings.meta, describe(backbone, towers, {}), outputs / "embeddings")
     scores = score_photos(
         run, towers, files, caption, knn, params.runtime.dataloader.embed_batch_size
