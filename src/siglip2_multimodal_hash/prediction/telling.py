@@ -30,7 +30,8 @@ def vote_and_tell(database: Database, question: Question) -> list[Prediction]:
     told = []
     for photo, path in enumerate(question.paths):
         tags, predicted = _tags(database, predictions, photo, question.top)
-        near = Neighbours(*(part[photo : photo + 1] for part in predictions.neighbours))
+        rows, similarities = predictions.neighbours
+        near = Neighbours(rows[photo, None], similarities[photo, None])
         told.append(
             Prediction(
                 path=path,
@@ -74,10 +75,9 @@ def _neighbours(
     """Those of one photo, [1, K]."""
     weights = vote_weights(near.similarities, knn.vote, tau=knn.tau, threshold=knn.threshold)
     found = []
-    for item, similarity, weight in zip(
-        near.rows[0], near.similarities[0], weights[0], strict=True
-    ):
-        image: Any = database.dataset.frame.iloc[int(database.rows[item])]
+    of_dataset = database.rows[near.rows[0]]
+    for row, similarity, weight in zip(of_dataset, near.similarities[0], weights[0], strict=True):
+        image: Any = database.dataset.frame.iloc[int(row)]
         names = np.array(database.dataset.category_names)[image["labels"].astype(bool)]
         labels = tuple(names.tolist())
         # Similarities are 1 - d / bits and (1 + cos) / 2.
