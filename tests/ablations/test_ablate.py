@@ -130,6 +130,7 @@ def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(fol
     run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
 
 
+@pytest.mark.slow
 def test_the_queue_does_the_same(folder):
     before = workspace(folder)
     result = smhash(folder, "ablate", "grid-vote", "--seeds", "1", "--queue", "--jobs", "2")

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from siglip2_multimodal_hash.features.engines import ray_cluster
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import RuntimeParams
 from tests.features.ray_images import NotedImages
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +53,9 @@ def note(archive, tmp_path):
 
 
 @pytest.mark.ray
-def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path):
+def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path, monkeypatch):
+    # Where the tests lie, and no word of the project's sources: workers find those by themselves.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     whole = embed("whole", "local")
     images = note(readers=2, kill_at="007.jpg")
     assert embed("out", images=images, ray_workers=2) == whole

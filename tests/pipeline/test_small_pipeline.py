@@ -39,6 +39,8 @@ CONDITIONAL = {
     "tune_towers": set(STAGES["tune_towers"]["params"]) - {"backbone.tune"},
     "train": UNUSED_IN_A_FIT,
     "train_variants": UNUSED_IN_A_FIT,
+    # The section is handed over whole; whatever it changes reaches the page by `evaluate_knn`, too.
+    "report": {"knn.hybrid_weight", "knn.shortlist"},
 }
 
 

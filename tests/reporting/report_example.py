@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
+from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs, VoteSettings
 
-KNN = KnnParams(
+KNN = VoteSettings(
     K=5,
     distance="hamming",
     vote="uniform",
     tau=0.07,
     threshold=0.5,
-    shortlist=10,
-    hybrid_weight=0.5,
     top_n_tags=2,
 )
 BASELINES = {

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from siglip2_multimodal_hash.reporting.web.svg import Scale, element, ticks
 from siglip2_multimodal_hash.reporting.web.tables import baseline_table, class_table
 from siglip2_multimodal_hash.reporting.web.template import embedded_json
 from siglip2_multimodal_hash.reporting.web.vote_grid import map_legend, vote_maps
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from tests.reporting.report_example import BASELINES, ERRORS, GRID, KNN, inputs_of
 
 
@@ -194,7 +196,7 @@ def test_pictures_of_queries_come_before_those_of_neighbours(example: Any) -> No
 
 
 def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncoded: Any) -> None:
-    knn = KNN.model_copy(update={"vote": "rank", "distance": "cosine"})
+    knn = replace(KNN, vote="rank", distance="cosine")
     card = gallery_data(inputs_of(uncoded, knn=knn), 1)["cards"][0]
     weights = [one[3] for one in card["neighbours"]]
     assert weights == pytest.approx([60 / 137, 30 / 137, 20 / 137, 15 / 137, 12 / 137], abs=1e-4)
@@ -216,3 +218,14 @@ def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -
     made = training_charts(inputs_of(example, training=training))
     assert len(made) == count
     assert "nan" not in "".join(made)
+
+
+def test_neighbours_that_were_not_found_are_not_listed(example: Any) -> None:
+    stored = example.evaluation.predictions["test"]
+    rows, similarities = (array.copy() for array in stored.neighbours)
+    rows[:, 3:], similarities[:, 3:] = NO_ROW, 0
+    test = replace(stored, neighbours=Neighbours(rows, similarities))
+    evaluation = replace(example.evaluation, predictions={"test": test})
+    card = gallery_data(inputs_of(example, evaluation=evaluation), 1)["cards"][0]
+    assert [one[3] for one in card["neighbours"]] == pytest.approx([1 / 3] * 3, abs=1e-4)
+    assert card["rest"] == [0, 0.0]

@@ -50,6 +50,7 @@ def predict(arguments: argparse.Namespace) -> None:
         raise InputError(f"--top {top}: must be at least 1")
     # After the cheap refusals: these take seconds.
     from siglip2_multimodal_hash.prediction import session, wording
+    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 
     files, failures = find_photos(arguments.paths)
@@ -58,8 +59,9 @@ def predict(arguments: argparse.Namespace) -> None:
             f"--caption is of one photo, but there are {len(files)}", "name one file a call"
         )
     data = DATA_FOLDER / params.dataset.name
-    outputs = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
-    answer = session.answer(params, knn, files, arguments.caption, top, data, outputs)
+    made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    outputs = RunOutputs.of(data, made)
+    answer = session.answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
         objects = [wording.as_json(one) for one in answer.predictions]
         print(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))

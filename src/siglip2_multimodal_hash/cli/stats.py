@@ -5,10 +5,7 @@ import json
 from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.datasets.statistics_file import read_statistics
-from siglip2_multimodal_hash.datasets.statistics_summary import summarise_statistics
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.statistics_table import statistics_text
 
 DATA_FOLDER = Path("data")
 
@@ -21,6 +18,11 @@ def add_parser(commands: Commands) -> None:
 
 def stats(arguments: argparse.Namespace) -> None:
     """Describe the dataset: classes, labels, captions, and how far the splits differ."""
+    # Other commands need not wait for pandas.
+    from siglip2_multimodal_hash.datasets.statistics_file import read_statistics
+    from siglip2_multimodal_hash.datasets.statistics_summary import summarise_statistics
+    from siglip2_multimodal_hash.reporting.statistics_table import statistics_text
+
     name = load_params().dataset.name
     summary = summarise_statistics(read_statistics(DATA_FOLDER / name / "statistics.json"))
     if arguments.json:

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.prediction.captions import ALIKE
-from siglip2_multimodal_hash.prediction.predictor import CaptionFrom, PhotoScores
-from siglip2_multimodal_hash.prediction.run import FinishedRun
-from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW
+
+ALIKE = 20
+"""Database images whose captions stand in for a missing one; see :mod:`.captions`."""
+
+CaptionFrom = Literal["given", "nearest_images", "unused"]
+"""Where the caption came from that the head was shown."""
 
 SHARED_BY = "hybrid"
 """The predictor whose tags a neighbour's labels are compared with."""
@@ -89,89 +91,24 @@ class Prediction:
     neighbours: tuple[Neighbour, ...]
 
 
-def describe_photos(
-    run: FinishedRun, scores: PhotoScores, caption: str | None, knn: KnnParams, top: int
-) -> list[Prediction]:
-    """Put words to the scores of every photo.
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What the database is asked about n photos.
 
-    Args:
-        run: What was searched.
-        scores: Of the photos.
+    Attributes:
+        paths: The photos.
+        soft: Their soft codes, or unit vectors without a hash layer; float32 [n, D].
+        scores: The classifier's, float32 [n, C].
         caption: As given.
-        knn: As the photos were scored.
+        caption_from: What the head took for a caption.
+        knn: How to search and vote.
         top: Tags of each predictor that are told.
     """
-    return [_describe(run, scores, photo, caption, knn, top) for photo in range(len(scores.paths))]
 
-
-def _describe(
-    run: FinishedRun,
-    scores: PhotoScores,
-    photo: int,
-    caption: str | None,
-    knn: KnnParams,
-    top: int,
-) -> Prediction:
-    names = run.dataset.category_names
-    of = {name: scores.predictions.scores[name][photo] for name in PREDICTORS}
-    ranked = {name: np.argsort(-values, kind="stable") for name, values in of.items()}
-    told = {int(c) for order in ranked.values() for c in order[:top]}
-    above = {name: of[name] >= run.thresholds[name] for name in PREDICTORS}
-    best_first = [int(c) for c in ranked[SHARED_BY]]
-    tags = tuple(
-        Tag(
-            names[c],
-            {name: float(of[name][c]) for name in PREDICTORS},
-            tuple(name for name in PREDICTORS if above[name][c]),
-        )
-        for c in best_first
-        if c in told
-    )
-    predicted = tuple(names[c] for c in best_first if above[SHARED_BY][c])
-    return Prediction(
-        path=scores.paths[photo],
-        caption=caption,
-        caption_from=scores.caption_from,
-        distance="hamming" if knn.distance == "hamming" else "cosine",
-        thresholds=dict(run.thresholds),
-        predicted=predicted,
-        tags=tags,
-        neighbours=_neighbours(run, scores, photo, knn, predicted),
-    )
-
-
-def _neighbours(
-    run: FinishedRun,
-    scores: PhotoScores,
-    photo: int,
-    knn: KnnParams,
-    predicted: tuple[str, ...],
-) -> tuple[Neighbour, ...]:
-    rows, similarities = (part[photo] for part in scores.predictions.neighbours)
-    frame = run.dataset.frame
-    found = []
-    for item, similarity, weight in zip(rows, similarities, scores.weights[photo], strict=True):
-        if item == NO_ROW:  # an index that is not exhaustive may find fewer
-            continue
-        image: Any = frame.iloc[int(run.database[item])]
-        carried = image["labels"].astype(bool)
-        labels = tuple(
-            name for name, has in zip(run.dataset.category_names, carried, strict=True) if has
-        )
-        # Similarities are 1 - d / bits and (1 + cos) / 2.
-        distance: float = 2 * (1 - float(similarity))
-        if knn.distance == "hamming":
-            distance = round((1 - float(similarity)) * run.faiss.meta.bits)
-        found.append(
-            Neighbour(
-                image_id=int(image["image_id"]),
-                file_name=str(image["file_name"]),
-                distance=distance,
-                similarity=float(similarity),
-                weight=float(weight),
-                labels=labels,
-                shared=tuple(name for name in labels if name in predicted),
-                caption=str(image["captions"][0]).strip(),
-            )
-        )
-    return tuple(found)
+    paths: tuple[Path, ...]
+    soft: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    caption: str | None
+    caption_from: CaptionFrom
+    knn: KnnParams
+    top: int

@@ -1,26 +1,25 @@
 """What stands in for a caption that a photo does not have.
 
 The head was fitted on pairs. Without a caption a photo gets the mean of the captions of the
-:data:`ALIKE` database images that look most like it: the mean of their directions, and the mean of
-their log-magnitudes, which are the two parts that the head takes a caption apart into. On mojicoco
-val (mAP of knn, mlp and hybrid in percent) that gives 70.9, 78.4 and 76.6 where the photos' own
-captions give 74.3, 81.9 and 79.7; the caption of the nearest image alone gives 68.2, 75.0 and 73.2,
-and the prompt "a photo of a X and a Y." of the two best zero-shot classes 70.3, 78.5 and 76.3. A
-mean of real captions needs no prompt that suits the towers, and no class that a zero-shot guess
-might miss.
+:data:`.answer.ALIKE` database images that look most like it: the mean of their directions, and the
+mean of their log-magnitudes, which are the two parts that the head takes a caption apart into. On
+mojicoco val (mAP of knn, mlp and hybrid in percent) that gives 70.9, 78.4 and 76.6 where the
+photos' own captions give 74.3, 81.9 and 79.7; the caption of the nearest image alone gives 68.2,
+75.0 and 73.2, and the prompt "a photo of a X and a Y." of the two best zero-shot classes 70.3, 78.5
+and 76.3. A mean of real captions needs no prompt that suits the towers, and no class that a
+zero-shot guess might miss.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.features.store import Embeddings
+from siglip2_multimodal_hash.prediction.answer import ALIKE
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.search import search_cosine
 
 FloatArray = npt.NDArray[np.float32]
-
-ALIKE = 20
 
 
 def stand_in_captions(

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.prediction.photos import read_photo
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.features.towers import Towers
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -30,7 +33,7 @@ class EmbeddedPhotos:
     failures: tuple[str, ...]
 
 
-def embed_photos(towers: Towers, paths: Sequence[Path], batch_size: int) -> EmbeddedPhotos:
+def embed_photos(towers: "Towers", paths: Sequence[Path], batch_size: int) -> EmbeddedPhotos:
     """Embed what can be read and name what cannot.
 
     Args:
@@ -56,7 +59,7 @@ def embed_photos(towers: Towers, paths: Sequence[Path], batch_size: int) -> Embe
     return EmbeddedPhotos(tuple(readable), _stacked(parts), tuple(failures))
 
 
-def embed_caption(towers: Towers, caption: str) -> FloatArray:
+def embed_caption(towers: "Towers", caption: str) -> FloatArray:
     """The text tower's pooled output of one caption, float32 [1, D_t]."""
     features: FloatArray = towers.encode_texts([caption]).cpu().numpy()
     return features

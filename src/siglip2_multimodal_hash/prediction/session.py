@@ -1,18 +1,18 @@
-"""A finished run, its towers and some photos, from files to answers."""
+"""A finished run, its towers and some photos, from files to answers.
+
+Imports nothing heavy: the process beside this one is started before.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from siglip2_multimodal_hash.features.devices import choose_device
-from siglip2_multimodal_hash.features.meta import describe
-from siglip2_multimodal_hash.features.towers import load_towers
-from siglip2_multimodal_hash.features.tuned import embedded_backbone
+import numpy as np
+
 from siglip2_multimodal_hash.params import KnnParams, Params
-from siglip2_multimodal_hash.prediction.answer import Prediction, describe_photos
-from siglip2_multimodal_hash.prediction.differences import head_differences
-from siglip2_multimodal_hash.prediction.predictor import caption_source, score_photos
-from siglip2_multimodal_hash.prediction.run import check_towers, load_run
+from siglip2_multimodal_hash.prediction.answer import CaptionFrom, Prediction, Question
+from siglip2_multimodal_hash.prediction.beside import database_beside
+from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 
 
@@ -37,8 +37,7 @@ def answer(
     files: Sequence[Path],
     caption: str | None,
     top: int,
-    data: Path,
-    outputs: Path,
+    outputs: RunOutputs,
 ) -> Answer:
     """Predict the tags of photos.
 
@@ -48,26 +47,45 @@ def answer(
         files: Photos.
         caption: Of every photo, or None.
         top: Tags of each predictor that are told.
-        data: The dataset's folder.
-        outputs: The folder of the dataset and backbone.
+        outputs: Of the run.
 
     Raises:
-        DataError: See :func:`.run.load_run` and :func:`.run.check_towers`.
-        InputError: See :func:`.predictor.score_photos` and :func:`.towers.load_towers`.
+        DataError: See :func:`.database.load_database`, :func:`.encoder.load_fitted_head` and
+            :func:`.encoder.load_encoder`.
+        InputError: See :func:`.encoder.check_caption`, :func:`.encoder.load_encoder` and
+            :meth:`.database.Database.vote`.
     """
-    run = load_run(data, outputs, params.dataset.eval_caption, kind_of(params.index))
-    # Before the towers, whose loading takes longest.
-    caption_source(run.network.config, caption)
-    backbone = embedded_backbone(params, outputs / "towers")
-    towers = load_towers(backbone, choose_device(params.runtime.device))
-    check_towers(run.embeddings.meta, describe(backbone, towers, {}), outputs / "embeddings")
-    scores = score_photos(
-        run, towers, files, caption, knn, params.runtime.dataloader.embed_batch_size
-    )
-    notes = head_differences(params, run.network.config)
+    with database_beside(outputs, kind_of(params.index)) as database:
+        from siglip2_multimodal_hash.prediction import encoder as encoding
+        from siglip2_multimodal_hash.prediction.differences import head_differences
+        from siglip2_multimodal_hash.prediction.embedding import embed_photos
+
+        network, embeddings = encoding.load_fitted_head(outputs, params.dataset.eval_caption)
+        head = network.config
+        # Before the towers, whose loading takes longest.
+        encoding.check_caption(head, caption)
+        encoder = encoding.load_encoder(params, outputs, network, embeddings.meta)
+        size = params.runtime.dataloader.embed_batch_size
+        photos = embed_photos(encoder.towers, files, size)
+        n = len(photos.paths)
+        v_img = encoder.round(photos.image) if n else np.empty((0, head.image_dim), np.float32)
+        source: CaptionFrom = "given"
+        if head.modalities == "image" or not n:
+            source = "unused"
+            v_txt = np.zeros((n, head.caption_dim), dtype=np.float32)
+        elif caption is None:
+            source = "nearest_images"
+            v_txt = database.stand_in_captions(v_img)
+        else:
+            v_txt = np.repeat(encoder.embed_caption(caption), n, axis=0)
+        soft, scores = encoder.encode(v_img, v_txt, size)
+        predictions = database.vote_and_tell(
+            Question(photos.paths, soft, scores, caption, source, knn, top)
+        )
+    notes = head_differences(params, head)
     if knn.K != params.knn.K:
         notes.append(
             f"{knn.K} neighbours voted; the thresholds of knn and hybrid were tuned with "
             f"knn.K = {params.knn.K}"
         )
-    return Answer(describe_photos(run, scores, caption, knn, top), notes, scores.failures)
+    return Answer(predictions, notes, photos.failures)

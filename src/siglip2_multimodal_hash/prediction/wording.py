@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
     SHARED_BY,
@@ -48,11 +47,13 @@ def _lines(prediction: Prediction) -> list[str]:
 
 def _tag_table(prediction: Prediction) -> list[str]:
     width = max([len("threshold"), *(len(tag.name) for tag in prediction.tags)])
-    rows = [f"  {'':{width}}" + "".join(f"{name:>9}" for name in PREDICTORS)]
+    rows = [f"  {'':{width}}" + "".join(f"{name:>9}" for name in prediction.thresholds)]
     for tag in prediction.tags:
-        marked = (f"{tag.scores[p]:8.3f}{'*' if p in tag.above else ' '}" for p in PREDICTORS)
+        marked = (
+            f"{tag.scores[p]:8.3f}{'*' if p in tag.above else ' '}" for p in prediction.thresholds
+        )
         rows.append(f"  {tag.name:{width}}{''.join(marked)}".rstrip())
-    limits = "".join(f"{prediction.thresholds[name]:8.3f} " for name in PREDICTORS)
+    limits = "".join(f"{prediction.thresholds[name]:8.3f} " for name in prediction.thresholds)
     return [*rows, f"  {'threshold':{width}}{limits}  tuned on val; * reaches it"]
 
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
@@ -100,17 +99,19 @@ def _article(prediction: Prediction, images: ImageSource) -> str:
 
 def _table(prediction: Prediction) -> str:
     """Scores by tag and predictor; those at or above the threshold of their predictor stand out."""
-    head = "".join(f"<th>{name}</th>" for name in ("tag", *PREDICTORS))
+    head = "".join(f"<th>{name}</th>" for name in ("tag", *prediction.thresholds))
     rows = "".join(
         f"<tr><td>{html.escape(tag.name)}</td>"
         + "".join(
             f'<td class="{"above" if name in tag.above else "below"}">{tag.scores[name]:.3f}</td>'
-            for name in PREDICTORS
+            for name in prediction.thresholds
         )
         + "</tr>"
         for tag in prediction.tags
     )
-    limits = "".join(f"<td>{prediction.thresholds[name]:.3f}</td>" for name in PREDICTORS)
+    limits = "".join(
+        f"<td>{prediction.thresholds[name]:.3f}</td>" for name in prediction.thresholds
+    )
     foot = f"<tr><td>threshold, tuned on val</td>{limits}</tr>"
     return (
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>"

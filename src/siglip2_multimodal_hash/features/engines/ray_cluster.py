@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from siglip2_multimodal_hash.errors import InputError
@@ -17,6 +18,7 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 # Results are small, and taken out as they come.
 RESULTS_BYTES = 256 * 2**20
+SOURCES = Path(__file__).resolve().parents[3]
 _JOIN = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False); ray.shutdown()"
 
 
@@ -62,19 +64,38 @@ def connected(embed: EmbedParams, cpus: int, shipped_bytes: int) -> Iterator[Mod
         _check_answers(embed.ray_address)
         _join(ray, embed.ray_address)
     else:
-        ray.init(
-            # RAY_ADDRESS of the environment would lead elsewhere.
-            address="local",
-            num_cpus=max(cpus, os.cpu_count() or 1),
-            object_store_memory=RESULTS_BYTES + 2 * shipped_bytes,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
+        with own_sources():
+            ray.init(
+                # RAY_ADDRESS of the environment would lead elsewhere.
+                address="local",
+                num_cpus=max(cpus, os.cpu_count() or 1),
+                object_store_memory=RESULTS_BYTES + 2 * shipped_bytes,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+            )
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def own_sources() -> Iterator[None]:
+    """Let processes that start in the block import this very copy of the project.
+
+    In the copy of the repository that a queued experiment runs in, an editable install would lead
+    Ray's workers to the workspace; without an install they would find nothing.
+    """
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCES), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: int) -> int:

@@ -54,7 +54,7 @@ def tiles(inputs: ReportInputs) -> str:
     marks = [
         (row_name(name), row["retrieval"])
         for name, row in inputs.baselines.items()
-        if "retrieval" in row and name in {"chance", "lsh", "itq", "float", "image_only"}
+        if "retrieval" in row and name in {"chance", "lsh", "itq", "pq", "float"}
     ]
     shown.append(_tile("retrieval", "mAP@all of the codes", own["retrieval"], marks, "two"))
     return element("div", "".join(shown), class_="tiles")
@@ -68,6 +68,7 @@ def _tag_marks(inputs: ReportInputs, name: str) -> list[tuple[str, float]]:
         ("image only", rows.get("image_only", {}).get(name)),
         ("zero-shot", rows.get("zero_shot", {}).get("zero_shot")),
         (row_name("mlp"), rows.get("mlp", {}).get("mlp")),
+        (row_name("logistic_regression"), rows.get("logistic_regression", {}).get("mlp")),
     ]
     return [(said, value) for said, value in marks if value is not None]
 

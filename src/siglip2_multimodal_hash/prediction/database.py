@@ -1,0 +1,105 @@
+"""What photos are compared with: the database of a finished run. Needs no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.heads import Predictions, predict
+from siglip2_multimodal_hash.evaluation.store import PREDICTORS
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.prediction.captions import stand_in_captions
+from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
+from siglip2_multimodal_hash.retrieval.checks import check_neighbour_count, check_size
+from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.retrieval.index import CodeIndex, load_index
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind
+from siglip2_multimodal_hash.retrieval.neighbours import SoftAndPacked
+from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Database:
+    """The images that vote.
+
+    Attributes:
+        dataset: The index of the whole dataset.
+        rows: int64 [N], the rows of it that are searched.
+        embeddings: Of the whole dataset, mapped.
+        codes: Of the N images.
+        faiss: Over these codes.
+        thresholds: Of each predictor, tuned on val.
+    """
+
+    dataset: DatasetIndex
+    rows: npt.NDArray[np.int64]
+    embeddings: Embeddings
+    codes: SoftAndPacked
+    faiss: CodeIndex
+    thresholds: dict[str, float]
+
+    def stand_in_captions(self, v_img: FloatArray) -> FloatArray:
+        """A caption embedding for each photo; see :func:`.captions.stand_in_captions`."""
+        return stand_in_captions(v_img, self.embeddings, self.rows)
+
+    def vote(self, soft: FloatArray, scores: FloatArray, knn: KnnParams) -> Predictions:
+        """What the predictors say about photos.
+
+        A photo that is in the database finds itself there: it is not left out.
+
+        Args:
+            soft: Their soft codes, or unit vectors without a hash layer; [n, D].
+            scores: The classifier's, float32 [n, C].
+            knn: How to search and vote.
+
+        Raises:
+            InputError: ``knn.K`` is more than the database has.
+        """
+        n, (stored, packed) = len(self.rows), self.codes
+        check_neighbour_count(knn.K, n, "--k")
+        # The classifier is asked about the photos alone.
+        unasked = np.zeros((n, scores.shape[1]), dtype=np.float32)
+        codes = HeadCodes(
+            np.concatenate([stored, soft]),
+            None if packed is None else np.concatenate([packed, binarize(soft)]),
+            np.concatenate([unasked, scores]),
+        )
+        photos = np.arange(n, n + len(soft))
+        labels = self.dataset.labels()[self.rows]
+        return predict(codes, self.faiss, labels, np.arange(n), photos, knn)
+
+
+def load_database(outputs: RunOutputs, kind: Kind) -> Database:
+    """Read it, with an index that must be of this kind.
+
+    Raises:
+        DataError: An output is damaged, or they are of different runs.
+    """
+    dataset = read_index(outputs.index)
+    rows = dataset.rows("database")
+    embeddings = load_embeddings(outputs.embeddings)
+    codes = read_head_codes(outputs.codes)
+    images, captions = len(dataset.frame), int(dataset.caption_offsets()[-1])
+    check_size("rows of the codes", len(codes.soft), "of the index", images)
+    check_size("rows of the embeddings", len(embeddings.image), "of the index", images)
+    check_size("captions embedded", len(embeddings.caption), "in the index", captions)
+    faiss = load_index(outputs.faiss, codes.searchable()[rows], kind)
+    return Database(
+        dataset, rows, embeddings, codes.rows(rows), faiss, _thresholds(outputs.figures)
+    )
+
+
+def _thresholds(path: Path) -> dict[str, float]:
+    figures: Any = read_json(path)
+    try:
+        return {name: float(figures[name]["threshold"]["tuned"]) for name in PREDICTORS}
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{path}: holds no tuned thresholds", REMEDY) from None
