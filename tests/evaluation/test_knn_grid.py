@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.evaluation.knn_grid import (
 from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 COUNT, CLASSES = 90, 4
@@ -137,6 +138,13 @@ def test_settings_by_hand() -> None:
     ]
     twice = grid_params(K=[4, 4], distance=["hamming"], vote=["softmax"], tau=[0.07])
     assert grid_settings(knn_params(), twice, most=30, has_bits=True) == [own]
+
+
+def test_an_index_of_pieces_of_codes_is_searched_by_codes_alone() -> None:
+    codes = some_codes()
+    index = build_index(codes.searchable()[ROWS.database], Multihash(4, 4, 1))
+    found = evaluate_grid(codes, index, LABELS, ROWS, knn_params(), grid_params())
+    assert {row.distance for row in found.rows} == {"hamming", "hybrid"}
 
 
 def test_without_bits_or_classifier_there_is_less() -> None:

@@ -15,7 +15,8 @@ REPORTS = {"summarise", "report"}
 TUNING = "tune_towers"
 
 DECLARED_BY = {
-    "knn.K": KNN,
+    # The report tells the setting of the vote.
+    "knn.K": {*KNN, "report"},
     "knn.hybrid_weight": KNN - {"evaluate_untrained"},
     "knn.top_n_tags": {*KNN, "evaluate_classifiers", "report"},
     "hash.bits": {"train", "train_variants", "evaluate_untrained"},

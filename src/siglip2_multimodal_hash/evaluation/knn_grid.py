@@ -22,10 +22,14 @@ from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
 from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
+from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores
+
+OF_VECTORS = ("cosine", "asymmetric")
+"""Distances whose search indexes vectors, not codes."""
 
 
 class GridRow(NamedTuple):
@@ -99,6 +103,7 @@ def evaluate_grid(
         grid,
         most=min(len(rows.database_of(split)) for split in QUERY_SPLITS),
         has_bits=codes.packed is not None,
+        has_vectors=not isinstance(index.kind, Multihash),
     )
     indexes = {split: index_of_split(index, codes, rows, split) for split in QUERY_SPLITS}
     database = rows.database_of("val")
@@ -129,7 +134,12 @@ def evaluate_grid(
 
 
 def grid_settings(
-    knn: KnnParams, grid: KnnGridParams, *, most: int, has_bits: bool
+    knn: KnnParams,
+    grid: KnnGridParams,
+    *,
+    most: int,
+    has_bits: bool,
+    has_vectors: bool = True,
 ) -> list[GridRow]:
     """The settings that can be tried, by distance and K; that of params.yaml is one of them.
 
@@ -138,11 +148,14 @@ def grid_settings(
         grid: All others.
         most: Items of the smallest database: more neighbours than that there are not.
         has_bits: Whether there are binary codes; without them only the cosine is possible.
+        has_vectors: Whether the index can hold vectors, too: else neither ``cosine`` nor
+            ``asymmetric`` is possible.
     """
     wanted = set()
     for distance, K, vote in product(grid.distance, grid.K, grid.vote):
         reach = min(most, knn.shortlist) if distance == "hybrid" else most
-        if reach >= K and (has_bits or distance == "cosine"):
+        possible = distance not in OF_VECTORS or has_vectors
+        if reach >= K and possible and (has_bits or distance == "cosine"):
             wanted |= {GridRow(distance, K, vote, tau) for tau in _taus(vote, grid.tau)}
     wanted |= {GridRow(knn.distance, knn.K, knn.vote, tau) for tau in _taus(knn.vote, (knn.tau,))}
     return sorted(wanted, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
