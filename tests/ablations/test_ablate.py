@@ -133,6 +133,7 @@ def test_other_code_is_said_and_runs_again_under_force_only(folder):
     assert "1 there" in smhash(folder, "ablate", "A3", "--seeds", "1").stdout
 
 
+@pytest.mark.slow
 def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(folder):
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0", "-S", "knn.K=7")
     before = recorded(folder)
@@ -155,6 +156,7 @@ def test_the_queue_does_the_same(folder):
     assert workspace(folder) == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"

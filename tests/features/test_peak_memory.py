@@ -25,6 +25,7 @@ def peak_of(checkpoint: Path, folder: Path, images: int) -> int:
     return int(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs Linux's /proc")
 def test_four_times_the_images_take_the_same_memory(checkpoints, tmp_path):
     # The inputs of 900 more images, or their captions' rows, would be 5 % and more of it.

@@ -97,6 +97,7 @@ def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
     assert embed("local", "local") == whole
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_machine_without_the_images_is_named(embed, note, cluster):
     images = note(only_here=True)
@@ -107,6 +108,7 @@ def test_a_machine_without_the_images_is_named(embed, note, cluster):
     assert "at the same path on every machine" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_more_workers_than_have_room_are_refused(embed, cluster):
     with pytest.raises(InputError, match=r"ray_workers = 3: .* Ray has 2 free\n.*to 2"):

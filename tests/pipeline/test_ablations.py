@@ -49,6 +49,7 @@ def names(folder: Path) -> dict[str, str]:
     return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
 
 
+@pytest.mark.slow
 def test_a_row_with_a_broken_variant_killed_midway_completes_with_nothing_run_twice(tmp_path):
     folder = tmp_path / "repository"
     folder.mkdir()

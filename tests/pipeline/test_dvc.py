@@ -46,6 +46,7 @@ def test_the_remedy_for_a_changed_source_looks_at_it_again(repository):
     assert run_in(repository, "git", "status", "--porcelain").stdout == ""
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_only_what_its_parameter_reaches(repository):
     result = run_in(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")
     assert result.returncode == 0, result.stdout + result.stderr
