@@ -22,8 +22,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 repro: $(INSTALLED)
 	dvc repro
 
+# Two processes of one thread each: more threads than cores would cost many times what they bring.
 test: $(INSTALLED)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(INSTALLED)
 	python -m pytest -m "slow or not slow"
