@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.prediction.answer import Prediction, Question
+from siglip2_multimodal_hash.prediction.loading import uncollected
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ _opened: "list[Database]" = []
 def _open_beside(outputs: RunOutputs) -> None:
     # Ctrl-C reaches both processes; the other one tells the user.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _open(outputs)
+    with uncollected():
+        _open(outputs)
 
 
 def _open(outputs: RunOutputs) -> None:
