@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ from PIL import Image
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
-from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
 
@@ -359,6 +361,31 @@ def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):
     assert "database.faiss: not a readable FAISS index" in result.stderr
     assert "run `dvc repro build_faiss_index`" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_reaches_both_processes_and_one_tells_it(workspace):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", str(path)]
+    with subprocess.Popen(
+        command,
+        cwd=workspace,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 60
+        # The first child is multiprocessing's tracker of resources, the second loads the database.
+        while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (EXIT_INTERRUPTED, "")
+    assert err.startswith("interrupted: ")
+    assert "Traceback" not in err
 
 
 def test_the_page_of_real_photos(workspace, predict):

@@ -43,7 +43,8 @@ class DatabaseBeside:
         if other is None:
             _open(outputs)
         else:
-            self._opened = other.submit(_open_beside, outputs)
+            with _interrupts_ignored():
+                self._opened = other.submit(_open_beside, outputs)
 
     def stand_in_captions(self, v_img: FloatArray) -> FloatArray:
         """A caption embedding for each photo; see :func:`.captions.stand_in_captions`."""
@@ -70,12 +71,20 @@ def database_beside(outputs: RunOutputs) -> Iterator[DatabaseBeside]:
         yield DatabaseBeside(outputs, other)
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """For a process that starts in the block: Ctrl-C reaches both, and this one tells the user."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _opened: "list[Database]" = []
 
 
 def _open_beside(outputs: RunOutputs) -> None:
-    # Ctrl-C reaches both processes; the other one tells the user.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with uncollected():
         _open(outputs)
 
