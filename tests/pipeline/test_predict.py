@@ -1,8 +1,12 @@
 """`smhash predict` on the small finished run: the evaluation's own answers, and its manners."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +18,9 @@ from PIL import Image
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
-from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
-from tests.pipeline.conftest import commands, run_stage, small_params
+from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 Predict = Callable[..., SimpleNamespace]
@@ -323,3 +327,73 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
     assert found["distance"] == "cosine"
     for one in found["neighbours"]:
         assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))
+
+
+def run_process(workspace: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command as a user starts it: the database loads in a process beside."""
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    return subprocess.run(
+        command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_as_a_process_it_says_the_same(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    here, alone = predict(path, "--json"), run_process(workspace, path, "--json")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    ours, theirs = json.loads(here.out)[0], json.loads(alone.stdout)[0]
+    assert [one["image_id"] for one in ours["neighbours"]] == [
+        one["image_id"] for one in theirs["neighbours"]
+    ]
+    for mine, other in zip(ours["tags"], theirs["tags"], strict=True):
+        assert mine["name"] == other["name"]
+        assert mine["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    codes = workspace / OUTPUTS / "database.faiss"
+    codes.unlink()
+    codes.write_bytes(b"damaged")
+    result = run_process(workspace, path)
+    assert (result.returncode, result.stdout) == (EXIT_BAD_INPUT, "")
+    assert "database.faiss: not a readable FAISS index" in result.stderr
+    assert "run `dvc repro build_faiss_index`" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_reaches_both_processes_and_one_tells_it(workspace):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", str(path)]
+    with subprocess.Popen(
+        command,
+        cwd=workspace,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 60
+        # The first child is multiprocessing's tracker of resources, the second loads the database.
+        while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (EXIT_INTERRUPTED, "")
+    assert err.startswith("interrupted: ")
+    assert "Traceback" not in err
+
+
+def test_the_page_of_real_photos(workspace, predict):
+    paths = write_photos(workspace, test_images(workspace, 2))
+    result = predict(*paths, "--explain", "made/out.html")
+    assert result.code == 0
+    text = (workspace / "made/out.html").read_text(encoding="utf-8")
+    assert text.count("<article>") == 2
+    assert text.count("<img ") == 2 * 21
+    assert "http" not in text
+    assert len(text) < 5_000_000

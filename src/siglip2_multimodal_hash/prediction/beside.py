@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.prediction.answer import Prediction, Question
+from siglip2_multimodal_hash.prediction.loading import uncollected
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 
@@ -44,7 +45,8 @@ class DatabaseBeside:
         if other is None:
             _open(outputs, kind)
         else:
-            self._opened = other.submit(_open_beside, outputs, kind)
+            with _interrupts_ignored():
+                self._opened = other.submit(_open_beside, outputs, kind)
 
     def stand_in_captions(self, v_img: FloatArray) -> FloatArray:
         """A caption embedding for each photo; see :func:`.captions.stand_in_captions`."""
@@ -71,13 +73,22 @@ def database_beside(outputs: RunOutputs, kind: Kind) -> Iterator[DatabaseBeside]
         yield DatabaseBeside(outputs, kind, other)
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """For a process that starts in the block: Ctrl-C reaches both, and this one tells the user."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 _opened: "list[Database]" = []
 
 
 def _open_beside(outputs: RunOutputs, kind: Kind) -> None:
-    # Ctrl-C reaches both processes; the other one tells the user.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _open(outputs, kind)
+    with uncollected():
+        _open(outputs, kind)
 
 
 def _open(outputs: RunOutputs, kind: Kind) -> None:

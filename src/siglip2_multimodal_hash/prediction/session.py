@@ -12,6 +12,7 @@ import numpy as np
 from siglip2_multimodal_hash.params import KnnParams, Params
 from siglip2_multimodal_hash.prediction.answer import CaptionFrom, Prediction, Question
 from siglip2_multimodal_hash.prediction.beside import database_beside
+from siglip2_multimodal_hash.prediction.loading import uncollected
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 
@@ -56,15 +57,16 @@ def answer(
             :meth:`.database.Database.vote`.
     """
     with database_beside(outputs, kind_of(params.index)) as database:
-        from siglip2_multimodal_hash.prediction import encoder as encoding
-        from siglip2_multimodal_hash.prediction.differences import head_differences
-        from siglip2_multimodal_hash.prediction.embedding import embed_photos
+        with uncollected():
+            from siglip2_multimodal_hash.prediction import encoder as encoding
+            from siglip2_multimodal_hash.prediction.differences import head_differences
+            from siglip2_multimodal_hash.prediction.embedding import embed_photos
 
-        network, embeddings = encoding.load_fitted_head(outputs, params.dataset.eval_caption)
-        head = network.config
-        # Before the towers, whose loading takes longest.
-        encoding.check_caption(head, caption)
-        encoder = encoding.load_encoder(params, outputs, network, embeddings.meta)
+            network, embeddings = encoding.load_fitted_head(outputs, params.dataset.eval_caption)
+            head = network.config
+            # Before the towers, whose loading takes longest.
+            encoding.check_caption(head, caption)
+            encoder = encoding.load_encoder(params, outputs, network, embeddings.meta)
         size = params.runtime.dataloader.embed_batch_size
         photos = embed_photos(encoder.towers, files, size)
         n = len(photos.paths)
