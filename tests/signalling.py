@@ -4,6 +4,20 @@ import importlib
 import os
 import signal
 
+INTERRUPTIBLE_COMMAND = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+from siglip2_multimodal_hash.cli import main
+
+main()
+"""
+"""`smhash`, for ``python -c``, that Ctrl-C reaches.
+
+What started the tests may ignore it, as a shell does for what runs in the background.
+"""
+
 
 def arm(room, name, method, call, when):
     """Send this process a signal around a call.

@@ -12,6 +12,7 @@ import pytest
 from siglip2_multimodal_hash.ablations.repository import Repository
 from tests.ablations.small_repository import ROOT, make_repository, run, smhash
 from tests.pipeline.repositories import environment
+from tests.signalling import INTERRUPTIBLE_COMMAND
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +20,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("ablate")
     make_repository(found)
     return found
-
-
-# What started the tests may ignore Ctrl-C, as a shell does for what runs in the background.
-INTERRUPTIBLE = """
-import signal
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-from siglip2_multimodal_hash.cli import main
-
-main()
-"""
 
 
 def recorded(folder: Path) -> dict[str, str]:
@@ -73,7 +62,7 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "ablate", "C4", "--seeds", "1"],
+        [sys.executable, "-c", INTERRUPTIBLE_COMMAND, "ablate", "C4", "--seeds", "1"],
         cwd=folder,
         env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
         stderr=subprocess.PIPE,

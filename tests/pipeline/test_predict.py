@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
+from tests.signalling import INTERRUPTIBLE_COMMAND
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 Predict = Callable[..., SimpleNamespace]
@@ -365,7 +366,7 @@ def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):
 
 def test_ctrl_c_reaches_both_processes_and_one_tells_it(workspace):
     (path,) = write_photos(workspace, test_images(workspace, 1))
-    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", str(path)]
+    command = [sys.executable, "-c", INTERRUPTIBLE_COMMAND, "predict", str(path)]
     with subprocess.Popen(
         command,
         cwd=workspace,
