@@ -69,6 +69,23 @@ def test_failure_as_a_process(project: Path) -> None:
     assert (project / "params.yaml").read_text(encoding="utf-8") == TEXT
 
 
+def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "use", "--list"]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": "", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # before anything is written
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
 def test_check(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
 ) -> None:

@@ -1,6 +1,8 @@
 """The command line: each command's module adds its own parser."""
 
 import argparse
+import os
+import sys
 from typing import NoReturn
 
 from siglip2_multimodal_hash.cli import (
@@ -18,6 +20,9 @@ from siglip2_multimodal_hash.cli import (
 )
 from siglip2_multimodal_hash.errors import run_guarded
 
+EXIT_BROKEN_PIPE = 128 + 13
+"""What a shell says of a process that SIGPIPE ended."""
+
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate
 )  # fmt: skip
@@ -32,4 +37,14 @@ def main() -> NoReturn:
     for command in _COMMANDS:
         command.add_parser(commands)
     arguments = parser.parse_args()
-    run_guarded(lambda: arguments.run(arguments))
+    run_guarded(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has enough, such as `| head`. What is left must not be flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
