@@ -16,7 +16,7 @@ from siglip2_multimodal_hash.prediction.answer import (
 )
 from siglip2_multimodal_hash.prediction.database import Database
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
-from siglip2_multimodal_hash.retrieval.voting import vote_weights
+from siglip2_multimodal_hash.retrieval.voting import weights_of
 
 
 def vote_and_tell(database: Database, question: Question) -> list[Prediction]:
@@ -74,9 +74,7 @@ def _neighbours(
 ) -> tuple[Neighbour, ...]:
     """Those of one photo, [1, K]."""
     there = near.rows != NO_ROW  # an index that is not exhaustive may find fewer than K
-    weights = vote_weights(
-        near.similarities, knn.vote, tau=knn.tau, threshold=knn.threshold, found=there
-    )
+    weights = weights_of(near, knn.vote, tau=knn.tau, threshold=knn.threshold)
     found = []
     for row, similarity, weight in zip(
         near.rows[there], near.similarities[there], weights[there], strict=True

@@ -77,6 +77,12 @@ def vote_weights(
     return weights / totals
 
 
+def weights_of(neighbours: Neighbours, vote: Vote, *, tau: float, threshold: float) -> Weights:
+    """:func:`vote_weights` of neighbours, of which those that were not found weigh nothing."""
+    rows, similarities = neighbours
+    return vote_weights(similarities, vote, tau=tau, threshold=threshold, found=rows != NO_ROW)
+
+
 def vote_scores(
     neighbours: Neighbours,
     database_labels: npt.NDArray[Any],
@@ -112,7 +118,7 @@ def vote_scores(
             f"neighbours: rows {rows.min()} to {rows.max()}, the database has {len(labels)} labels",
             "the labels must be the index's: run `dvc repro`",
         )
-    weights = vote_weights(similarities, vote, tau=tau, threshold=threshold, found=rows != NO_ROW)
+    weights = weights_of(neighbours, vote, tau=tau, threshold=threshold)
     scores = np.zeros((len(rows), labels.shape[1]), dtype=np.float64)
     # One neighbour rank at a time, in order: classes with the same voters get the same score to
     # the last bit, which a matrix product does not promise, and ties decide average precision.

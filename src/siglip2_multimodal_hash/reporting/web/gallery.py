@@ -18,7 +18,7 @@ import numpy as np
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.thumbnails import NEIGHBOUR_SIDE, QUERY_SIDE
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW
-from siglip2_multimodal_hash.retrieval.voting import vote_weights
+from siglip2_multimodal_hash.retrieval.voting import weights_of
 
 LISTED = 20
 MANY_QUERIES = 120
@@ -68,13 +68,7 @@ class _Cards:
         self._neighbours = inputs.evaluation.predictions["test"].neighbours
         knn = inputs.knn
         self._found = self._neighbours.rows != NO_ROW
-        self._weights = vote_weights(
-            self._neighbours.similarities,
-            knn.vote,
-            tau=knn.tau,
-            threshold=knn.threshold,
-            found=self._found,
-        )
+        self._weights = weights_of(self._neighbours, knn.vote, tau=knn.tau, threshold=knn.threshold)
         self._first = next(iter(inputs.scores))
         self.threshold: float = inputs.evaluation.figures[self._first]["threshold"]["tuned"]
 
