@@ -5,7 +5,7 @@
 
 fits the head of params.yaml once a profile and seed, and prints the val mAP of the vote over its
 codes (``knn``) and the mAP@all of its retrieval; beside them the vote by ``knn.distance:
-asymmetric``, and ``knn_best``, the best vote of ``knn_grid`` on val that needs no more than the
+asymmetric`` and ``whitened``, and ``knn_best``, the best vote of ``knn_grid`` on val that needs no more than the
 bits of an item. ``--test`` names the profiles whose test figures are computed too: choose on val
 first. For these, paired bootstrap intervals of retrieval against the untrained codes, and against
 the plan's own profile where it is tested too, are printed. The last line is JSON with every figure,
@@ -73,6 +73,9 @@ PROFILES: dict[str, Changes] = {
 """Sections of params.yaml that each profile changes; ``float`` has no bits and is searched by
 cosine: the bound of what the codes can keep."""
 
+# Distances that need no more than the bits of an item.
+SHORT_ITEMS = ("hamming", "asymmetric", "whitened")
+
 
 class Bench:
     """The splits and embeddings that every profile is fitted on."""
@@ -103,6 +106,7 @@ class Bench:
         distances = {"knn": "cosine"}
         if codes.packed is not None:
             distances = {"knn": "hamming", "knn_asymmetric": "asymmetric"}
+            distances["knn_whitened"] = "whitened"
         retrieval = evaluate_retrieval(
             searchable[queries], searchable[database], self.labels[queries], self.labels[database]
         )
@@ -116,7 +120,7 @@ class Bench:
 
     def best_vote(self, codes: HeadCodes) -> dict[str, float]:
         """MAP on val and test, in percent, of the vote that is best on val."""
-        distances = ("cosine",) if codes.packed is None else ("hamming", "asymmetric")
+        distances = ("cosine",) if codes.packed is None else SHORT_ITEMS
         knn = self.params.knn.model_copy(update={"distance": distances[0]})
         grid = self.params.knn_grid.model_copy(update={"distance": distances})
         index = build_index(codes.searchable()[self.rows.database])

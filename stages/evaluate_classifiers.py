@@ -18,6 +18,9 @@ from siglip2_multimodal_hash.training.variants import plain_mlp
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Write the figures of each classifier."""
+    if not params.baselines.classifiers:
+        write_json(out, {})
+        return
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     labels, rows, top_n = dataset.labels(), SplitRows.of(dataset), params.knn.top_n_tags
     task = BaselineTask(

@@ -18,6 +18,9 @@ from siglip2_multimodal_hash.params import Params
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Write the figures of the float vectors and of each kind of code."""
+    if not params.baselines.untrained:
+        write_json(out, {})
+        return
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     captions = vectors.captions_by_policy(params.dataset.eval_caption)
     figures = evaluate_untrained(

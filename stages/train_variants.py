@@ -19,17 +19,17 @@ from siglip2_multimodal_hash.training.variants import (
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Write the codes of each variant into a folder of its name."""
-    head = common_head(params, load_embeddings(embeddings))
+    head, wanted = common_head(params, load_embeddings(embeddings)), params.baselines.variants
     task = BaselineTask(
         index,
         embeddings,
         params.dataset.eval_caption,
-        variant_configs(head),
+        variant_configs(head, wanted=wanted),
         FitSettings.from_params(params),
     )
     with replacing(out) as temporary:
         temporary.mkdir()
-        write_left_out(temporary, left_out_variants(head))
+        write_left_out(temporary, left_out_variants(head, wanted=wanted))
         for codes in fit_baselines(task):
             write_head_codes(temporary / codes.name, codes.soft, codes.scores, bits=codes.bits)
 

@@ -2,9 +2,12 @@
 
 import pytest
 
-from siglip2_multimodal_hash.ablations.plan import Plan
+from siglip2_multimodal_hash.ablations.plan import BASELINES, Plan
+from siglip2_multimodal_hash.ablations.rows import load_rows
 from siglip2_multimodal_hash.errors import InputError
-from tests.ablations.test_rows import BASE, PLAN, ROWS
+from tests.ablations.test_rows import BASE, GOOD, PLAN, ROWS
+
+LEAN = dict.fromkeys(BASELINES, False)
 
 
 def names(*rows: str, seeds: int | None = 1) -> list[str]:
@@ -26,8 +29,31 @@ def test_names_and_seeds():
 
 def test_the_first_seed_is_that_of_params():
     first, second = (PLAN.experiment("A1", ROWS["A1"].variant("concat"), k) for k in (0, 1))
-    assert first.overrides == {"fusion.type": "concat"}
-    assert second.overrides == {"fusion.type": "concat", "seed": BASE["seed"] + 1}
+    assert first.overrides == {"fusion.type": "concat"} | LEAN
+    assert second.overrides == {"fusion.type": "concat", "seed": BASE["seed"] + 1} | LEAN
+
+
+def test_baselines_are_left_out_where_nothing_reads_them(tmp_path):
+    found = {one.name: one.overrides for one in PLAN.experiments(PLAN.select(["all"]), 1)}
+    assert not found.pop("default-s0")
+    assert all(overrides.items() >= LEAN.items() for overrides in found.values())
+
+
+@pytest.mark.parametrize(
+    ("variant", "kept"),
+    [
+        ("{hash.bits: 32}", False),
+        ("{hash.bits: 32, read: mlp}", False),
+        ("{hash.bits: 32, read: itq.knn}", True),
+        ("{hash.bits: 32, baselines.untrained: true}", True),
+    ],
+)
+def test_baselines_stay_where_one_is_read_or_they_are_set(tmp_path, variant, kept):
+    path = tmp_path / "rows.yaml"
+    path.write_text(GOOD.replace("{hash.bits: 32}", variant))
+    plan = Plan(load_rows(path), BASE)
+    overrides = plan.experiment("A2", plan.rows["A2"].variant("32"), 0).overrides
+    assert (not overrides.keys() & set(BASELINES)) is kept
 
 
 def test_predictors_of_one_run_are_one_experiment():

@@ -114,7 +114,7 @@ def test_neighbours_are_rows_of_the_database() -> None:
     assert np.array_equal(found.scores["mlp"], codes.scores[ROWS.test])
 
 
-@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric"])
+@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric", "whitened"])
 def test_figures_are_those_of_direct_calls(distance: str) -> None:
     codes, labels, knn = some_codes(), some_labels(), knn_params(distance=distance)
     result = evaluated(codes, knn)

@@ -41,7 +41,7 @@ def knn_params(**changes: Any) -> KnnParams:
 
 def grid_params(**changes: Any) -> KnnGridParams:
     plan = {
-        **{"K": [1, 5, 20], "distance": ["hamming", "hybrid", "cosine", "asymmetric"]},
+        **{"K": [1, 5, 20], "distance": ["hamming", "hybrid", "cosine", "asymmetric", "whitened"]},
         **{"vote": ["uniform", "softmax", "rank", "threshold"], "tau": [0.05, 0.3]},
         **{"hybrid_weight": [0.2, 0.8]},
     }
@@ -70,8 +70,8 @@ def test_every_row_is_a_search_of_its_own() -> None:
     codes, knn = some_codes(), knn_params()
     found = searched(codes, knn, grid_params())
     index = build_index(codes.searchable()[ROWS.database])
-    # By three distances 3 K, by the shortlist of 10 only 2; 5 votes; and params.yaml's.
-    assert len(found.rows) == ((3 + 3 + 3 + 2) * 5 + 1) * 3
+    # By four distances 3 K, by the shortlist of 10 only 2; 5 votes; and params.yaml's.
+    assert len(found.rows) == ((3 + 3 + 3 + 3 + 2) * 5 + 1) * 3
     for row in found.rows:
         changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
         setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=row.hybrid_weight)

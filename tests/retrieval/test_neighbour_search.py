@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.retrieval.search import (
     search_cosine,
     search_hamming,
     search_hybrid,
+    search_whitened,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -208,7 +209,7 @@ def test_asymmetric_of_a_query_that_is_sure_of_all_bits_is_hamming() -> None:
     np.testing.assert_allclose(found.similarities, expected.similarities, atol=1e-6)
 
 
-@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric"])
+@pytest.mark.parametrize("distance", ["hamming", "cosine", "hybrid", "asymmetric", "whitened"])
 def test_find_neighbours_searches_by_the_distance_named(distance: Any) -> None:
     soft = np.random.default_rng(10).standard_normal((60, 16)).astype(np.float32)
     items = SoftAndPacked(soft, binarize(soft))
@@ -219,9 +220,10 @@ def test_find_neighbours_searches_by_the_distance_named(distance: Any) -> None:
         "cosine": lambda: search_cosine(build_index(unit_vectors(soft)), soft, 3),
         "hybrid": lambda: search_hybrid(index, binarize(soft), soft, soft, K=3, shortlist=10),
         "asymmetric": lambda: search_asymmetric(index, soft, items, 3),
+        "whitened": lambda: search_whitened(index, soft, items, 3),
     }[distance]()
     assert np.array_equal(found.rows, expected.rows)
-    if distance != "asymmetric":  # which is no metric: an item need not be nearest to itself
+    if distance not in ("asymmetric", "whitened"):  # no metrics: an item may not be its nearest
         assert np.array_equal(found.rows[:, 0], np.arange(60))
 
 

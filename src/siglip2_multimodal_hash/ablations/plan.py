@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.ablations.rows import Row, Variant
+from siglip2_multimodal_hash.ablations.rows import PREDICTORS, Row, Variant
 from siglip2_multimodal_hash.ablations.settings import changes, override
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.reporting.experiments import flatten
 
 ALL = "all"
 DEFAULT = "default"
+# What takes most of the time of an experiment, and a row rarely asks for.
+BASELINES = ("baselines.classifiers", "baselines.variants", "baselines.untrained")
 
 _Key = tuple[tuple[str, str], ...]
 
@@ -36,7 +38,9 @@ class Plan:
 
     The k-th seed, ``sk``, is ``seed`` of params.yaml plus k: ``s0`` is the committed run's own. A
     setting that several rows have bears the name of the first of them, in the order of the file;
-    the one that changes nothing is ``default``.
+    the one that changes nothing is ``default``. It keeps the baselines of params.yaml, as does one
+    of whose runs a variant reads another method, or that sets a key of ``baselines``; the others
+    leave them out.
     """
 
     def __init__(self, rows: Mapping[str, Row], base: Mapping[str, Any]) -> None:
@@ -46,11 +50,14 @@ class Plan:
         self.rows = {name: row for name, row in rows.items() if name not in self.left_out}
         self._all = dict(rows)
         self._names: dict[_Key, str] = {}
+        self._with_baselines: set[_Key] = {()}
         for name, row in self.rows.items():
             for variant in row.variants:
-                self._names.setdefault(
-                    self._key(row, variant), f"{name}-{row.about}-{variant.name}"
-                )
+                key = self._key(row, variant)
+                self._names.setdefault(key, f"{name}-{row.about}-{variant.name}")
+                said = {**row.fixed, **variant.overrides}
+                if variant.read not in PREDICTORS or said.keys() & set(BASELINES):
+                    self._with_baselines.add(key)
         self._names[()] = DEFAULT
 
     def select(self, words: Sequence[str]) -> list[str]:
@@ -79,11 +86,14 @@ class Plan:
                 message names the row and the variant.
         """
         chosen = self.rows[row]
+        key = self._key(chosen, variant)
         overrides = changes(self._base, {**chosen.fixed, **variant.overrides})
+        if key not in self._with_baselines:
+            overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
         if seed:
             overrides["seed"] = self._base["seed"] + seed
         params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
-        return Wanted(f"{self._names[self._key(chosen, variant)]}-s{seed}", overrides, params)
+        return Wanted(f"{self._names[key]}-s{seed}", overrides, params)
 
     def experiments(self, names: Sequence[str], seeds: int | None) -> list[Wanted]:
         """All experiments of some rows, each once, seed by seed so that s0 of all comes first.

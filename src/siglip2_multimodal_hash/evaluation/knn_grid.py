@@ -28,7 +28,7 @@ from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores
 
-OF_VECTORS = ("cosine", "asymmetric")
+OF_VECTORS = ("cosine", "asymmetric", "whitened")
 """Distances whose search indexes vectors, not codes."""
 
 
@@ -148,8 +148,8 @@ def grid_settings(
         grid: All others.
         most: Items of the smallest database: more neighbours than that there are not.
         has_bits: Whether there are binary codes; without them only the cosine is possible.
-        has_vectors: Whether the index can hold vectors, too: else neither ``cosine`` nor
-            ``asymmetric`` is possible.
+        has_vectors: Whether the index can hold vectors, too: else none of ``cosine``,
+            ``asymmetric`` and ``whitened`` is possible.
     """
     wanted = set()
     for distance, K, vote in product(grid.distance, grid.K, grid.vote):

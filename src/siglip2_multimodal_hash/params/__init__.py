@@ -12,6 +12,7 @@ from siglip2_multimodal_hash.params.loader import PARAMS_FILE, load_params, pars
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
     BackboneParams,
+    BaselinesParams,
     CheckpointingParams,
     ClassifierParams,
     DataloaderParams,
@@ -41,6 +42,7 @@ __all__ = [
     "IMPORTED",
     "PARAMS_FILE",
     "BackboneParams",
+    "BaselinesParams",
     "Bits",
     "CheckpointingParams",
     "ClassifierParams",

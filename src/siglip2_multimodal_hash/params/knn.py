@@ -8,7 +8,7 @@ from siglip2_multimodal_hash.params.base import Section
 from siglip2_multimodal_hash.params.types import PositiveFloat, PositiveInt, UnitFloat, not_empty
 
 NeighbourCount = Annotated[int, Field(ge=1, le=1024)]
-Distance = Literal["hamming", "cosine", "hybrid", "asymmetric"]
+Distance = Literal["hamming", "cosine", "hybrid", "asymmetric", "whitened"]
 Vote = Literal["uniform", "softmax", "rank", "threshold"]
 
 

@@ -176,6 +176,12 @@ class CheckpointingParams(Section):
     save_every_n_epochs: NonNegativeInt
 
 
+class BaselinesParams(Section):
+    classifiers: bool
+    variants: bool
+    untrained: bool
+
+
 class ReportParams(Section):
     embed_images: bool
     queries: Annotated[int, Field(ge=1, le=500)]

@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.params.knn import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
     BackboneParams,
+    BaselinesParams,
     CheckpointingParams,
     ClassifierParams,
     DatasetParams,
@@ -46,6 +47,7 @@ class Params(Section):
     index: IndexParams
     knn: KnnParams
     knn_grid: KnnGridParams
+    baselines: BaselinesParams
     report: ReportParams
     seed: NonNegativeInt
     runtime: RuntimeParams
@@ -109,7 +111,7 @@ class Params(Section):
 
     def _pieces_of_a_code(self) -> None:
         pieces, bits = self.index.multihash, self.hash.bits
-        if bits == 0 or self.knn.distance in ("cosine", "asymmetric"):
+        if bits == 0 or self.knn.distance in ("cosine", "asymmetric", "whitened"):
             reason = "hash.bits = 0" if bits == 0 else f"knn.distance = {self.knn.distance}"
             raise ValueError(
                 f"index.kind = multihash: {reason} searches vectors, which have no bits to hash, "

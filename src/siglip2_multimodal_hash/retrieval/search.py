@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.checks import (
+    Vectors,
     check_codes,
     check_neighbour_count,
     check_size,
 )
-from siglip2_multimodal_hash.retrieval.codes import unit_vectors, unpack
+from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.cosine import (
     nearest_in_vector_clusters,
     nearest_in_vector_graph,
@@ -37,6 +38,7 @@ from siglip2_multimodal_hash.retrieval.neighbours import (
     SoftAndPacked,
     nearest_of_candidates,
 )
+from siglip2_multimodal_hash.retrieval.whitening import signs_of, whitened, whitening_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ def find_neighbours(
     queries: SoftAndPacked,
     database: SoftAndPacked,
     *,
-    distance: Literal["hamming", "cosine", "hybrid", "asymmetric"],
+    distance: Literal["hamming", "cosine", "hybrid", "asymmetric", "whitened"],
     K: int,
     shortlist: int,
 ) -> Neighbours:
@@ -57,11 +59,12 @@ def find_neighbours(
 
     Args:
         index: Over ``database.packed``, or over ``database.soft`` where ``hash.bits`` is 0. Its
-            kind is that of the searches by ``cosine`` and ``asymmetric``, too, which index the soft
-            codes or the signs by themselves.
+            kind is that of the searches by vectors, too, which index the soft codes or the signs by
+            themselves.
         queries: Q items.
         database: N items, in the row order of ``index``.
-        distance: ``hamming``, ``cosine`` (of the soft codes), ``hybrid`` or ``asymmetric``.
+        distance: ``hamming``, ``cosine`` (of the soft codes), ``hybrid``, ``asymmetric``
+            or ``whitened``.
         K: ``knn.K``.
         shortlist: ``knn.shortlist``, for ``hybrid``.
 
@@ -82,6 +85,8 @@ def find_neighbours(
         found = search_hamming(index, queries.packed, K)
     elif distance == "asymmetric":
         found = search_asymmetric(index, queries.soft, database, K)
+    elif distance == "whitened":
+        found = search_whitened(index, queries.soft, database, K)
     else:
         found = search_hybrid(
             index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
@@ -165,10 +170,21 @@ def search_asymmetric(
         InputError: K out of range.
         DataError: Arrays that do not fit each other, or an item without a packed code.
     """
-    if database.packed is None:
-        raise DataError("the database has no packed codes", "run `dvc repro extract_hashes`")
-    signs = 2 * unpack(database.packed, index.meta.bits).astype(np.float32) - 1
-    return search_cosine(build_index(unit_vectors(signs), index.kind), queries, K)
+    units = unit_vectors(_signs(index, database))
+    return search_cosine(build_index(units, index.kind), queries, K)
+
+
+def search_whitened(
+    index: CodeIndex, queries: npt.NDArray[Any], database: SoftAndPacked, K: int
+) -> Neighbours:
+    """Find the K nearest as :func:`search_asymmetric` does, by the cosine after whitening.
+
+    See :mod:`.whitening`; arguments, result and errors are those of :func:`search_asymmetric`.
+    """
+    signs = _signs(index, database)
+    whitening = whitening_of(signs)
+    units = whitened(signs, whitening)
+    return search_cosine(build_index(units, index.kind), whitened(queries, whitening), K)
 
 
 def search_hybrid(
@@ -208,6 +224,13 @@ def search_hybrid(
     )
     candidates = search_hamming(index, queries, min(shortlist, count)).rows
     return nearest_of_candidates(units, database, candidates, K)
+
+
+def _signs(index: CodeIndex, database: SoftAndPacked) -> Vectors:
+    """The bits of the items as -1 and +1, float32 [N, bits]."""
+    if database.packed is None:
+        raise DataError("the database has no packed codes", "run `dvc repro extract_hashes`")
+    return signs_of(database.packed, index.meta.bits)
 
 
 def _log_missing(found: Neighbours, kind: str) -> None:
