@@ -5,12 +5,12 @@
 
 fits the head of params.yaml once a profile and seed, and prints the val mAP of the vote over its
 codes (``knn``) and the mAP@all of its retrieval; beside them the vote by ``knn.distance:
-asymmetric`` and ``whitened``, and ``knn_best``, the best vote of ``knn_grid`` on val that needs no more than the
-bits of an item. ``--test`` names the profiles whose test figures are computed too: choose on val
-first. For these, paired bootstrap intervals of retrieval against the untrained codes, and against
-the plan's own profile where it is tested too, are printed. The last line is JSON with every figure,
-and ``best``: the profile with the largest sum of val ``knn`` and ``retrieval``, averaged over the
-seeds.
+asymmetric`` and ``whitened``, and ``knn_best``, the best vote of ``knn_grid`` on val that needs no
+more than the bits of an item. ``--test`` names the profiles whose test figures are computed too:
+choose on val first. For these, paired bootstrap intervals of retrieval against the untrained codes,
+and against the plan's own profile where it is tested too, are printed. The last line is JSON with
+every figure, and ``best``: the profile with the largest sum of val ``knn`` and ``retrieval``,
+averaged over the seeds.
 """
 
 import argparse
