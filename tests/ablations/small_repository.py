@@ -1,4 +1,4 @@
-"""A repository of Git and DVC in which an experiment takes a second: one stage, real parameters."""
+"""A repository of Git and DVC with two short stages and the real parameters."""
 
 import subprocess
 import sys
@@ -16,6 +16,10 @@ stages:
     params: [hash.bits, knn.K, knn.tau, knn.distance, loss.imbalance, fusion.type, seed]
     outs:
       - outputs/evaluation
+  summarise:
+    cmd: python stages/summarise.py
+    deps: [stages/summarise.py, outputs/evaluation]
+    outs:
       - metrics/mojicoco/siglip2-tiny/baselines.json:
           cache: false
 """
@@ -48,9 +52,15 @@ np.save(folder / "test-labels.npy", labels)
 (folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
 tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid")}
 (folder / "figures.json").write_text(json.dumps(tuned))
+"""
+SUMMARISE = """\
+import json
+from pathlib import Path
+
 table = {"mlp": {"mlp": 0.85}, "zero_shot": {"zero_shot": 0.5}}
-Path("metrics/mojicoco/siglip2-tiny").mkdir(parents=True, exist_ok=True)
-Path("metrics/mojicoco/siglip2-tiny/baselines.json").write_text(json.dumps(table))
+folder = Path("metrics/mojicoco/siglip2-tiny")
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "baselines.json").write_text(json.dumps(table))
 """
 
 
@@ -62,6 +72,7 @@ def make_repository(folder: Path) -> None:
         (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
     (folder / "stages/make.py").write_text(MAKE, encoding="utf-8")
+    (folder / "stages/summarise.py").write_text(SUMMARISE, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
     for command in (
         "git init -q",

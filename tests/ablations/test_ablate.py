@@ -171,5 +171,5 @@ def test_a_dry_run_runs_nothing(folder):
     before = recorded(folder)
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
     assert result.returncode == 0
-    assert "A2-bits-128-s1  hash.bits=128 seed=43" in result.stdout
+    assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
     assert recorded(folder) == before

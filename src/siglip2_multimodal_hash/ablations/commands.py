@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +16,9 @@ from siglip2_multimodal_hash.errors import InputError
 # Words that the grammar of `-S` takes as they are, and that are no number, bool or null there.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = {"true", "false", "null", "nan", "inf"}
+# The last stage that Git keeps something of. `report` behind it makes a page of one run, which no
+# table reads.
+TARGET = "summarise"
 _DVC = (sys.executable, "-m", "dvc")
 _PATIENCE = 30.0
 
@@ -27,12 +30,12 @@ def assignment(key: str, value: Any) -> str:
 
 def run_command(wanted: Wanted) -> list[str]:
     """The command that runs one experiment, in a copy of the repository."""
-    return [*_DVC, "exp", "run", "--temp", "-n", wanted.name, *_overrides(wanted.overrides)]
+    return _experiment("--temp", wanted)
 
 
 def queue_command(wanted: Wanted) -> list[str]:
     """The command that puts one experiment into DVC's queue."""
-    return [*_DVC, "exp", "run", "--queue", "-n", wanted.name, *_overrides(wanted.overrides)]
+    return _experiment("--queue", wanted)
 
 
 def dvc(*words: str) -> list[str]:
@@ -95,8 +98,10 @@ def _stop(process: subprocess.Popen[str]) -> None:
         break
 
 
-def _overrides(overrides: Mapping[str, Any]) -> list[str]:
-    return [word for key, value in overrides.items() for word in ("-S", assignment(key, value))]
+def _experiment(how: str, wanted: Wanted) -> list[str]:
+    overrides = (assignment(key, value) for key, value in wanted.overrides.items())
+    changes = [word for one in overrides for word in ("-S", one)]
+    return [*_DVC, "exp", "run", how, "-n", wanted.name, *changes, TARGET]
 
 
 def _value(value: Any) -> str:

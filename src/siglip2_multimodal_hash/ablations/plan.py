@@ -88,10 +88,10 @@ class Plan:
         chosen = self.rows[row]
         key = self._key(chosen, variant)
         overrides = changes(self._base, {**chosen.fixed, **variant.overrides})
-        if key not in self._with_baselines:
-            overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
         if seed:
             overrides["seed"] = self._base["seed"] + seed
+        if key not in self._with_baselines:
+            overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
         params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
         return Wanted(f"{self._names[key]}-s{seed}", overrides, params)
 

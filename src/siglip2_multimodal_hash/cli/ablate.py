@@ -94,7 +94,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _text(overrides: dict[str, object]) -> str:
-    return " ".join(f"{key}={value}" for key, value in overrides.items()) or "(params.yaml)"
+    from siglip2_multimodal_hash.ablations.plan import BASELINES
+
+    shown = [f"{key}={value}" for key, value in overrides.items() if key not in BASELINES]
+    left_out = " (without baselines)" if overrides.keys() & set(BASELINES) else ""
+    return (" ".join(shown) or "(params.yaml)") + left_out
 
 
 def _finish(failed: dict[str, str], left: int) -> None:

@@ -32,6 +32,7 @@ from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.state import BestEpoch, FitState
+from siglip2_multimodal_hash.training.threads import threads_of_fit
 from siglip2_multimodal_hash.training.trackers import (
     Trackers,
     epoch_figures,
@@ -106,13 +107,15 @@ def fit(
         stack.enter_context(explained_out_of_memory(settings.training.batch_size))
         stack.enter_context(tidy_logging(settings.runtime.logging))
         seed_everything(settings.seed)
+        network = HashNetwork(config).to(device)
+        pairs = settings.training.batch_size * settings.training.accumulation_steps
+        stack.enter_context(threads_of_fit(network, pairs, device))
         work = None
         if checkpoints is not None:
             made_by = fit_fingerprint(config, train, val, settings, checkpoints.params, device)
             work = stack.enter_context(
                 unfinished_fit(checkpoints.folder, checkpoints.params, made_by)
             )
-        network = HashNetwork(config).to(device)
         live = None if checkpoints is None else checkpoints.live
         return _run_epochs(network, train.to(device), val.to(device), settings, work, live)
 
