@@ -82,6 +82,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     folder = tmp_path_factory.mktemp("run")
     (folder / "params.yaml").write_text(small_params(), encoding="utf-8")
     shutil.copytree(ROOT / "models", folder / "models")
+    for code in ("src", "stages"):
+        (folder / code).symlink_to(ROOT / code)
     reads: dict[str, set[str]] = defaultdict(set)
     with working_in(folder):
         for name, words in commands().items():

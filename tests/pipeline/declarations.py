@@ -1,4 +1,4 @@
-"""What a stage reads, derived from its source: parameters leaf by leaf, and project modules."""
+"""What parameters a stage reads, leaf by leaf, derived from its source."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from ruamel.yaml import YAML
 from siglip2_multimodal_hash.params import Params, Section
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = "siglip2_multimodal_hash"
 UNDECLARED = "runtime"
 UNUSED_IN_A_FIT = {
     # Read only where loss.imbalance or loss.objective is another than params.yaml's.
@@ -18,19 +17,12 @@ UNUSED_IN_A_FIT = {
     *("loss.asymmetric_gamma_pos", "loss.asymmetric_gamma_neg", "loss.asymmetric_clip"),
     *("loss.hash_weight", "loss.lambda_balance", "loss.lambda_decorr"),
 }
-DVC_FILES = (ROOT / "dvc.yaml", ROOT / "tuning" / "dvc.yaml")
+DVC_FILE = ROOT / "dvc.yaml"
 
 
 def pipeline_stages() -> dict[str, Any]:
-    """The stages of all files of the pipeline, in an order in which they can be run."""
-    root, tuning = (
-        YAML(typ="safe").load(file.read_text(encoding="utf-8"))["stages"] for file in DVC_FILES
-    )
-    stages: dict[str, Any] = {}
-    for name, stage in root.items():
-        if name == "embed":
-            stages |= tuning
-        stages[name] = stage
+    """The stages in the order of the file, in which they can be run."""
+    stages: dict[str, Any] = YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
     return stages
 
 
@@ -61,62 +53,10 @@ ALL_LEAVES = frozenset(leaves(Params))
 
 
 def module_file(name: str) -> Path | None:
-    """The file of a project module; None for others."""
-    if not name.startswith((PACKAGE, "stages")):
-        return None
-    base = (ROOT / "src" if name.startswith(PACKAGE) else ROOT) / name.replace(".", "/")
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-def imported_names(path: Path) -> Iterator[str]:
-    """Modules that a file imports anywhere, with the packages that they lie in."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-def has_code(path: Path) -> bool:
-    """Whether a file holds more than a docstring."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return any(
-        not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body
-    )
-
-
-def packaged_files(path: Path) -> set[Path]:
-    """Files beside a module that it names: what it reads of its package."""
-    texts = {
-        node.value
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    beside = {file.name: file for file in path.parent.iterdir() if file.suffix not in {"", ".py"}}
-    return {beside[name] for name in texts & beside.keys()}
-
-
-def modules_of(stage: str) -> set[str]:
-    """Paths of the files that a stage runs: its script, all that it imports, transitively, and
-    the files of the package that these read."""
-    found: set[Path] = set()
-    todo = [ROOT / "stages" / f"{stage}.py", ROOT / "stages" / "__init__.py"]
-    while todo:
-        path = todo.pop()
-        if path in found:
-            continue
-        found.add(path)
-        todo += [file for name in imported_names(path) if (file := module_file(name))]
-    modules = {path for path in found if has_code(path)}
-    files = modules.union(*map(packaged_files, modules))
-    return {path.relative_to(ROOT).as_posix() for path in files}
+    """The file of a module of the package; None for others."""
+    path = ROOT / "src" / f"{name.replace('.', '/')}.py"
+    package = path.with_suffix("") / "__init__.py"
+    return next((file for file in (path, package) if file.is_file()), None)
 
 
 def params_of(stage: str) -> set[str]:

@@ -46,6 +46,20 @@ def test_the_remedy_for_a_changed_source_looks_at_it_again(repository):
     assert run_in(repository, "git", "status", "--porcelain").stdout == ""
 
 
+def test_a_change_of_code_reaches_the_stages_that_run_it(repository):
+    changed = repository / "src/siglip2_multimodal_hash/reporting/plots.py"
+    before = changed.read_text(encoding="utf-8")
+    changed.write_text(f"{before}\n# Another version.\n", encoding="utf-8")
+    listed = run_in(repository, "dvc", "repro", "list_modules")
+    assert stages_in(listed.stdout) == {"list_modules"}, listed.stdout + listed.stderr
+    result = run_in(repository, "dvc", "repro", "--dry")
+    assert stages_in(result.stdout) == {"summarise"}
+    changed.write_text(before, encoding="utf-8")
+    again = run_in(repository, "dvc", "repro")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert run_in(repository, "git", "status", "--porcelain").stdout == ""
+
+
 @pytest.mark.slow
 def test_an_experiment_runs_only_what_its_parameter_reaches(repository):
     result = run_in(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")

@@ -21,7 +21,7 @@ def two_threads():
 @pytest.mark.parametrize(("pairs", "threads"), [(1, 1), (99_999, 1), (100_000, 2), (10**6, 2)])
 def test_small_updates_take_one_thread(pairs, threads):
     network = nn.Linear(999, 1)  # a thousand weights
-    assert 1000 * 100_000 == SMALL_UPDATE
+    assert SMALL_UPDATE == 1000 * 100_000
     with threads_of_fit(network, pairs, CPU):
         assert torch.get_num_threads() == threads
 

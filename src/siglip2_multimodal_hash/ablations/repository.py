@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.modules import FOLDERS, LISTING, Sources, listed
 from siglip2_multimodal_hash.params import PARAMS_FILE
 
 # Where DVC keeps an experiment: the commit it started from, then its name.
@@ -21,7 +22,8 @@ _REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 _STARTED = "refs/exps/stash"
 _TIMES = "refs/notes/ablations"
 # Untracked files elsewhere reach no stage.
-_CODE = ("src/", "stages/", "models/", "tuning/")
+_CODE = ("src/", "stages/", "models/")
+_LONGEST_HEAD = 128
 _CODE_TREES = tuple(folder.rstrip("/") for folder in _CODE)
 HEAD = "HEAD"
 
@@ -119,9 +121,12 @@ class Repository:
             ) from None
 
     def code_version(self, commit: str = HEAD) -> str:
-        """Digest of what the stages run: their commands and the tracked files they depend on.
+        """Digest of what the stages run: commands, modules, and tracked files they depend on.
 
         Other files may change without another version: documents, tests, what this command does.
+
+        Raises:
+            DataError: The pipeline or a module of that commit cannot be read.
         """
         tree = self._tree(commit)
         pipelines = [path for path in tree if posixpath.basename(path) == "dvc.yaml"]
@@ -164,10 +169,15 @@ class Repository:
 
     def _digest(self, commit: str, tree: Mapping[str, str], pipelines: list[str]) -> str:
         parts: set[str] = set()
+        sources = self._sources(tree)
         for pipeline in pipelines:
             content = self._yaml(commit, pipeline)
             for name, stage in content["stages"].items():
                 parts.add(f"{name}: {stage.get('cmd', '')}")
+                if name == LISTING:
+                    continue  # depends on all code, and changes nothing but which of it is listed
+                if name in sources.stages():
+                    parts.add(f"{name}\n{listed(sources.of_stage(name))}")
                 place = posixpath.join(posixpath.dirname(pipeline), stage.get("wdir", ""))
                 for dependency in stage.get("deps", ()):
                     path = posixpath.normpath(posixpath.join(place, str(dependency)))
@@ -177,6 +187,23 @@ class Repository:
                         if file == path or file.startswith(f"{path}/")
                     }
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
+
+    def _sources(self, tree: Mapping[str, str]) -> Sources:
+        """The files of the project's packages in a commit."""
+        folders = tuple(f"{folder}/" for folder in FOLDERS.values())
+        wanted = {path: identity for path, identity in tree.items() if path.startswith(folders)}
+        done = subprocess.run(
+            ["git", "cat-file", "--batch"], cwd=self.folder, capture_output=True, check=True,
+            input="".join(f"{identity}\n" for identity in wanted.values()).encode(),
+        )  # fmt: skip
+        files, rest = {}, memoryview(done.stdout)
+        for path in wanted:
+            # IDENTITY blob SIZE, the content, and the end of a line after each of both.
+            head, _, _ = bytes(rest[:_LONGEST_HEAD]).partition(b"\n")
+            start, size = len(head) + 1, int(head.split()[2])
+            files[path] = bytes(rest[start : start + size])
+            rest = rest[start + size + 1 :]
+        return Sources(files)
 
     def _yaml(self, commit: str, path: str, *, pure: bool = False) -> Any:
         try:
