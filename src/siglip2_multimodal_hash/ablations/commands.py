@@ -28,14 +28,15 @@ def assignment(key: str, value: Any) -> str:
     return f"{key}={_value(value)}"
 
 
+def assignments(wanted: Wanted) -> list[str]:
+    """All overrides of an experiment."""
+    return [assignment(key, value) for key, value in wanted.overrides.items()]
+
+
 def run_command(wanted: Wanted) -> list[str]:
     """The command that runs one experiment, in a copy of the repository."""
-    return _experiment("--temp", wanted)
-
-
-def queue_command(wanted: Wanted) -> list[str]:
-    """The command that puts one experiment into DVC's queue."""
-    return _experiment("--queue", wanted)
+    changes = [word for one in assignments(wanted) for word in ("-S", one)]
+    return [*_DVC, "exp", "run", "--temp", "-n", wanted.name, *changes, TARGET]
 
 
 def dvc(*words: str) -> list[str]:
@@ -96,12 +97,6 @@ def _stop(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             continue
         break
-
-
-def _experiment(how: str, wanted: Wanted) -> list[str]:
-    overrides = (assignment(key, value) for key, value in wanted.overrides.items())
-    changes = [word for one in overrides for word in ("-S", one)]
-    return [*_DVC, "exp", "run", how, "-n", wanted.name, *changes, TARGET]
 
 
 def _value(value: Any) -> str:

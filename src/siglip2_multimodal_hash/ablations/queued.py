@@ -1,11 +1,13 @@
 """Run missing experiments through DVC's queue, several at a time."""
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from siglip2_multimodal_hash.ablations.commands import dvc, queue_command, run_logged
+from siglip2_multimodal_hash.ablations.commands import TARGET, assignments, dvc, run_logged
+from siglip2_multimodal_hash.ablations.plan import Wanted
 from siglip2_multimodal_hash.ablations.progress import Progress
 from siglip2_multimodal_hash.ablations.repository import Repository
 from siglip2_multimodal_hash.ablations.run import LOGS, Outcome, fitting, replaced, why_failed
@@ -31,11 +33,11 @@ def run_queued(
     names = [status.wanted.name for status in statuses]
     with contextlib.ExitStack() as stack:
         _forget(repository, names)
+        _let_idle_workers_leave(repository)
         for status in statuses:
             stack.enter_context(replaced(status, repository))
         try:
-            for status in statuses:
-                _call(repository, queue_command(status.wanted))
+            _queue(repository, [status.wanted for status in statuses])
             return _Watch(statuses, repository, progress, jobs).wait()
         except BaseException:
             _withdraw(repository, names)
@@ -109,6 +111,50 @@ def task_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
         ):
             states |= {entry.name: state for entry in entries if entry.name in names}
         return states
+
+
+def _let_idle_workers_leave(repository: Repository) -> None:
+    """Wait for workers of an earlier call that have nothing more to do.
+
+    One that is about to leave takes no more tasks, and as it goes clears the queue's files.
+    """
+    from dvc.repo import Repo
+
+    with Repo(str(repository.folder)) as repo:
+        queue = repo.experiments.celery_queue
+        for _ in range(_SILENT):
+            pids = [path.read_text() for path in Path(queue.wdir).glob("dvc-exp-worker-*.pid")]
+            if any(queue.iter_active()) or not any(map(_is_alive, pids)):
+                return
+            time.sleep(_PAUSE)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, PermissionError, ValueError):
+        return False  # none, one of somebody else, or a file just begun
+    return True
+
+
+def _queue(repository: Repository, experiments: Sequence[Wanted]) -> None:
+    """Put experiments into DVC's queue, in one process: a command for each takes a second more.
+
+    Raises:
+        InputError: DVC refuses one of them.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from tqdm import tqdm
+
+    with Repo(str(repository.folder)) as repo:
+        for one in tqdm(experiments, desc="queueing", unit="experiment", disable=None):
+            try:
+                repo.experiments.run(
+                    targets=[TARGET], name=one.name, params=assignments(one), queue=True
+                )
+            except DvcException as error:
+                raise InputError(f"{one.name}: DVC cannot queue it ({error})") from None
 
 
 def _forget(repository: Repository, names: Sequence[str]) -> None:
