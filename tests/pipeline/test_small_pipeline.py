@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,28 @@ def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(finished_run,
     assert len(files) == 12  # soft and packed codes and scores of four
     for file in files:
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
+
+
+def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(finished_run, tmp_path):
+    folder, _ = finished_run
+    for name in ("data", "outputs", "live", "metrics", "plots"):
+        if (folder / name).exists():
+            shutil.copytree(folder / name, tmp_path / name)
+    without = dict.fromkeys(
+        ("baselines__classifiers", "baselines__variants", "baselines__untrained"), False
+    )
+    (tmp_path / "params.yaml").write_text(small_params(**without), encoding="utf-8")
+    words = commands()
+    shutil.rmtree(tmp_path / OUTPUTS / "variants")
+    with working_in(tmp_path):
+        for name in (
+            *("train_variants", "evaluate_variants", "evaluate_classifiers"),
+            *("evaluate_untrained", "summarise", "report"),
+        ):
+            assert run_stage(words[name]) == 0, name
+    metrics, before = (one / "metrics/mojicoco/siglip2-tiny" for one in (tmp_path, folder))
+    assert set(json.loads((metrics / "baselines.json").read_text())) == {"fused", "chance"}
+    assert (metrics / "summary.json").read_bytes() == (before / "summary.json").read_bytes()
+    page = (tmp_path / "reports/mojicoco/siglip2-tiny/index.html").read_text()
+    assert page.count('{"photo":') == 5
+    assert [path.name for path in (tmp_path / OUTPUTS / "variants").iterdir()] == ["left_out.json"]

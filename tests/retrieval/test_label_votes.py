@@ -9,8 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
-from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores, vote_weights
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
+from siglip2_multimodal_hash.retrieval.voting import (
+    combine_scores,
+    vote_scores,
+    vote_weights,
+    weights_of,
+)
 
 SIMILARITIES = np.array([[1.0, 0.75, 0.5]], dtype=np.float32)
 LABELS = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], dtype=np.uint8)
@@ -85,6 +90,24 @@ def test_scores_are_a_mean_of_labels(vote: Any, K: int, seed: int) -> None:
         "qk,qkc->qc", vote_weights(similarities, vote, tau=0.07, threshold=0.5), labels[rows]
     )
     assert np.allclose(scores, expected, atol=1e-6)
+
+
+@given(K=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_scores_are_the_plain_sum_by_rank_to_the_last_bit(K: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, (50, 7), dtype=np.uint8)
+    rows = generator.permuted(np.tile(np.arange(50), (6, 1)), axis=1)[:, :K]
+    similarities = np.sort(generator.random((6, K), dtype=np.float32), axis=1)[:, ::-1]
+    for query, found in enumerate(generator.integers(0, K + 1, 6)):
+        rows[query, found:], similarities[query, found:] = NO_ROW, 0
+    neighbours = Neighbours(rows, similarities)
+    found = weights_of(neighbours, "softmax", tau=0.1, threshold=0.5)
+    expected = np.zeros((6, 7))
+    for rank in range(K):
+        expected += found[:, rank, None] * labels[rows[:, rank]]
+    scores = vote_scores(neighbours, labels, "softmax", tau=0.1, threshold=0.5)
+    np.testing.assert_array_equal(scores, expected.clip(0, 1).astype(np.float32))
 
 
 def test_neighbours_that_were_not_found_have_no_vote() -> None:

@@ -14,7 +14,6 @@ from siglip2_multimodal_hash.training.splits import head_config
 from siglip2_multimodal_hash.training.variants import (
     VARIANTS,
     common_head,
-    left_out_variants,
     plain_mlp,
     variant_config,
     variant_configs,
@@ -102,15 +101,6 @@ def test_a_projection_maps_directions_and_leaves_magnitudes() -> None:
         "caption_only": 6,
         "magnitude_only": 0,
     }
-
-
-def test_all_variants_can_be_left_out() -> None:
-    head = common_head(small_params(), vectors())
-    assert not left_out_variants(head)
-    left_out = left_out_variants(head, wanted=False)
-    assert left_out.keys() == VARIANTS.keys()
-    assert set(left_out.values()) == {"baselines.variants is false"}
-    assert not variant_configs(head, wanted=False)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json, write_json
 
 LEFT_OUT = "left_out.json"
+ALL = "all"
 
 
 def write_left_out(folder: Path, reasons: dict[str, str]) -> None:
@@ -22,8 +23,15 @@ def write_left_out(folder: Path, reasons: dict[str, str]) -> None:
         write_json(folder / LEFT_OUT, reasons)
 
 
+def leave_out_all(folder: Path, reason: str) -> None:
+    """Note that ``folder`` will hold no baseline, whatever their names."""
+    write_left_out(folder, {ALL: reason})
+
+
 def read_left_out(folder: Path) -> dict[str, str]:
     """The reasons by name; empty where every baseline was trained.
+
+    Where :data:`ALL` are left out, that is the only name.
 
     Raises:
         DataError: The file is damaged.

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_size, check_unit_interval
@@ -119,12 +120,16 @@ def vote_scores(
             "the labels must be the index's: run `dvc repro`",
         )
     weights = weights_of(neighbours, vote, tau=tau, threshold=threshold)
-    scores = np.zeros((len(rows), labels.shape[1]), dtype=np.float64)
-    # One neighbour rank at a time, in order: classes with the same voters get the same score to
-    # the last bit, which a matrix product does not promise, and ties decide average precision.
-    for rank in range(rows.shape[1]):
-        scores += weights[:, rank, None] * labels[rows[:, rank]]
-    return scores.clip(0, 1).astype(np.float32)
+    there = rows != NO_ROW
+    ends = np.cumsum(there.sum(axis=1))
+    # A sparse product adds the voters of a query one after another, in their order: classes with
+    # the same voters get the same score to the last bit, which a dense one does not promise, and
+    # ties decide average precision.
+    ballots = csr_array(
+        (weights[there], rows[there], np.concatenate([[0], ends])), shape=(len(rows), len(labels))
+    )
+    scores = (ballots @ csr_array(labels.astype(np.float64))).toarray()
+    return np.asarray(scores.clip(0, 1), dtype=np.float32)
 
 
 def combine_scores(

@@ -91,15 +91,12 @@ VARIANTS: dict[str, Callable[[HeadConfig], HeadConfig]] = {
 }
 
 
-def left_out_variants(config: HeadConfig, *, wanted: bool = True) -> dict[str, str]:
+def left_out_variants(config: HeadConfig) -> dict[str, str]:
     """The baselines that features of these widths do not allow, each with the reason.
 
     Args:
         config: Of the head; a modality that the features do not have is 0 wide.
-        wanted: ``baselines.variants``; False leaves out all of them.
     """
-    if not wanted:
-        return dict.fromkeys(VARIANTS, "baselines.variants is false")
     image, caption = config.image_dim, config.caption_dim
     missing = {
         "image_only": "" if image else "there are no image features",
@@ -113,14 +110,13 @@ def left_out_variants(config: HeadConfig, *, wanted: bool = True) -> dict[str, s
     return {name: reason for name, reason in missing.items() if reason}
 
 
-def variant_configs(config: HeadConfig, *, wanted: bool = True) -> dict[str, HeadConfig]:
+def variant_configs(config: HeadConfig) -> dict[str, HeadConfig]:
     """Every baseline that features of these widths allow, by name; the log says which they do not.
 
     Args:
         config: Of the head, or :func:`common_head`.
-        wanted: See :func:`left_out_variants`.
     """
-    left_out = left_out_variants(config, wanted=wanted)
+    left_out = left_out_variants(config)
     for name, reason in left_out.items():
         logger.info("%s: left out, because %s", name, reason)
     return {name: variant_config(name, config) for name in VARIANTS if name not in left_out}
