@@ -167,6 +167,30 @@ def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
     assert set(recorded(folder)) == set(there)
 
 
+@pytest.mark.slow
+def test_an_experiment_whose_worker_is_killed_is_not_waited_for(folder, tmp_path):
+    mark = tmp_path / "mark"
+    words = ["ablate", "C2", "--seeds", "3", "--queue"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(mark, process)
+    (worker,) = (folder / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-1.pid")
+    os.kill(int(worker.read_text()), signal.SIGKILL)
+    assert process.stderr is not None
+    # It is given up, and a new worker takes the next one.
+    mark.unlink()
+    wait_for(mark, process)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(200) == 130
+    assert "Queued" not in run(folder, "dvc", "queue", "status")
+
+
 def test_a_dry_run_runs_nothing(folder):
     before = recorded(folder)
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")

@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.ablations.status import Status
 from siglip2_multimodal_hash.errors import InputError
 
 _PAUSE = 2.0
+_WORKERS = ".dvc/tmp/exps/celery"
 _WAITING = ("Queued", "Running")
 # Polls without any sign of a worker after which to ask for workers again.
 _SILENT = 15
@@ -62,16 +63,19 @@ class _Watch:
         silent = _SILENT
         while waiting:
             states = task_states(self._repository.folder, list(waiting))
-            # Workers that found nothing to do have left.
-            silent = 0 if "Running" in states.values() else silent + 1
+            running = "Running" in states.values()
+            silent = 0 if running and workers_alive(self._repository.folder) else silent + 1
+            # What a worker ran when it was killed is said to run for ever.
+            lost = running and silent > _SILENT
             if silent > _SILENT:
+                # Those that found nothing to do have left.
                 _call(self._repository, dvc("queue", "start", "-j", str(self._jobs)))
                 silent = 0
             for name in list(waiting):
                 state = states.get(name, "Gone")
                 if state == "Running":
                     self._begun.setdefault(name, time.monotonic())
-                if state not in _WAITING:
+                if state not in _WAITING or (lost and state == "Running"):
                     del waiting[name]
                     self._end(name)
             if waiting:
@@ -123,10 +127,15 @@ def _let_idle_workers_leave(repository: Repository) -> None:
     with Repo(str(repository.folder)) as repo:
         queue = repo.experiments.celery_queue
         for _ in range(_SILENT):
-            pids = [path.read_text() for path in Path(queue.wdir).glob("dvc-exp-worker-*.pid")]
-            if any(queue.iter_active()) or not any(map(_is_alive, pids)):
+            if any(queue.iter_active()) or not workers_alive(repository.folder):
                 return
             time.sleep(_PAUSE)
+
+
+def workers_alive(folder: Path) -> bool:
+    """Whether a worker of DVC's queue runs."""
+    files = (folder / _WORKERS).glob("dvc-exp-worker-*.pid")
+    return any(_is_alive(file.read_text(encoding="utf-8")) for file in files)
 
 
 def _is_alive(pid: str) -> bool:
