@@ -17,13 +17,14 @@ WIDTH, HEIGHT = 1280, 900
 # Name of the picture, the element at its top, dark or light, and the height.
 SHOTS = (
     ("report-headline", "main", False, HEIGHT),
-    ("report-votes", "votes", True, 800),
+    ("report-votes", "votes", True, 1020),
     ("report-queries", "queries", False, HEIGHT),
 )
 
 
 def take(report: Path, folder: Path) -> None:
     """Write each of :data:`SHOTS` whose element the report has, in at most MOST_BYTES."""
+    folder.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
         for name, element, dark, height in SHOTS:
             browser.open(report.resolve(), width=WIDTH, height=height, dark=dark)
