@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.missing_caption import tag_both_ways
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
@@ -100,6 +101,14 @@ def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(workspa
         assert [one["image_id"] for one in found["neighbours"]] == ids.tolist()
         similarities = [one["similarity"] for one in found["neighbours"]]
         np.testing.assert_allclose(similarities, neighbours.similarities[query], atol=1e-6)
+
+
+def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(workspace):
+    stored = read_evaluation(workspace / OUTPUTS / "evaluation").figures
+    found = tag_both_ways()
+    for name in PREDICTORS:
+        assert found["own"][name] == pytest.approx(100 * stored[name]["val"]["mAP"], abs=1e-3)
+        assert found["stand_in"][name] != found["own"][name]
 
 
 def test_the_object_of_a_photo(workspace, predict):
