@@ -7,6 +7,11 @@ pin_cpu_kernels()
 from importlib.util import find_spec  # noqa: E402
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+# How long an example takes says something of the machine's other work, not of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
