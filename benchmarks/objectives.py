@@ -59,8 +59,6 @@ PLAN: Changes = {
     "training": {"early_stopping_patience": 5},
     "optimizer": {"lr": 2e-4},
 }
-# The float head is the bound of all others: it is fitted to the end, as they are.
-TO_THE_END: Changes = {"training": {}}
 PROFILES: dict[str, Changes] = {
     "plan": PLAN,
     "plan-float": {**PLAN, **FLOAT},
@@ -71,7 +69,7 @@ PROFILES: dict[str, Changes] = {
     "orthogonal": _profile("orthogonal", code_weight=0.01),
     "discrete": _profile("discrete", code_weight=0.01),
     "discrete_pairwise": _profile("discrete_pairwise", code_weight=0.01),
-    "float": {**PLAN, **RATE, **FLOAT, **TO_THE_END},
+    "float": {**_profile("plan"), **FLOAT},
 }
 """Sections of params.yaml that each profile changes; ``float`` has no bits and is searched by
 cosine: the bound of what the codes can keep."""

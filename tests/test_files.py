@@ -253,9 +253,7 @@ def test_no_part_of_an_array_is_taken_for_the_whole(tmp_path: Path, memory_map: 
             load_array(path, memory_map=memory_map)
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 127), value=st.integers(0, 255), memory_map=st.booleans())
 def test_a_damaged_header_gives_an_array_or_a_named_error(
     tmp_path: Path, place: int, value: int, memory_map: bool

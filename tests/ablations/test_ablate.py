@@ -22,6 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+COMMAND = ("-m", "siglip2_multimodal_hash.cli")
+
+
 def recorded(folder: Path) -> dict[str, str]:
     return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
 
@@ -32,6 +35,20 @@ def wait_for(mark: Path, process: subprocess.Popen) -> None:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.1)
+
+
+def begin(folder: Path, mark: Path, command: tuple[str, ...], *words: str) -> subprocess.Popen:
+    """Start the command and wait until an experiment has begun, which writes the mark."""
+    process = subprocess.Popen(
+        [sys.executable, *command, "ablate", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(mark, process)
+    return process
 
 
 def workspace(folder: Path) -> tuple[str, str]:
@@ -61,15 +78,7 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
 def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE_COMMAND, "ablate", "C4", "--seeds", "1"],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    wait_for(mark, process)
+    process = begin(folder, mark, ("-c", INTERRUPTIBLE_COMMAND), "C4", "--seeds", "1")
     refused = smhash(folder, "ablate", "C4", "--seeds", "1")
     assert refused.returncode == 2
     assert "another `smhash ablate`" in refused.stderr
@@ -149,15 +158,7 @@ def test_the_queue_does_the_same(folder):
 def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
-    words = ["ablate", "C1", "C2", "--seeds", "2", "--queue"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    wait_for(mark, process)
+    process = begin(folder, mark, COMMAND, "C1", "C2", "--seeds", "2", "--queue")
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(200) == 130
     states = run(folder, "dvc", "queue", "status")
@@ -170,24 +171,15 @@ def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
 @pytest.mark.slow
 def test_an_experiment_whose_worker_is_killed_is_not_waited_for(folder, tmp_path):
     mark = tmp_path / "mark"
-    words = ["ablate", "C2", "--seeds", "3", "--queue"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for(mark, process)
+    process = begin(folder, mark, COMMAND, "C2", "--seeds", "3", "--queue")
     (worker,) = (folder / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-1.pid")
     os.kill(int(worker.read_text()), signal.SIGKILL)
-    assert process.stderr is not None
     # It is given up, and a new worker takes the next one.
     mark.unlink()
     wait_for(mark, process)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(200) == 130
+    assert "interrupted" in process.stderr.read()
     assert "Queued" not in run(folder, "dvc", "queue", "status")
 
 

@@ -137,7 +137,7 @@ def test_folder_and_archive_give_the_same_index(
     assert (tmp_path / "zip.parquet").read_bytes() == expected
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_bytes_do_not_depend_on_the_order_of_records(
     data: st.DataObject, new_tiny: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory

@@ -176,7 +176,7 @@ def test_the_limit_is_inclusive(monkeypatch: pytest.MonkeyPatch) -> None:
 ORIGINALS = [encode(photo(), kind) for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP")]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(ORIGINALS), st.data())
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_bytes_give_an_image_or_a_named_error(original: bytes, data: st.DataObject) -> None:

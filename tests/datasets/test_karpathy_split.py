@@ -42,7 +42,7 @@ def test_normalised_file_is_minimal_and_sorted(tiny_root: Path, tmp_path: Path) 
     assert again.read_bytes() == target.read_bytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_bytes_do_not_depend_on_the_order(
     data: st.DataObject, new_tiny: Callable[[], Any], tmp_path_factory: pytest.TempPathFactory

@@ -91,7 +91,7 @@ def test_numbers_out_of_range_are_refused(key: tuple[int, int]) -> None:
         sample_scene(*key)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     stream=st.integers(0, 2**64 - 1),
     number=st.integers(0, 2**64 - 1),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
@@ -53,7 +53,6 @@ def test_golden(scores: list[float], labels: list[int], expected: float) -> None
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None)
 def test_scikit_learn_agrees(levels: int, rows: int, dtype: Any, seed: int) -> None:
     generator = np.random.default_rng(seed)
     scores = (generator.integers(0, levels, (rows, 7)) / levels).astype(dtype)

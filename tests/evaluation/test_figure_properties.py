@@ -75,7 +75,7 @@ def test_every_figure_has_its_name() -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_of_photos_and_classes_changes_nothing(seed: int) -> None:
     scores, labels = some_photos(seed)
     generator = np.random.default_rng(seed)
@@ -85,7 +85,7 @@ def test_the_order_of_photos_and_classes_changes_nothing(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_within_a_distance_changes_nothing(seed: int) -> None:
     queries, database, query_labels, labels = some_codes(seed)
     generator = np.random.default_rng(seed)
@@ -103,7 +103,7 @@ def test_the_order_within_a_distance_changes_nothing(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_turning_and_moving_bits_changes_nothing(seed: int) -> None:
     queries, database, query_labels, labels = some_codes(seed)
     one = evaluate_codes(queries, database, query_labels, labels).figures()
@@ -113,7 +113,7 @@ def test_turning_and_moving_bits_changes_nothing(seed: int) -> None:
 
 
 @given(SEEDS, st.sampled_from([1, 3, 100]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_normalised_gain_is_scikit_learns(seed: int, repeated: int) -> None:
     queries, database, query_labels, labels = some_codes(seed)
     database, labels = database[: max(2, 160 // repeated)], labels[: max(2, 160 // repeated)]
@@ -126,7 +126,7 @@ def test_normalised_gain_is_scikit_learns(seed: int, repeated: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_without_ties_average_precision_is_scikit_learns(seed: int) -> None:
     # Items at distances 0 to 64, one each, in a random order.
     steps = np.packbits(np.tril(np.ones((65, 64), dtype=np.uint8), -1), axis=1)
@@ -141,7 +141,7 @@ def test_without_ties_average_precision_is_scikit_learns(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_perfect_scores_give_one(seed: int) -> None:
     labels = some_photos(seed)[1]
     figures = figures_of(labels.astype(np.float32), labels)
@@ -154,7 +154,7 @@ def test_perfect_scores_give_one(seed: int) -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shares_lie_between_zero_and_one(seed: int) -> None:
     queries, database, query_labels, labels = some_codes(seed)
     found = flat(figures_of(*some_photos(seed))) | {

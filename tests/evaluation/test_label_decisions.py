@@ -60,7 +60,7 @@ def test_a_class_never_decided_has_precision_zero() -> None:
 
 
 @given(threshold=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_scikit_learn_agrees(threshold: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
     scores = generator.integers(0, 11, (30, 6)) / 10
@@ -145,7 +145,7 @@ def test_equally_good_thresholds_give_the_highest() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_threshold_is_better_than_the_tuned_one(seed: int) -> None:
     generator = np.random.default_rng(seed)
     scores = (generator.integers(0, 30, (12, 4)) / 29).astype(np.float32)

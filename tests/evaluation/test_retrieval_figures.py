@@ -80,7 +80,7 @@ def test_an_empty_ball_counts_zero() -> None:
 
 
 @given(width=st.sampled_from([1, 2, 8, 16]), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_histograms_count_what_loops_count(width: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     codes = generator.integers(0, 256, (40, width), dtype=np.uint8)
@@ -100,7 +100,7 @@ def test_histograms_count_what_loops_count(width: int, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_shuffling_the_database_changes_nothing(seed: int) -> None:
     generator = np.random.default_rng(seed)
     codes = generator.integers(0, 4, (160, 1), dtype=np.uint8)

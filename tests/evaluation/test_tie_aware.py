@@ -95,7 +95,7 @@ def test_every_figure_is_the_mean_over_all_orders(cutoff: int) -> None:
     ),
     cutoff=st.integers(1, 13),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_average_precision_is_the_mean_over_all_orders(
     lists: list[list[list[int]]], cutoff: int
 ) -> None:

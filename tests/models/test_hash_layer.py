@@ -46,7 +46,7 @@ def test_two_equal_bits_are_punished_and_two_independent_ones_are_not() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), samples=st.integers(1, 40), bits=st.integers(1, 16))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_numpy_agrees(seed: int, samples: int, bits: int) -> None:
     h = soft_codes(seed, samples, bits)
     exact, given_h = h.astype(np.float64), torch.from_numpy(h)
@@ -62,7 +62,7 @@ def test_numpy_agrees(seed: int, samples: int, bits: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_flipping_a_bit_changes_no_regulariser(seed: int) -> None:
     h = soft_codes(seed, 12, 8)
     flipped = h * np.random.default_rng(seed).choice([-1, 1], 8).astype(np.float32)

@@ -26,7 +26,7 @@ PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
     eps=st.floats(1e-12, 1),
     classifier_bias=st.booleans(),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_json_round_trip(**changes: Any) -> None:
     config = head_config(**changes)
     assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

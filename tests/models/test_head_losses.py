@@ -60,7 +60,7 @@ def output_of(logits: torch.Tensor) -> HeadOutput:
     gamma_neg=st.sampled_from([0.0, 0.5, 4.0]),
     clip=st.sampled_from([0.0, 0.05, 0.5]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_asymmetric_is_the_formula(
     seed: int, gamma_pos: float, gamma_neg: float, clip: float
 ) -> None:
@@ -116,7 +116,7 @@ def test_asymmetric_is_finite_with_finite_gradients_at_extreme_logits(
     alpha=st.sampled_from([0.1, 0.25, 0.5, 0.9]),
     gamma=st.sampled_from([0.0, 1.0, 2.0, 3.5]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_focal_is_the_formula(seed: int, alpha: float, gamma: float) -> None:
     generator = np.random.default_rng(seed)
     logits = generator.normal(size=(5, 3)) * 3

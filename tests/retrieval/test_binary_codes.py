@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -54,7 +54,6 @@ def test_hamming_distances_by_hand() -> None:
 
 
 @given(width=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_hamming_distances_count_the_bits_that_differ(width: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     queries = generator.integers(0, 256, (3, width), dtype=np.uint8)

@@ -101,7 +101,7 @@ def test_numpy_flat_and_exhaustive_kinds_agree_on_10_000_codes(make: Any) -> Non
     is_clustered=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_multihash_misses_nothing_near(
     nhash: int, nflip: int, K: int, is_clustered: bool, seed: int
 ) -> None:
@@ -121,7 +121,7 @@ def test_multihash_misses_nothing_near(
 
 
 @given(nprobe=st.integers(1, 6), K=st.integers(1, 60), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_ivf_is_flat_over_the_clusters_looked_at(nprobe: int, K: int, seed: int) -> None:
     codes = clustered_codes(80, seed, 2, 4)
     queries, database = codes[:20], codes[20:]

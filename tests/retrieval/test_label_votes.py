@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -76,7 +76,6 @@ def test_classes_with_the_same_voters_tie_exactly() -> None:
     K=st.integers(1, 30),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None)
 def test_scores_are_a_mean_of_labels(vote: Any, K: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, (40, 6), dtype=np.uint8)
@@ -93,7 +92,6 @@ def test_scores_are_a_mean_of_labels(vote: Any, K: int, seed: int) -> None:
 
 
 @given(K=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_scores_are_the_plain_sum_by_rank_to_the_last_bit(K: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, (50, 7), dtype=np.uint8)

@@ -66,7 +66,7 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     is_clustered=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hamming_search_is_brute_force_and_faiss(
     width: int, K: int, is_clustered: bool, seed: int
 ) -> None:
@@ -126,7 +126,7 @@ def test_one_query_at_a_time_and_one_thread_change_nothing() -> None:
 
 
 @given(K=st.integers(1, 50), is_clustered=st.booleans(), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_cosine_search_is_brute_force(K: int, is_clustered: bool, seed: int) -> None:
     generator = np.random.default_rng(seed)
     soft = clustered(60, 16, generator) if is_clustered else generator.normal(size=(60, 16))

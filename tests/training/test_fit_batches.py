@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import InputError
@@ -60,7 +60,6 @@ def test_large_micro_batches_run_on_their_own() -> None:
     drop_last=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None)
 def test_every_sample_is_in_one_micro_batch(
     n: int, batch_size: int, steps: int, drop_last: bool, seed: int
 ) -> None:

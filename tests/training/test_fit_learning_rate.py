@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.training.loop import fit
@@ -43,7 +43,6 @@ def test_a_run_of_one_update_has_the_peak() -> None:
     warmup=st.integers(0, 50),
     after=st.integers(1, 200),
 )
-@settings(deadline=None)
 def test_point_7_climbs_once_and_never_climbs_back(
     peak: float, share: float, warmup: int, after: int
 ) -> None:

@@ -31,8 +31,15 @@ def fitted(*, strengths: Any = (1e-2,), **changes: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("strength", [1.0, 1e-2, 1e-4])
-def test_it_is_scikit_learns_optimum_of_every_class(strength: float) -> None:
+# In float32 the loss stops falling before the weights stand still, the more so the less the
+# strength; by how much depends on the kernels, a finer stop of the search changes nothing.
+@pytest.mark.parametrize(
+    ("strength", "relative", "of_score"),
+    [(1.0, 0, 5e-4), (1e-2, 0, 5e-4), (1e-4, 1e-3, 1e-3)],
+)
+def test_it_is_scikit_learns_optimum_of_every_class(
+    strength: float, relative: float, of_score: float
+) -> None:
     data = some_data()
     found = fitted(strengths=(strength,))
     x = data["vectors"].astype(np.float64)
@@ -42,11 +49,10 @@ def test_it_is_scikit_learns_optimum_of_every_class(strength: float) -> None:
     for number in range(CLASSES):
         reference = Reference(C=1 / (strength * COUNT), tol=1e-10, max_iter=10_000)
         reference.fit(standardised, data["labels"][:, number])
-        # Little strength leaves the largest weights hardly determined, in float32.
         weight = found.weight[:, number]
-        np.testing.assert_allclose(weight, reference.coef_[0], rtol=1e-3, atol=2e-3)
+        np.testing.assert_allclose(weight, reference.coef_[0], rtol=relative, atol=2e-3)
         expected = reference.predict_proba(standardised)[:, 1]
-        np.testing.assert_allclose(scores[:, number], expected, atol=1e-3)
+        np.testing.assert_allclose(scores[:, number], expected, atol=of_score)
 
 
 def test_one_column_by_hand() -> None:

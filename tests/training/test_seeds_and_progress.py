@@ -36,7 +36,7 @@ def test_one_seed_for_every_source_of_randomness(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**64), epoch=st.integers(1, 1000))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_an_epochs_seed_is_its_own(seed: int, epoch: int) -> None:
     found = epoch_seed(seed, epoch)
     assert 0 <= found < 2**63

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.errors import DataError
@@ -31,7 +31,6 @@ def draw(data: TrainingData, seed: int) -> torch.Tensor:
 
 
 @given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=40), seed=st.integers(0, 2**31))
-@settings(deadline=None)
 def test_draws_are_seeded_and_within_the_images_own_captions(counts: list[int], seed: int) -> None:
     data = numbered(counts)
     drawn = draw(data, seed)
@@ -70,7 +69,6 @@ def test_different_seeds_draw_differently() -> None:
     counts=st.lists(st.integers(1, 4), min_size=1, max_size=20),
     choice=st.lists(st.integers(0, 10**6), min_size=1, max_size=20),
 )
-@settings(deadline=None)
 def test_selected_images_keep_their_captions_in_order(counts: list[int], choice: list[int]) -> None:
     rows = np.array([one % len(counts) for one in choice])
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -37,7 +37,7 @@ def test_by_hand() -> None:
     levels=st.sampled_from([1, 2, 4, 10**6]),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_scikit_learn_agrees_with_ties(seed: int, rows: int, levels: int, dtype: Any) -> None:
     generator = np.random.default_rng(seed)
     labels = (generator.random((rows, 5)) < 0.3).astype(np.uint8)

@@ -63,19 +63,19 @@ class _Watch:
         silent = _SILENT
         while waiting:
             states = task_states(self._repository.folder, list(waiting))
-            running = "Running" in states.values()
-            silent = 0 if running and workers_alive(self._repository.folder) else silent + 1
-            # What a worker ran when it was killed is said to run for ever.
-            lost = running and silent > _SILENT
-            if silent > _SILENT:
-                # Those that found nothing to do have left.
+            at_work = "Running" in states.values() and _workers_alive(self._repository.folder)
+            silent = 0 if at_work else silent + 1
+            # Workers that found nothing to do have left; or one was killed, and what it ran is
+            # said to run for ever.
+            abandoned = silent > _SILENT
+            if abandoned:
                 _call(self._repository, dvc("queue", "start", "-j", str(self._jobs)))
                 silent = 0
             for name in list(waiting):
                 state = states.get(name, "Gone")
                 if state == "Running":
                     self._begun.setdefault(name, time.monotonic())
-                if state not in _WAITING or (lost and state == "Running"):
+                if state not in _WAITING or (abandoned and state == "Running"):
                     del waiting[name]
                     self._end(name)
             if waiting:
@@ -127,12 +127,12 @@ def _let_idle_workers_leave(repository: Repository) -> None:
     with Repo(str(repository.folder)) as repo:
         queue = repo.experiments.celery_queue
         for _ in range(_SILENT):
-            if any(queue.iter_active()) or not workers_alive(repository.folder):
+            if any(queue.iter_active()) or not _workers_alive(repository.folder):
                 return
             time.sleep(_PAUSE)
 
 
-def workers_alive(folder: Path) -> bool:
+def _workers_alive(folder: Path) -> bool:
     """Whether a worker of DVC's queue runs."""
     files = (folder / _WORKERS).glob("dvc-exp-worker-*.pid")
     return any(_is_alive(file.read_text(encoding="utf-8")) for file in files)

@@ -32,7 +32,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(seed=SEEDS, samples=st.integers(1, 9), soft=st.sampled_from([0.0, 0.3, 1.0]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_pairwise_is_the_formula(seed: int, samples: int, soft: float) -> None:
     u, labels = random_items(seed, 2, samples, 16)
     codes = np.tanh(u)
@@ -62,7 +62,7 @@ def test_continuation_goes_from_tanh_to_the_sign() -> None:
 
 
 @given(seed=SEEDS, samples=st.integers(1, 9))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_central_and_orthogonal_are_the_formulas(seed: int, samples: int) -> None:
     u, labels = random_items(seed, 1, samples, 16)
     targets = hash_centres(5, 16).double().numpy()
