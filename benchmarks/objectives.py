@@ -122,10 +122,18 @@ class Bench:
     def best_vote(self, codes: HeadCodes) -> dict[str, float]:
         """MAP on val and test, in percent, of the vote that is best on val."""
         distances = ("cosine",) if codes.packed is None else SHORT_ITEMS
-        knn = self.params.knn.model_copy(update={"distance": distances[0]})
-        grid = self.params.knn_grid.model_copy(update={"distance": distances})
-        index = build_index(codes.searchable()[self.rows.database])
-        _, figures = evaluate_grid(codes, index, self.labels, self.rows, knn, grid).best["knn"]
+        knn = self.params.knn
+        grid = evaluate_grid(
+            codes,
+            build_index(codes.searchable()[self.rows.database]),
+            self.labels,
+            self.rows,
+            self.params.knn_grid.model_copy(update={"distance": distances}),
+            shortlist=knn.shortlist,
+            threshold=knn.threshold,
+            top_n_tags=knn.top_n_tags,
+        )
+        _, figures = grid.best["knn"]
         return {split: round(figures[split]["mAP"] * 100, 2) for split in ("val", "test")}
 
     def untrained(self) -> dict[str, HeadCodes]:

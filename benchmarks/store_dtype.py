@@ -72,7 +72,7 @@ def final_figures(params: Params, index: Path, embeddings: Path, work: Path) -> 
     train.main(params, index, embeddings, head, work / "live")
     extract_hashes.main(params, embeddings, head, codes)
     build_faiss_index.main(params, index, codes, faiss)
-    evaluate_knn.main(params, index, codes, faiss, out, work / "knn_grid.json")
+    evaluate_knn.main(params, index, codes, faiss, out)
     figures = read_json(out / "figures.json")
     return {name: figures[a][b][c] for name, (a, b, c) in FIGURES.items()}
 

@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
+from siglip2_multimodal_hash.reporting import knn_grid
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
 from siglip2_multimodal_hash.reporting.tables import metric_files, rounded
@@ -38,12 +38,12 @@ def main(
     dataset, result = read_index(index), read_evaluation(evaluation)
     compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
-    tried = read_json(grid)
+    tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
     sizes = read_object_sizes(objects)
     errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
     files = metric_files(result.figures, compared, fit)
-    files["summary"] |= best_votes(tried)
-    files["knn_grid"] = vote_comparison(result.figures, tried)
+    files["summary"] |= knn_grid.best_votes(tried)
+    files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)
     files["errors"] = rounded(errors)
     for name, figures in files.items():
         write_json(metrics / f"{name}.json", figures)
@@ -56,7 +56,7 @@ def main(
         history=history,
         errors=errors,
     )
-    write_grid(plots, tried)
+    knn_grid.write_grid(plots, tried)
     test = dataset.labels()[dataset.rows("test")]
     draw_overview(plots / "overview.png", history, result, test)
 

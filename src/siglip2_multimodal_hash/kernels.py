@@ -1,10 +1,12 @@
-"""Pin the CPU instruction set and the thread counts, so that results agree across machines.
+"""Pin the CPU instruction set and the thread counts, so that results are repeatable.
 
 PyTorch, oneDNN, MKL, OpenBLAS and NumPy each choose their kernels from what the CPU offers, and
-kernels of another vector width sum in another order: the last bits of every float then differ
-between an AVX2 and an AVX-512 machine, and after some thousand updates so do the metrics. AVX2
-with FMA is what every x86-64 server and laptop CPU since 2015 (Haswell, Zen) has, so all of them
-are asked for it. Sums are also split by thread, hence the fixed thread counts.
+kernels of another vector width sum in another order: the last bits of every float then differ, and
+after some thousand updates so do the metrics. AVX2 with FMA is what every x86-64 server and laptop
+CPU since 2015 (Haswell, Zen) has, so all of them are asked for it. Sums are also split by thread,
+hence the fixed thread counts. CPUs of one make then give the same bytes. Those of two makes still
+may not (some libraries also block their loops by what they know of the CPU): see "How far results
+agree" in the README.
 
 Every value is a default: a variable that is already set in the environment wins.
 """

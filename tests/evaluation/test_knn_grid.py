@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head, predict
+from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_head, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import (
     GridRow,
     KnnGrid,
@@ -17,7 +17,7 @@ from siglip2_multimodal_hash.evaluation.knn_grid import (
 from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind, Multihash
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 COUNT, CLASSES = 90, 4
@@ -57,9 +57,14 @@ def some_codes(*, bits: bool = True, scores: bool = True) -> HeadCodes:
     return HeadCodes(soft if bits else unit_vectors(soft), packed, noisy if scores else None)
 
 
-def searched(codes: HeadCodes, knn: KnnParams, grid: KnnGridParams) -> KnnGrid:
-    index = build_index(codes.searchable()[ROWS.database])
-    return evaluate_grid(codes, index, LABELS, ROWS, knn, grid)
+def searched(
+    codes: HeadCodes, grid: KnnGridParams, labels: Labels = LABELS, kind: Kind | None = None
+) -> KnnGrid:
+    searchable = codes.searchable()[ROWS.database]
+    index = build_index(searchable, kind) if kind else build_index(searchable)
+    return evaluate_grid(
+        codes, index, labels, ROWS, grid, shortlist=10, threshold=0.5, top_n_tags=2
+    )
 
 
 def val_map(scores: npt.NDArray[np.float32]) -> float:
@@ -67,11 +72,11 @@ def val_map(scores: npt.NDArray[np.float32]) -> float:
 
 
 def test_every_row_is_a_search_of_its_own() -> None:
-    codes, knn = some_codes(), knn_params()
-    found = searched(codes, knn, grid_params())
+    codes = some_codes()
+    found = searched(codes, grid_params())
     index = build_index(codes.searchable()[ROWS.database])
-    # By four distances 3 K, by the shortlist of 10 only 2; 5 votes; and params.yaml's.
-    assert len(found.rows) == ((3 + 3 + 3 + 3 + 2) * 5 + 1) * 3
+    # By four distances 3 K, by the shortlist of 10 only 2; 5 votes; 2 weights.
+    assert len(found.rows) == (3 + 3 + 3 + 3 + 2) * 5 * 2
     for row in found.rows:
         changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
         setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=row.hybrid_weight)
@@ -81,8 +86,8 @@ def test_every_row_is_a_search_of_its_own() -> None:
 
 
 def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
-    codes, knn = some_codes(), knn_params()
-    found = searched(codes, knn, grid_params())
+    codes = some_codes()
+    found = searched(codes, grid_params())
     assert set(found.best) == {"knn", "hybrid"}
     index = build_index(codes.searchable()[ROWS.database])
     for name in ("knn", "hybrid"):
@@ -99,11 +104,10 @@ def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
 
 def test_labels_of_test_choose_nothing() -> None:
     codes = some_codes()
-    before = searched(codes, knn_params(), grid_params())
+    before = searched(codes, grid_params())
     changed = LABELS.copy()
     changed[ROWS.test] = 1 - changed[ROWS.test]
-    index = build_index(codes.searchable()[ROWS.database])
-    after = evaluate_grid(codes, index, changed, ROWS, knn_params(), grid_params())
+    after = searched(codes, grid_params(), changed)
     for name, (row, figures) in before.best.items():
         assert after.best[name][0] == row
         assert after.best[name][1]["val"] == figures["val"]
@@ -111,53 +115,41 @@ def test_labels_of_test_choose_nothing() -> None:
     assert after.rows == before.rows
 
 
-def test_the_setting_of_params_is_a_row_and_has_its_figures() -> None:
-    codes, knn = some_codes(), knn_params(K=7, tau=0.11)
-    found = searched(codes, knn, grid_params())
-    (row,) = (one for one in found.rows if one.K == 7 and one.hybrid_weight == 0.4)
-    assert row[:5] == ("hamming", 7, "softmax", 0.11, 0.4)
-    assert found.own == row
-    index = build_index(codes.searchable()[ROWS.database])
-    figures = evaluate_head(codes, index, LABELS, ROWS, knn).figures
-    assert row.map_knn == figures["knn"]["val"]["mAP"]
-    assert row.map_hybrid == figures["hybrid"]["val"]["mAP"]
-    assert found.best["knn"][0].map_knn >= row.map_knn
-
-
 def test_settings_by_hand() -> None:
     grid = grid_params(K=[2, 50], distance=["hamming", "cosine"], vote=["softmax", "rank"])
-    own = GridRow("hamming", 4, "softmax", 0.07)
-    assert grid_settings(knn_params(), grid, most=30, has_bits=True) == [
+    assert grid_settings(grid, most=30, shortlist=10, has_bits=True) == [
         GridRow("cosine", 2, "rank", None),
         GridRow("cosine", 2, "softmax", 0.05),
         GridRow("cosine", 2, "softmax", 0.3),
         GridRow("hamming", 2, "rank", None),
         GridRow("hamming", 2, "softmax", 0.05),
         GridRow("hamming", 2, "softmax", 0.3),
-        own,
     ]
     twice = grid_params(K=[4, 4], distance=["hamming"], vote=["softmax"], tau=[0.07])
-    assert grid_settings(knn_params(), twice, most=30, has_bits=True) == [own]
+    once = [GridRow("hamming", 4, "softmax", 0.07)]
+    assert grid_settings(twice, most=30, shortlist=10, has_bits=True) == once
 
 
 def test_an_index_of_pieces_of_codes_is_searched_by_codes_alone() -> None:
-    codes = some_codes()
-    index = build_index(codes.searchable()[ROWS.database], Multihash(4, 4, 1))
-    found = evaluate_grid(codes, index, LABELS, ROWS, knn_params(), grid_params())
+    found = searched(some_codes(), grid_params(), kind=Multihash(4, 4, 1))
     assert {row.distance for row in found.rows} == {"hamming", "hybrid"}
 
 
 def test_without_bits_or_classifier_there_is_less() -> None:
-    knn = knn_params(distance="cosine")
-    found = searched(some_codes(bits=False), knn, grid_params())
+    found = searched(some_codes(bits=False), grid_params())
     assert {row.distance for row in found.rows} == {"cosine"}
-    found = searched(some_codes(scores=False), knn, grid_params())
+    found = searched(some_codes(scores=False), grid_params())
     assert set(found.best) == {"knn"}
     assert {(row.hybrid_weight, row.map_hybrid) for row in found.rows} == {(None, None)}
 
 
+def test_where_no_distance_is_possible_nothing_is_tried() -> None:
+    found = searched(some_codes(bits=False), grid_params(distance=["hamming", "hybrid"]))
+    assert (found.rows, found.best) == ([], {})
+
+
 def test_the_json_is_plain() -> None:
-    found = searched(some_codes(), knn_params(), grid_params()).as_json()
+    found = searched(some_codes(), grid_params()).as_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert set(found["rows"][0]) == {
         *("distance", "K", "vote", "tau", "hybrid_weight", "map_knn", "map_hybrid")

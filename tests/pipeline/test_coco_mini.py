@@ -80,10 +80,8 @@ def _to_figures(folder: Path) -> Any:
         assert not _stage("train", index=index, embeddings=embeddings, out=head, live=live)
         assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
-        evaluation, grid = OUTPUTS / "evaluation", OUTPUTS / "knn_grid.json"
-        assert not _stage(
-            "evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation, grid=grid
-        )
+        evaluation = OUTPUTS / "evaluation"
+        assert not _stage("evaluate_knn", index=index, codes=codes, faiss=faiss, out=evaluation)
         return json.loads((evaluation / "figures.json").read_text())
 
 

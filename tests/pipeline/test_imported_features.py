@@ -23,6 +23,7 @@ FROM_EMBED = (
     "extract_hashes",
     "build_faiss_index",
     "evaluate_knn",
+    "evaluate_knn_grid",
     "evaluate_classifiers",
     "train_variants",
     "evaluate_variants",

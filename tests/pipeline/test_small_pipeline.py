@@ -42,6 +42,7 @@ CONDITIONAL = {
     "train_variants": UNUSED_IN_A_FIT,
     # The section is handed over whole; whatever it changes reaches the page by `evaluate_knn`, too.
     "report": {"knn.hybrid_weight", "knn.shortlist"},
+    "summarise": {"knn.shortlist", "knn.threshold", "knn.top_n_tags"},
 }
 
 

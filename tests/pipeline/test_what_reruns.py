@@ -8,17 +8,20 @@ from tests.pipeline.declarations import pipeline_stages
 
 STAGES = pipeline_stages()
 KNN = {"evaluate_knn", "evaluate_variants", "evaluate_untrained"}
+# All settings of the vote, so none of them changes it.
+GRID = "evaluate_knn_grid"
 FITS = {"train", "train_variants", "evaluate_classifiers"}
-OF_THE_HEAD = {"train", "extract_hashes", "build_faiss_index", "evaluate_knn"}
+OF_THE_HEAD = {"train", "extract_hashes", "build_faiss_index", "evaluate_knn", GRID}
 REPORTS = {"summarise", "report"}
 # A tuning fits a head of its own, and does so only where it is asked for.
 TUNING = "tune_towers"
 
 DECLARED_BY = {
-    # The report tells the setting of the vote.
-    "knn.K": {*KNN, "report"},
-    "knn.hybrid_weight": KNN - {"evaluate_untrained"},
-    "knn.top_n_tags": {*KNN, "evaluate_classifiers", "report"},
+    # The report tells the setting of the vote, and the summary puts it beside the best one.
+    "knn.K": {*KNN, *REPORTS},
+    "knn.hybrid_weight": {*KNN, "summarise"} - {"evaluate_untrained"},
+    "knn.top_n_tags": {*KNN, GRID, "evaluate_classifiers", *REPORTS},
+    "knn_grid.K": {GRID},
     "hash.bits": {"train", "train_variants", "evaluate_untrained"},
     "hash.normalize": {"train", "train_variants"},
     "fusion.type": {"train"},
@@ -32,6 +35,7 @@ DECLARED_BY = {
 }
 REACHED_BY = {
     "knn.K": {*KNN, *REPORTS},
+    "knn_grid.K": {GRID, *REPORTS},
     "hash.bits": {*OF_THE_HEAD, *KNN, "train_variants", *REPORTS},
     "fusion.type": {*OF_THE_HEAD, *REPORTS},
     "loss.objective": {*OF_THE_HEAD, "train_variants", "evaluate_variants", *REPORTS},

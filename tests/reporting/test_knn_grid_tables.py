@@ -4,7 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.reporting.knn_grid import best_votes, vote_comparison, write_grid
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.reporting.knn_grid import (
+    best_votes,
+    vote_comparison,
+    with_params,
+    write_grid,
+)
 
 
 def row(K: int, vote: str, tau: float | None, knn: float, hybrid: float) -> dict[str, Any]:
@@ -18,13 +24,12 @@ def figures(val: float, test: float) -> dict[str, Any]:
     return {"threshold": {"tuned": 0.3}, "val": {"mAP": val}, "test": {"mAP": test}}
 
 
-GRID: dict[str, Any] = {
+TRIED: dict[str, Any] = {
     "rows": [
         row(1, "rank", None, 0.25, 0.5),
         row(5, "rank", None, 0.5, 0.625),
         row(5, "softmax", 0.07, 0.75, 0.6),
     ],
-    "own": row(5, "rank", None, 0.5, 0.625),
     "best": {
         "knn": {
             "setting": row(5, "softmax", 0.07, 0.75, 0.0)
@@ -34,6 +39,48 @@ GRID: dict[str, Any] = {
         "hybrid": {"setting": row(5, "rank", None, 0.5, 0.625), "figures": figures(0.625, 0.5)},
     },
 }
+OWN = {"knn": figures(0.5, 0.4), "hybrid": figures(0.625, 0.45), "mlp": figures(0.9, 0.9)}
+
+
+def knn_params(**changes: Any) -> KnnParams:
+    plan = {
+        **{"K": 5, "distance": "hamming", "vote": "rank", "tau": 0.07, "threshold": 0.5},
+        **{"shortlist": 10, "hybrid_weight": 0.5, "top_n_tags": 2},
+    }
+    return KnnParams.model_validate(plan | changes)
+
+
+GRID = with_params(TRIED, knn_params(), OWN)
+
+
+def test_a_setting_of_the_grid_is_told_once_and_is_not_better_than_the_best() -> None:
+    own = row(5, "rank", None, 0.5, 0.625)
+    assert with_params(TRIED, knn_params(), OWN) == {**TRIED, "own": own}
+
+
+def test_a_setting_beside_the_grid_is_one_more_row_and_may_be_the_best() -> None:
+    knn = knn_params(K=7, vote="softmax", tau=0.11, hybrid_weight=0.4)
+    better = {"knn": figures(0.875, 0.8), "hybrid": figures(0.5, 0.45)}
+    grid = with_params(TRIED, knn, better)
+    own = row(7, "softmax", 0.11, 0.875, 0.5) | {"hybrid_weight": 0.4}
+    assert grid["own"] == own
+    assert grid["rows"] == [*TRIED["rows"], own]
+    alone = own | {"hybrid_weight": None, "map_hybrid": None}
+    assert grid["best"] == {
+        "knn": {"setting": alone, "figures": figures(0.875, 0.8)},
+        "hybrid": TRIED["best"]["hybrid"],
+    }
+    assert [one["K"] for one in TRIED["rows"]] == [1, 5, 5], "what was read stays as it is"
+
+
+def test_without_a_classifier_and_a_grid_the_setting_stands_alone() -> None:
+    grid = with_params({"rows": [], "best": {}}, knn_params(), {"knn": figures(0.25, 0.2)})
+    own = row(5, "rank", None, 0.25, 0.0) | {"hybrid_weight": None, "map_hybrid": None}
+    assert grid == {
+        "rows": [own],
+        "own": own,
+        "best": {"knn": {"setting": own, "figures": figures(0.25, 0.2)}},
+    }
 
 
 def test_every_row_and_the_best_of_each_k(
@@ -61,8 +108,7 @@ def test_the_best_by_predictor() -> None:
 
 
 def test_both_settings_side_by_side() -> None:
-    own = {"knn": figures(0.5, 0.4), "hybrid": figures(0.625, 0.45)}
-    table = vote_comparison(own, GRID)
+    table = vote_comparison(OWN, GRID)
     assert table["knn"]["params"] == {
         "setting": {"distance": "hamming", "K": 5, "vote": "rank", "hybrid_weight": 0.5},
         "val": {"mAP": 0.5},

@@ -2,7 +2,8 @@
 
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
 search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val
-mAP alone; test is read for the chosen one.
+mAP alone; test is read for the chosen one. Which setting ``knn`` of params.yaml has makes no
+difference here, so that a change of it tries nothing anew.
 """
 
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ from siglip2_multimodal_hash.evaluation.average_precision import mean_average_pr
 from siglip2_multimodal_hash.evaluation.heads import (
     QUERY_SPLITS,
     Labels,
-    Rows,
+    Scores,
     SplitRows,
     index_of_split,
-    predict,
 )
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
-from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
+from siglip2_multimodal_hash.params import KnnGridParams
+from siglip2_multimodal_hash.params.knn import Distance, Vote
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
 from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
-from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
+from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores
@@ -39,9 +40,9 @@ class GridRow(NamedTuple):
     ``map_hybrid`` are None.
     """
 
-    distance: str
+    distance: Distance
     K: int
-    vote: str
+    vote: Vote
     tau: float | None
     hybrid_weight: float | None = None
     map_knn: float = 0.0
@@ -53,23 +54,20 @@ class KnnGrid:
     """What was tried.
 
     Attributes:
-        rows: All settings, on val.
-        own: The one of them that is params.yaml's.
+        rows: All settings, on val; none where no distance of the grid is possible.
         best: By predictor the best row, with its figures on val and test.
     """
 
     rows: list[GridRow]
-    own: GridRow
     best: dict[str, tuple[GridRow, Figures]]
 
     def as_json(self) -> dict[str, Any]:
-        """``rows``, ``own``, and ``best``: by predictor ``setting`` and ``figures``."""
+        """``rows``, and ``best``: by predictor ``setting`` and ``figures``."""
         best = {
             name: {"setting": row._asdict(), "figures": figures}
             for name, (row, figures) in self.best.items()
         }
-        rows = [row._asdict() for row in self.rows]
-        return {"rows": rows, "own": self.own._asdict(), "best": best}
+        return {"rows": [row._asdict() for row in self.rows], "best": best}
 
 
 def evaluate_grid(
@@ -77,8 +75,11 @@ def evaluate_grid(
     index: CodeIndex,
     labels: Labels,
     rows: SplitRows,
-    knn: KnnParams,
     grid: KnnGridParams,
+    *,
+    shortlist: int,
+    threshold: float,
+    top_n_tags: int,
 ) -> KnnGrid:
     """Try every setting on val and evaluate the best one of each predictor.
 
@@ -87,144 +88,163 @@ def evaluate_grid(
         index: Over the codes of ``rows.database``.
         labels: uint8 [N, C].
         rows: The splits.
-        knn: The setting of params.yaml, which is tried too; and what the grid leaves alone.
         grid: What is tried.
+        shortlist: Candidates that the distance ``hybrid`` re-ranks.
+        threshold: Least similarity that may vote under the vote ``threshold``.
+        top_n_tags: Tags a photo, of the figures at n.
 
     Returns:
         ``best`` has ``knn`` and, where there is a classifier, ``hybrid``. Among equally good rows
         the first is taken: the smaller K.
 
     Raises:
-        InputError: ``knn.K`` is more than the database has items.
         DataError: Arrays that do not fit each other.
     """
     tried = grid_settings(
-        knn,
         grid,
         most=min(len(rows.database_of(split)) for split in QUERY_SPLITS),
+        shortlist=shortlist,
         has_bits=codes.packed is not None,
         has_vectors=not isinstance(index.kind, Multihash),
     )
-    indexes = {split: index_of_split(index, codes, rows, split) for split in QUERY_SPLITS}
-    database = rows.database_of("val")
+    splits = {
+        split: _Split(
+            codes.rows(rows.queries(split)),
+            codes.rows(rows.database_of(split)),
+            None if codes.scores is None else codes.scores[rows.queries(split)],
+            index_of_split(index, codes, rows, split),
+            labels[rows.queries(split)],
+            labels[rows.database_of(split)],
+            shortlist,
+            threshold,
+        )
+        for split in QUERY_SPLITS
+    }
     found: list[GridRow] = []
     for distance in dict.fromkeys(row.distance for row in tried):
         here = [row for row in tried if row.distance == distance]
-        largest = knn.model_copy(update={"distance": distance, "K": max(row.K for row in here)})
-        neighbours = find_neighbours(
-            indexes["val"],
-            codes.rows(rows.val),
-            codes.rows(database),
-            distance=largest.distance,
-            K=largest.K,
-            shortlist=knn.shortlist,
-        )
-        found += _evaluate(here, neighbours, codes, labels, database, rows.val, knn, grid)
-    # The weight makes no difference to the vote alone.
+        found += _evaluate(splits["val"], here, sorted(set(grid.hybrid_weight)))
     best = {
-        "knn": max(found, key=lambda row: row.map_knn)._replace(hybrid_weight=None, map_hybrid=None)
+        name: (row, _figures(splits, name, row, top_n_tags)) for name, row in _best(found).items()
     }
-    if codes.scores is not None:
-        best["hybrid"] = max(found, key=lambda row: row.map_hybrid or 0.0)
-    figures = {
-        name: (row, _figures(name, _changed(knn, row), codes, indexes, labels, rows))
-        for name, row in best.items()
-    }
-    return KnnGrid(found, next(row for row in found if _changed(knn, row) == knn), figures)
+    return KnnGrid(found, best)
 
 
 def grid_settings(
-    knn: KnnParams,
-    grid: KnnGridParams,
-    *,
-    most: int,
-    has_bits: bool,
-    has_vectors: bool = True,
+    grid: KnnGridParams, *, most: int, shortlist: int, has_bits: bool, has_vectors: bool = True
 ) -> list[GridRow]:
-    """The settings that can be tried, by distance and K; that of params.yaml is one of them.
+    """The settings that can be tried, by distance and K.
 
     Args:
-        knn: The setting of params.yaml.
-        grid: All others.
+        grid: All that are wanted.
         most: Items of the smallest database: more neighbours than that there are not.
+        shortlist: Nor more than these by the distance ``hybrid``.
         has_bits: Whether there are binary codes; without them only the cosine is possible.
         has_vectors: Whether the index can hold vectors, too: else none of ``cosine``,
             ``asymmetric`` and ``whitened`` is possible.
     """
     wanted = set()
     for distance, K, vote in product(grid.distance, grid.K, grid.vote):
-        reach = min(most, knn.shortlist) if distance == "hybrid" else most
+        reach = min(most, shortlist) if distance == "hybrid" else most
         possible = distance not in OF_VECTORS or has_vectors
         if reach >= K and possible and (has_bits or distance == "cosine"):
-            wanted |= {GridRow(distance, K, vote, tau) for tau in _taus(vote, grid.tau)}
-    wanted |= {GridRow(knn.distance, knn.K, knn.vote, tau) for tau in _taus(knn.vote, (knn.tau,))}
+            taus = grid.tau if vote == "softmax" else (None,)
+            wanted |= {GridRow(distance, K, vote, tau) for tau in taus}
     return sorted(wanted, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
 
 
-def _taus(vote: str, values: tuple[float, ...]) -> tuple[float | None, ...]:
-    return values if vote == "softmax" else (None,)
+@dataclass(frozen=True, eq=False)
+class _Split:
+    """The queries of one split and what they are searched in.
+
+    Attributes:
+        queries: Their codes.
+        database: The codes of the database.
+        classifier: Its scores of the queries, float32 [Q, C], where there is one.
+        index: Over the database.
+        labels: Of the queries, uint8 [Q, C].
+        database_labels: uint8 [D, C].
+        shortlist: See :func:`evaluate_grid`.
+        threshold: See :func:`evaluate_grid`.
+    """
+
+    queries: SoftAndPacked
+    database: SoftAndPacked
+    classifier: Scores | None
+    index: CodeIndex
+    labels: Labels
+    database_labels: Labels
+    shortlist: int
+    threshold: float
+
+    def neighbours(self, distance: Distance, K: int) -> Neighbours:
+        return find_neighbours(
+            self.index,
+            self.queries,
+            self.database,
+            distance=distance,
+            K=K,
+            shortlist=self.shortlist,
+        )
+
+    def vote(self, row: GridRow, neighbours: Neighbours) -> Scores:
+        """Scores of the classes by the first K neighbours; a vote without a tau reads none."""
+        nearest = Neighbours(neighbours.rows[:, : row.K], neighbours.similarities[:, : row.K])
+        return vote_scores(
+            nearest,
+            self.database_labels,
+            row.vote,
+            tau=row.tau or 1.0,
+            threshold=self.threshold,
+        )
+
+    def mean_average_precision(self, scores: Scores) -> float:
+        return mean_average_precision(scores, self.labels).value
 
 
-def _evaluate(
-    settings: list[GridRow],
-    neighbours: Neighbours,
-    codes: HeadCodes,
-    labels: Labels,
-    database: Rows,
-    queries: Rows,
-    knn: KnnParams,
-    grid: KnnGridParams,
-) -> list[GridRow]:
-    """MAP of settings of one distance on the queries, given their nearest neighbours."""
-    of_database, of_queries = labels[database], labels[queries]
-    classifier = None if codes.scores is None else codes.scores[queries]
-    weights = sorted({*grid.hybrid_weight, knn.hybrid_weight})
+def _evaluate(split: _Split, settings: list[GridRow], weights: list[float]) -> list[GridRow]:
+    """MAP of settings of one distance on the queries of a split."""
+    nearest = split.neighbours(settings[0].distance, max(row.K for row in settings))
 
     def evaluate(row: GridRow) -> list[GridRow]:
-        setting = _changed(knn, row)
-        nearest = Neighbours(neighbours.rows[:, : row.K], neighbours.similarities[:, : row.K])
-        voted = vote_scores(
-            nearest, of_database, setting.vote, tau=setting.tau, threshold=setting.threshold
-        )
-        row = row._replace(map_knn=mean_average_precision(voted, of_queries).value)
+        voted = split.vote(row, nearest)
+        row = row._replace(map_knn=split.mean_average_precision(voted))
+        classifier = split.classifier
         if classifier is None:
             return [row]
         mixed = {weight: combine_scores(voted, classifier, weight) for weight in weights}
         return [
-            row._replace(
-                hybrid_weight=weight, map_hybrid=mean_average_precision(scores, of_queries).value
-            )
+            row._replace(hybrid_weight=weight, map_hybrid=split.mean_average_precision(scores))
             for weight, scores in mixed.items()
         ]
 
     return [row for rows in in_threads(evaluate, settings) for row in rows]
 
 
-def _changed(knn: KnnParams, row: GridRow) -> KnnParams:
-    """``knn`` with the setting of a row."""
-    values = {name: value for name, value in row._asdict().items() if not name.startswith("map_")}
-    return knn.model_copy(update={k: v for k, v in values.items() if v is not None})
+def _best(found: list[GridRow]) -> dict[str, GridRow]:
+    """By predictor the row with the largest mAP on val, of equal ones the first."""
+    if not found:
+        return {}
+    # The weight makes no difference to the vote alone.
+    alone = max(found, key=lambda row: row.map_knn)
+    best = {"knn": alone._replace(hybrid_weight=None, map_hybrid=None)}
+    if alone.map_hybrid is not None:
+        best["hybrid"] = max(found, key=lambda row: row.map_hybrid or 0.0)
+    return best
 
 
-def _figures(
-    name: str,
-    knn: KnnParams,
-    codes: HeadCodes,
-    indexes: dict[str, CodeIndex],
-    labels: Labels,
-    rows: SplitRows,
-) -> Figures:
+def _figures(splits: dict[str, _Split], name: str, row: GridRow, top_n_tags: int) -> Figures:
     """Figures of one predictor under a setting, on val and test."""
-    scores = {
-        split: predict(
-            codes, indexes[split], labels, rows.database_of(split), rows.queries(split), knn
-        ).scores[name]
-        for split in QUERY_SPLITS
-    }
+    scores = {}
+    for split, searched in splits.items():
+        scores[split] = searched.vote(row, searched.neighbours(row.distance, row.K))
+        classifier = searched.classifier
+        if name == "hybrid" and classifier is not None and row.hybrid_weight is not None:
+            scores[split] = combine_scores(scores[split], classifier, row.hybrid_weight)
     return evaluate_predictions(
         scores["val"],
-        labels[rows.val],
+        splits["val"].labels,
         scores["test"],
-        labels[rows.test],
-        top_n_tags=knn.top_n_tags,
+        splits["test"].labels,
+        top_n_tags=top_n_tags,
     )

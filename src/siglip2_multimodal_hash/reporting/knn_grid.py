@@ -3,11 +3,44 @@
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.plots import write_rows
 from siglip2_multimodal_hash.reporting.tables import Json, rounded
 
 COLUMNS = ("distance", "K", "vote", "tau", "hybrid_weight", "map_knn", "map_hybrid")
+SETTING = COLUMNS[:5]
 SPLITS = ("val", "test")
+PREDICTORS = ("knn", "hybrid")
+
+
+def with_params(grid: Json, knn: KnnParams, figures: Json) -> Json:
+    """The grid and the setting of params.yaml, which is tried by another stage.
+
+    Args:
+        grid: See :meth:`..evaluation.knn_grid.KnnGrid.as_json`.
+        knn: That setting.
+        figures: Of the head under it; see :func:`..evaluation.heads.evaluate_head`.
+
+    Returns:
+        ``own``, its row; ``rows`` with it, if it was not among them; and ``best``, where it takes
+        the place of what is worse on val.
+    """
+    values: Json = {name: getattr(knn, name) for name in SETTING}
+    values |= {} if knn.vote == "softmax" else {"tau": None}
+    reached = {
+        name: figures[name]["val"]["mAP"] if name in figures else None for name in PREDICTORS
+    }
+    own = values | {f"map_{name}": value for name, value in reached.items()}
+    if "hybrid" not in figures:
+        own["hybrid_weight"] = None
+    best = dict(grid["best"])
+    for name, value in reached.items():
+        if value is not None and (name not in best or value > best[name]["figures"]["val"]["mAP"]):
+            setting = own if name == "hybrid" else own | {"hybrid_weight": None, "map_hybrid": None}
+            best[name] = {"setting": setting, "figures": figures[name]}
+    rows = grid["rows"]
+    known = any(all(row[name] == own[name] for name in SETTING) for row in rows)
+    return {"rows": rows if known else [*rows, own], "own": own, "best": best}
 
 
 def write_grid(folder: Path, grid: Json) -> None:
@@ -15,7 +48,7 @@ def write_grid(folder: Path, grid: Json) -> None:
 
     Args:
         folder: Made where it is not there.
-        grid: See :meth:`..evaluation.knn_grid.KnnGrid.as_json`.
+        grid: See :func:`with_params`.
     """
     rows = grid["rows"]
     write_rows(
@@ -30,7 +63,7 @@ def best_votes(grid: Json) -> Json:
     """What the val-best settings reach: ``knn_best`` and ``hybrid_best``, mAP by split.
 
     Args:
-        grid: See :meth:`..evaluation.knn_grid.KnnGrid.as_json`.
+        grid: See :func:`with_params`.
     """
     metrics: Json = rounded(
         {
@@ -46,7 +79,7 @@ def vote_comparison(figures: Json, grid: Json) -> Json:
 
     Args:
         figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
-        grid: See :meth:`..evaluation.knn_grid.KnnGrid.as_json`.
+        grid: See :func:`with_params`.
 
     Returns:
         By predictor ``params`` and ``best``, each with ``setting``, ``val`` and ``test``.
