@@ -4,11 +4,14 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.classifiers import evaluate_classifier, zero_shot_row
+from siglip2_multimodal_hash.evaluation.classifiers import (
+    ClassifierResults,
+    evaluate_classifiers,
+    evaluate_zero_shot,
+)
 from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.modality import modality_of, named
+from siglip2_multimodal_hash.evaluation.modality import modality_of
 from siglip2_multimodal_hash.features.store import load_embeddings
-from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.training.baselines import BaselineTask
 from siglip2_multimodal_hash.training.classifiers import fit_classifiers
@@ -17,9 +20,9 @@ from siglip2_multimodal_hash.training.variants import plain_mlp
 
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
-    """Write the figures of each classifier."""
+    """Write the figures of each classifier, and its scores of test."""
     if not params.baselines.classifiers:
-        write_json(out, {})
+        ClassifierResults().write(out)
         return
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     labels, rows, top_n = dataset.labels(), SplitRows.of(dataset), params.knn.top_n_tags
@@ -30,15 +33,10 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
         {"mlp": plain_mlp(params, vectors)},
         FitSettings.of_classifier(params),
     )
-    fitted = {
-        name: evaluate_classifier(scores, labels, rows, top_n_tags=top_n)
-        for name, scores in fit_classifiers(task).items()
-    }
-    figures = {
-        **zero_shot_row(vectors.image, vectors.prompt, labels, rows, top_n_tags=top_n),
-        **named(fitted, modality_of(vectors.image.shape[1], vectors.caption.shape[1])),
-    }
-    write_json(out, figures)
+    modality = modality_of(vectors.image.shape[1], vectors.caption.shape[1])
+    results = evaluate_zero_shot(vectors.image, vectors.prompt, labels, rows, top_n_tags=top_n)
+    results |= evaluate_classifiers(fit_classifiers(task), labels, rows, modality, top_n_tags=top_n)
+    results.write(out)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,12 @@ def main(
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
     dataset, result = read_index(index), read_evaluation(evaluation)
-    compared = read_json(classifiers) | read_json(variants) | read_json(untrained)
-    fit, history = read_json(head / "config.json"), read_json(head / "history.json")
+    others = (classifiers / "figures.json", variants, untrained)
+    compared = {name: row for path in others for name, row in read_json(path).items()}
+    fit, history = (read_json(head / f"{name}.json") for name in ("config", "history"))
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
-    sizes = read_object_sizes(objects)
-    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    sizes, captions = read_object_sizes(objects), params.dataset.eval_caption
+    errors = errors_of_test(dataset, result, sizes, captions)
     files = metric_files(result.figures, compared, fit)
     files["summary"] |= knn_grid.best_votes(tried)
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)
@@ -57,8 +58,7 @@ def main(
         errors=errors,
     )
     knn_grid.write_grid(plots, tried)
-    test = dataset.labels()[dataset.rows("test")]
-    draw_overview(plots / "overview.png", history, result, test)
+    draw_overview(plots / "overview.png", history, result, dataset.labels()[dataset.rows("test")])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
 from siglip2_multimodal_hash.evaluation.classifiers import (
-    evaluate_classifier,
+    ClassifierResults,
+    evaluate_classifiers,
     evaluate_zero_shot,
-    zero_shot_row,
 )
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
 from siglip2_multimodal_hash.evaluation.heads import (
@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.evaluation.heads import (
 )
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions, evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_evaluation
+from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
@@ -304,7 +305,9 @@ def test_zero_shot_is_the_cosine_of_image_and_prompt() -> None:
     prompts = generator.standard_normal((CLASSES, 8)).astype(np.float32)
     lengths = np.outer(np.linalg.norm(images, axis=1), np.linalg.norm(prompts, axis=1))
     scores = ((1 + images.astype(float) @ prompts.T / lengths) / 2).astype(np.float32)
-    found = evaluate_zero_shot(images, prompts, labels, ROWS, top_n_tags=2)
+    results = evaluate_zero_shot(images, prompts, labels, ROWS, top_n_tags=2)
+    np.testing.assert_allclose(results.scores["zero_shot"], scores[ROWS.test], rtol=1e-6)
+    found = results.figures["zero_shot"]
     expected = evaluate_predictions(
         scores[ROWS.val], labels[ROWS.val], scores[ROWS.test], labels[ROWS.test], top_n_tags=2
     )
@@ -316,9 +319,29 @@ def test_zero_shot_is_the_cosine_of_image_and_prompt() -> None:
 def test_a_lone_classifier_has_both_thresholds() -> None:
     codes, labels = some_codes(), some_labels()
     assert codes.scores is not None
-    found = evaluate_classifier(codes.scores, labels, ROWS, top_n_tags=2)
+    results = evaluate_classifiers({"plain": codes.scores}, labels, ROWS, "caption", top_n_tags=2)
+    np.testing.assert_array_equal(results.scores["plain"], codes.scores[ROWS.test])
+    found = results.figures["plain"]
+    assert found.pop("modality") == "caption"
     assert found == evaluated(codes, knn_params()).figures["mlp"]
     assert found["threshold"]["fixed"] == 0.5
+
+
+def test_results_of_classifiers_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    scores = np.full((2, CLASSES), 0.5, np.float32)
+    results = ClassifierResults({"a": {"mAP": 1.0}}, {"a": scores})
+    results |= ClassifierResults({"b": {"mAP": 0.5}}, {"b": scores + 1})
+    results.write(tmp_path / "classifiers")
+    assert read_json(tmp_path / "classifiers/figures.json") == {
+        "a": {"mAP": 1.0},
+        "b": {"mAP": 0.5},
+    }
+    np.testing.assert_array_equal(np.load(tmp_path / "classifiers/test-b.npy"), scores + 1)
+    unwritable = ClassifierResults({"a": {"mAP": float("nan")}})
+    with pytest.raises(ValueError, match="JSON"):
+        unwritable.write(tmp_path / "classifiers")
+    ClassifierResults().write(tmp_path / "classifiers")
+    assert [path.name for path in (tmp_path / "classifiers").iterdir()] == ["figures.json"]
 
 
 @pytest.mark.parametrize(("image", "prompt"), [(0, 8), (8, 0)])
@@ -327,14 +350,14 @@ def test_zero_shot_without_images_or_prompts_is_left_out(
 ) -> None:
     images, prompts = np.ones((COUNT, image), np.float32), np.ones((CLASSES, prompt), np.float32)
     with caplog.at_level("INFO"):
-        assert zero_shot_row(images, prompts, some_labels(), ROWS, top_n_tags=2) == {}
+        assert evaluate_zero_shot(images, prompts, some_labels(), ROWS, top_n_tags=2).figures == {}
     assert "zero_shot: left out, because the features are without" in caplog.text
 
 
 def test_zero_shot_looks_at_images_alone() -> None:
     images, prompts = np.eye(COUNT, 8, dtype=np.float32), np.eye(CLASSES, 8, dtype=np.float32)
-    rows = zero_shot_row(images, prompts, some_labels(), ROWS, top_n_tags=2)
-    assert rows["zero_shot"]["modality"] == "image"
+    results = evaluate_zero_shot(images, prompts, some_labels(), ROWS, top_n_tags=2)
+    assert results.figures["zero_shot"]["modality"] == "image"
 
 
 MODALITIES = {

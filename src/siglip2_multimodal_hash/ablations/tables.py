@@ -95,7 +95,7 @@ def build_table(
         question: Of the row.
         reference: Name of the variant to compare with.
         figures: See :data:`RunFigures`; of each run whose results of single images are read.
-        plain: mAP of tags by commit and what is read, of the other runs.
+        plain: mAP of tags by commit and what is read, for what ``figures`` lacks.
         notes: To go with the table.
     """
     drawn = {
@@ -129,6 +129,8 @@ def _cells(
     cells: dict[str, Cell] = {}
     for column, name in enumerate(FIGURES.values()):
         values = tuple(float(run[0, column]) for run in variant.values())
+        if np.isnan(values).any():  # a classifier without a code retrieves nothing
+            continue
         gap = None
         if common and not is_reference:
             gap = difference(_stack(variant, common, column), _stack(reference, common, column))

@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.ablations.repository import Repository
 from siglip2_multimodal_hash.ablations.rows import PREDICTORS, load_rows
 from siglip2_multimodal_hash.ablations.tables import Table, build_table
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.items import ItemResults
 from siglip2_multimodal_hash.reporting.experiments import Experiment, read_experiment
 from siglip2_multimodal_hash.reporting.sides import check_comparable
 
@@ -62,16 +63,24 @@ def _figures(
     first: Experiment | None = None
     # A bar on a terminal only: elsewhere it would fill the log.
     for commit, readings in tqdm(wanted.items(), desc="experiments", unit="run", disable=None):
-        experiment = read_experiment(commit)
+        methods = {reading.partition(".")[0] for reading in readings if "." in reading}
+        experiment = read_experiment(commit, methods)
         first = first or experiment
         check_comparable([first, experiment])
         for reading in readings:
-            if reading in PREDICTORS:
-                results = as_read(experiment.results, reading)
-                figures[commit, reading] = draw_figures(results, draws=draws)
-            else:
+            if reading not in PREDICTORS:
                 plain[commit, reading] = _baseline(experiment.params, commit, reading, repository)
+            results = _results(experiment, reading)
+            if results is not None:
+                figures[commit, reading] = draw_figures(results, draws=draws)
     return figures, plain
+
+
+def _results(experiment: Experiment, reading: str) -> ItemResults | None:
+    """Of each test image, with the tags of what is read; None where they are not kept."""
+    if reading in PREDICTORS:
+        return as_read(experiment.results, reading)
+    return experiment.classifiers.get(reading.partition(".")[0])
 
 
 def _baseline(

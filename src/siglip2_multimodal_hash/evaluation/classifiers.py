@@ -1,16 +1,54 @@
 """Classifiers without a code, which no parameter of the hash layer or the vote can change."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.heads import SIGMOID_THRESHOLD, Labels, SplitRows
-from siglip2_multimodal_hash.evaluation.modality import named
+from siglip2_multimodal_hash.evaluation.heads import (
+    QUERY_SPLITS,
+    SIGMOID_THRESHOLD,
+    Labels,
+    Scores,
+    SplitRows,
+)
+from siglip2_multimodal_hash.evaluation.modality import Modality, named
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
 from siglip2_multimodal_hash.evaluation.zero_shot import zero_shot_scores
+from siglip2_multimodal_hash.files import replacing, write_json
 
 logger = logging.getLogger(__name__)
+
+FIGURES_FILE = "figures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierResults:
+    """What classifiers reach, and what they say of each image of test.
+
+    Attributes:
+        figures: By classifier, with its ``modality``.
+        scores: Likewise, float32 [T, C].
+    """
+
+    figures: dict[str, Figures] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write ``figures.json`` and a ``test-NAME.npy`` for each classifier: all or none."""
+        with replacing(folder) as temporary:
+            temporary.mkdir()
+            write_json(temporary / FIGURES_FILE, self.figures)
+            for name, scores in self.scores.items():
+                np.save(temporary / f"test-{name}.npy", scores, allow_pickle=False)
+
+    def __or__(self, other: Self) -> "ClassifierResults":
+        """The classifiers of both."""
+        return ClassifierResults(self.figures | other.figures, self.scores | other.scores)
 
 
 def evaluate_zero_shot(
@@ -20,50 +58,56 @@ def evaluate_zero_shot(
     rows: SplitRows,
     *,
     top_n_tags: int,
-) -> Figures:
-    """Zero-shot classification: cosine of image [N, D] and class prompt [C, D], no training."""
+) -> ClassifierResults:
+    """Zero-shot classification: cosine of image [N, D] and class prompt [C, D], no training.
+
+    Imported features may have no class prompts, or no images to compare them with; the log then
+    says that ``zero_shot`` is left out.
+    """
+    if not images.shape[1] or not prompts.shape[1]:
+        lacking = "class prompts" if images.shape[1] else "images"
+        logger.info("zero_shot: left out, because the features are without %s", lacking)
+        return ClassifierResults()
     scores = {
-        split: zero_shot_scores(images[rows.queries(split)], prompts) for split in ("val", "test")
+        split: zero_shot_scores(images[rows.queries(split)], prompts) for split in QUERY_SPLITS
     }
+    figures = _figures(scores, labels, rows, top_n_tags, None)
+    return ClassifierResults(named({"zero_shot": figures}, "image"), {"zero_shot": scores["test"]})
+
+
+def evaluate_classifiers(
+    scores: Mapping[str, Scores],
+    labels: Labels,
+    rows: SplitRows,
+    modality: Modality,
+    *,
+    top_n_tags: int,
+) -> ClassifierResults:
+    """Evaluate sigmoid scores, float32 [N, C] by classifier, of vectors of one modality."""
+    by_split = {
+        name: {split: all_scores[rows.queries(split)] for split in QUERY_SPLITS}
+        for name, all_scores in scores.items()
+    }
+    figures = {
+        name: _figures(split_scores, labels, rows, top_n_tags, SIGMOID_THRESHOLD)
+        for name, split_scores in by_split.items()
+    }
+    test = {name: split_scores["test"] for name, split_scores in by_split.items()}
+    return ClassifierResults(named(figures, modality), test)
+
+
+def _figures(
+    scores: Mapping[str, Scores],
+    labels: Labels,
+    rows: SplitRows,
+    top_n_tags: int,
+    fixed_threshold: float | None,
+) -> Figures:
     return evaluate_predictions(
         scores["val"],
         labels[rows.val],
         scores["test"],
         labels[rows.test],
         top_n_tags=top_n_tags,
-    )
-
-
-def zero_shot_row(
-    images: npt.NDArray[np.float32],
-    prompts: npt.NDArray[np.float32],
-    labels: Labels,
-    rows: SplitRows,
-    *,
-    top_n_tags: int,
-) -> dict[str, Figures]:
-    """:func:`evaluate_zero_shot` as ``zero_shot``, or nothing where the features do not allow it.
-
-    Imported features may have no class prompts, or no images to compare them with; the log then
-    says that the row is left out.
-    """
-    if not images.shape[1] or not prompts.shape[1]:
-        lacking = "class prompts" if images.shape[1] else "images"
-        logger.info("zero_shot: left out, because the features are without %s", lacking)
-        return {}
-    figures = evaluate_zero_shot(images, prompts, labels, rows, top_n_tags=top_n_tags)
-    return named({"zero_shot": figures}, "image")
-
-
-def evaluate_classifier(
-    scores: npt.NDArray[np.float32], labels: Labels, rows: SplitRows, *, top_n_tags: int
-) -> Figures:
-    """Figures of a classifier's sigmoid scores, float32 [N, C]."""
-    return evaluate_predictions(
-        scores[rows.val],
-        labels[rows.val],
-        scores[rows.test],
-        labels[rows.test],
-        top_n_tags=top_n_tags,
-        fixed_threshold=SIGMOID_THRESHOLD,
+        fixed_threshold=fixed_threshold,
     )

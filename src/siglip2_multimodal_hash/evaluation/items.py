@@ -5,6 +5,7 @@ Files beside the arrays of :mod:`.store`: ``categories.json``, ``test-image_ids.
 database holds nothing relevant to it).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -107,11 +108,41 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
         check_scores(f"scores of {name}", array, "labels of test", labels)
     retrieval = load("retrieval")
     check_size("queries of retrieval", retrieval.shape, "labels of test", (len(labels),))
-    figures = read_json(file_of("figures.json"))
-    try:
-        thresholds = {name: float(figures[name]["threshold"]["tuned"]) for name in PREDICTORS}
-    except (KeyError, TypeError, ValueError):
-        raise DataError(
-            f"{file_of('figures.json')}: no tuned threshold of a predictor", remedy
-        ) from None
+    thresholds = _thresholds(file_of("figures.json"), PREDICTORS, remedy)
     return ItemResults(Items(ids, labels, tuple(names)), scores, thresholds, retrieval)
+
+
+def read_classifier_results(
+    items: Items, name: str, file_of: FileOf, remedy: str = _OLD
+) -> ItemResults:
+    """Read what a classifier without a code says of each image.
+
+    Args:
+        items: The images, which were read beside a head.
+        name: Of the classifier.
+        file_of: Where the files of :class:`.classifiers.ClassifierResults` lie.
+        remedy: What to do where a file is missing or damaged.
+
+    Returns:
+        Its scores in the place of every predictor's, and no retrieval, hence NaN.
+
+    Raises:
+        DataError: A file is missing, damaged, or does not fit the images.
+    """
+    scores = load_array(file_of(f"test-{name}.npy"), remedy=remedy)
+    check_scores(f"scores of {name}", scores, "labels of test", items.labels)
+    threshold = _thresholds(file_of("figures.json"), (name,), remedy)[name]
+    return ItemResults(
+        items,
+        dict.fromkeys(PREDICTORS, scores),
+        dict.fromkeys(PREDICTORS, threshold),
+        np.full(len(items.labels), np.nan),
+    )
+
+
+def _thresholds(path: Path, names: Iterable[str], remedy: str) -> dict[str, float]:
+    figures = read_json(path)
+    try:
+        return {name: float(figures[name]["threshold"]["tuned"]) for name in names}
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{path}: no tuned threshold of a predictor", remedy) from None

@@ -4,9 +4,9 @@ Everything is read where it lies, in Git's objects and in DVC's cache; the worki
 checked out, and nothing is fetched or written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.evaluation.items import ItemResults, read_item_results
+from siglip2_multimodal_hash.evaluation.items import (
+    FileOf,
+    ItemResults,
+    read_classifier_results,
+    read_item_results,
+)
 from siglip2_multimodal_hash.params import PARAMS_FILE
 
 if TYPE_CHECKING:
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 WORKSPACE = "workspace"
 STAGE = "evaluate_knn"
+CLASSIFIERS = "evaluate_classifiers"
 _SHOWN = 3
 
 
@@ -33,19 +39,22 @@ class Experiment:
         name: As the user wrote it.
         params: The leaves of params.yaml by their full names; a list is a leaf.
         results: Of each test image.
+        classifiers: Likewise, of classifiers without a code.
     """
 
     name: str
     params: dict[str, Any]
     results: ItemResults
+    classifiers: dict[str, ItemResults] = field(default_factory=dict)
 
 
-def read_experiment(name: str) -> Experiment:
+def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
     """Read one experiment of the project in the working directory.
 
     Args:
         name: An experiment of DVC, a Git revision, or ``workspace``: params.yaml and dvc.lock as
             they are.
+        classifiers: Those that are wanted, too; they are left out where the experiment has none.
 
     Raises:
         InputError: There is no such name, or no repository of Git and DVC.
@@ -66,18 +75,36 @@ def read_experiment(name: str) -> Experiment:
     with repo, _at(repo, name):
         try:
             params = flatten(_read_params(repo, name))
-            (target,) = repo.stage.collect(STAGE)
-            files = _cached_files(name, target.outs[0])
+            files = _cached_files(repo, name, STAGE)
+            others = _cached_files(repo, name, CLASSIFIERS) if classifiers else {}
             _check_ran(name, repo.stage.collect(STAGE, with_deps=True))
         except DvcException as error:
             raise DataError(
                 f"{name}: {error}", "compare revisions whose dvc.yaml has that stage"
             ) from None
 
+    remedy = f"the cache is damaged: {_rerun(name)}"
+    results = read_item_results(_finder(name, STAGE, files), remedy)
+    find = _finder(name, CLASSIFIERS, others)
+    return Experiment(
+        name,
+        params,
+        results,
+        {
+            one: read_classifier_results(results.items, one, find, remedy)
+            for one in classifiers
+            if f"test-{one}.npy" in others
+        },
+    )
+
+
+def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
+    """Where the cache has a file of a stage, which must be there."""
+
     def file_of(file: str) -> Path:
         if file not in files:
             raise DataError(
-                f"{name}: no {file} among the outputs of `{STAGE}`: they were made before the "
+                f"{name}: no {file} among the outputs of `{stage}`: they were made before the "
                 "results of each image were kept",
                 _rerun(name),
             )
@@ -86,8 +113,7 @@ def read_experiment(name: str) -> Experiment:
             raise DataError(f"{name}: {file} is not in DVC's cache", _fetch(name))
         return path
 
-    results = read_item_results(file_of, f"the cache is damaged: {_rerun(name)}")
-    return Experiment(name, params, results)
+    return file_of
 
 
 def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -154,10 +180,14 @@ def _check_ran(name: str, stages: Any) -> None:
         )
 
 
-def _cached_files(name: str, out: Any) -> dict[str, Path]:
-    """Where the cache has each file of a folder, by its name; a file may be missing there."""
+def _cached_files(repo: Any, name: str, stage: str) -> dict[str, Path]:
+    """Where the cache has each file of a stage's folder, by its name; a file may be missing."""
+    (target,) = repo.stage.collect(stage)
+    out = target.outs[0]
     if not out.hash_info:
-        raise DataError(f"{name}: `{STAGE}` has not run yet", _rerun(name))
+        raise DataError(f"{name}: `{stage}` has not run yet", _rerun(name))
+    if not out.hash_info.isdir:
+        return {}
     tree = out.get_obj()
     if tree is None:
         raise DataError(f"{name}: {out.def_path} is not in DVC's cache", _fetch(name))
