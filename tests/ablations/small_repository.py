@@ -1,4 +1,4 @@
-"""A repository of Git and DVC with two short stages and the real parameters."""
+"""A repository of Git and DVC with three short stages and the real parameters."""
 
 import subprocess
 import sys
@@ -16,6 +16,12 @@ stages:
     params: [hash.bits, knn.K, knn.tau, knn.distance, loss.imbalance, fusion.type, seed]
     outs:
       - outputs/evaluation
+  evaluate_classifiers:
+    cmd: python stages/classify.py
+    deps: [stages/classify.py]
+    params: [baselines.classifiers]
+    outs:
+      - outputs/classifiers
   summarise:
     cmd: python stages/summarise.py
     deps: [stages/summarise.py, outputs/evaluation]
@@ -53,11 +59,25 @@ np.save(folder / "test-labels.npy", labels)
 tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid")}
 (folder / "figures.json").write_text(json.dumps(tuned))
 """
+# Zero-shot without scores, as the figures of the methods with a code are.
+CLASSIFY = """\
+import json
+from pathlib import Path
+import numpy as np
+
+labels = (np.random.default_rng(0).random((60, 3)) < 0.4).astype(np.uint8)
+noise = np.random.default_rng(1).random(labels.shape)
+folder = Path("outputs/classifiers")
+folder.mkdir(parents=True)
+np.save(folder / "test-mlp.npy", (0.7 * labels + 0.5 * noise).astype(np.float32))
+tuned = {name: {"threshold": {"tuned": 0.6}} for name in ("mlp", "zero_shot")}
+(folder / "figures.json").write_text(json.dumps(tuned))
+"""
 SUMMARISE = """\
 import json
 from pathlib import Path
 
-table = {"mlp": {"mlp": 0.85}, "zero_shot": {"zero_shot": 0.5}}
+table = {"mlp": {"mlp": 1.0}, "zero_shot": {"zero_shot": 0.5}}
 folder = Path("metrics/mojicoco/siglip2-tiny")
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "baselines.json").write_text(json.dumps(table))
@@ -72,6 +92,7 @@ def make_repository(folder: Path) -> None:
         (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "dvc.yaml").write_text(STAGES, encoding="utf-8")
     (folder / "stages/make.py").write_text(MAKE, encoding="utf-8")
+    (folder / "stages/classify.py").write_text(CLASSIFY, encoding="utf-8")
     (folder / "stages/summarise.py").write_text(SUMMARISE, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
     for command in (

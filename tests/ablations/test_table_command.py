@@ -39,11 +39,16 @@ def test_markdown_of_two_rows(folder):
     assert "Not run yet: C1-k-5-s1, C1-k-10-s1, C1-k-50-s0, C1-k-50-s1" in result.stdout
 
 
-def test_other_methods_come_from_the_committed_comparison(folder):
+def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folder):
     result = smhash(folder, "table", "methods", "--seeds", "1", "--draws", "200")
     assert result.returncode == 0, result.stderr
-    assert "| SigLIP2-MLP | 1 | 85.0 |  |  |  |" in result.stdout
-    assert "| SigLIP2-ZeroShot | 1 | 50.0 |" in result.stdout
+    lines = {line.split(" |")[0]: line for line in result.stdout.splitlines()}
+    # It separates the labels, so mAP and CF1 are 100; it retrieves nothing.
+    assert lines["| SigLIP2-MLP"].startswith("| SigLIP2-MLP | 1 | **100.0**<br>+")
+    assert lines["| SigLIP2-MLP"].count("**100.0**<br>+") == 2
+    assert lines["| SigLIP2-MLP"].split(" | ")[4] == ""
+    # From the committed comparison alone.
+    assert "| SigLIP2-ZeroShot | 1 | 50.0 |  |  |" in result.stdout
 
 
 def test_files_by_their_names(folder, tmp_path):

@@ -91,6 +91,16 @@ def test_a_best_without_an_interval_is_not_marked():
     assert not any(line.cells[TAGS].best for line in found.lines)
 
 
+def test_a_figure_that_a_variant_does_not_have_is_left_out():
+    lone = drawn(0.9, 0.9, 0.9)
+    lone[:, -1] = np.nan
+    first, second = table({"a_1": CLEAR["a_1"][:1], "b": [lone]}).lines
+    *there, missing = FIGURES.values()
+    assert list(second.cells) == there
+    assert second.cells[TAGS].best
+    assert not first.cells[missing].best
+
+
 def test_markdown():
     text = markdown([table(CLEAR)])
     assert "### X1: 50% or more?" in text

@@ -7,8 +7,15 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.classifiers import ClassifierResults
 from siglip2_multimodal_hash.evaluation.heads import HeadEvaluation, SplitRows, evaluate_head
-from siglip2_multimodal_hash.evaluation.items import ITEM_FILES, Items, read_item_results
+from siglip2_multimodal_hash.evaluation.items import (
+    ITEM_FILES,
+    PREDICTORS,
+    Items,
+    read_classifier_results,
+    read_item_results,
+)
 from siglip2_multimodal_hash.evaluation.store import write_evaluation
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.index import build_index
@@ -83,3 +90,25 @@ def test_files_of_two_evaluations_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "evaluation/test-image_ids.npy", np.array([10, 20]))
     with pytest.raises(DataError, match=r"image ids of test: \(2,\), labels of test: \(3,\)"):
         read_item_results((tmp_path / "evaluation").joinpath)
+
+
+def test_the_results_of_a_classifier_stand_for_every_predictor(tmp_path: Path) -> None:
+    items = Items(np.array([10, 20]), np.array([[1, 0], [0, 1]], np.uint8), ("cat", "dog"))
+    scores = np.array([[0.75, 0.5], [0.25, 0.5]], np.float32)
+    figures = {"mlp": {"threshold": {"tuned": 0.375}}}
+    ClassifierResults(figures, {"mlp": scores, "other": scores}).write(tmp_path / "classifiers")
+    folder = tmp_path / "classifiers"
+    found = read_classifier_results(items, "mlp", folder.joinpath)
+    assert found.items is items
+    assert found.thresholds == dict.fromkeys(PREDICTORS, 0.375)
+    for name in PREDICTORS:
+        np.testing.assert_array_equal(found.scores[name], scores)
+    assert np.isnan(found.retrieval).all()
+    with pytest.raises(DataError, match="no tuned threshold"):
+        read_classifier_results(items, "other", folder.joinpath)
+    np.save(folder / "test-mlp.npy", scores[:1])
+    with pytest.raises(DataError, match="scores of mlp"):
+        read_classifier_results(items, "mlp", folder.joinpath)
+    (folder / "test-mlp.npy").unlink()
+    with pytest.raises(DataError, match=r"test-mlp\.npy: no such file"):
+        read_classifier_results(items, "mlp", folder.joinpath)
