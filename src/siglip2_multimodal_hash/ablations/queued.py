@@ -14,11 +14,11 @@ from siglip2_multimodal_hash.ablations.run import LOGS, Outcome, fitting, replac
 from siglip2_multimodal_hash.ablations.status import Status
 from siglip2_multimodal_hash.errors import InputError
 
-_PAUSE = 2.0
+_PAUSE = 4.0  # a look at the queue takes some 0.2 CPU seconds
 _WORKERS = ".dvc/tmp/exps/celery"
 _WAITING = ("Queued", "Running")
 # Polls without any sign of a worker after which to ask for workers again.
-_SILENT = 15
+_SILENT = 8
 
 
 def run_queued(
