@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.reporting.experiments import read_experiment
 from tests.ablations.small_repository import make_repository, run, smhash
 
 
@@ -49,6 +51,20 @@ def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folde
     assert lines["| SigLIP2-MLP"].split(" | ")[4] == ""
     # From the committed comparison alone.
     assert "| SigLIP2-ZeroShot | 1 | 50.0 |  |  |" in result.stdout
+
+
+def test_scores_of_classifiers_of_other_parameters_are_refused(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert list(read_experiment("HEAD", ("mlp", "zero_shot")).classifiers) == ["mlp"]
+    path = folder / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("  classifiers: true", "  classifiers: false"), encoding="utf-8")
+    try:
+        assert read_experiment("workspace").classifiers == {}
+        with pytest.raises(DataError, match=r"since the pipeline ran \(baselines\.classifiers\)"):
+            read_experiment("workspace", ("mlp",))
+    finally:
+        path.write_text(text, encoding="utf-8")
 
 
 def test_files_by_their_names(folder, tmp_path):

@@ -77,7 +77,8 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
             params = flatten(_read_params(repo, name))
             files = _cached_files(repo, name, STAGE)
             others = _cached_files(repo, name, CLASSIFIERS) if classifiers else {}
-            _check_ran(name, repo.stage.collect(STAGE, with_deps=True))
+            for stage in (STAGE, CLASSIFIERS) if classifiers else (STAGE,):
+                _check_ran(name, repo.stage.collect(stage, with_deps=True))
         except DvcException as error:
             raise DataError(
                 f"{name}: {error}", "compare revisions whose dvc.yaml has that stage"
