@@ -50,7 +50,7 @@ def test_only_the_values_change() -> None:
     overrides: dict[str, Any] = {
         "hash.bits": 128,
         "fusion.mlp_dims": [256, 128, 64],
-        "optimizer.lr": 1e-3,
+        "optimizer.lr": 2e-3,
         "runtime.coco_root": "/data/my coco: #1",
         "backbone.prompt_templates": ["it's a {}", "{}"],
         "runtime.logging.progress": False,
@@ -66,6 +66,29 @@ def test_only_the_values_change() -> None:
     params = parse_params(YAML(typ="safe", pure=True).load(text))
     assert params.runtime.coco_root == "/data/my coco: #1"
     assert params.backbone.prompt_templates == ("it's a {}", "{}")
+
+
+def test_there_and_back_leaves_every_byte() -> None:
+    plan, default = (load_preset(name, PRESETS) for name in ("plan-v2.2", "default"))
+    there = override_text(TEXT, plan.overrides, source="params.yaml")
+    assert "  lr: 2.0e-4 " in there
+    assert override_text(there, default.overrides, source="params.yaml") == TEXT
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [(1e-3, "1.0e-3"), (1.25e-5, "1.25e-5"), (9.99e-3, "9.99e-3"), (3e-17, "3.0e-17")],
+)
+def test_a_small_number_is_written_with_an_exponent(number: float, written: str) -> None:
+    text = override_text(TEXT, {"optimizer.eps": number}, source="params.yaml")
+    assert f"  eps: {written}\n" in text
+    assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == number
+
+
+@pytest.mark.parametrize(("number", "written"), [(0.0, "0.0"), (0.01, "0.01"), (0.25, "0.25")])
+def test_other_numbers_are_written_as_they_are(number: float, written: str) -> None:
+    text = override_text(TEXT, {"optimizer.weight_decay": number}, source="params.yaml")
+    assert f"  weight_decay: {written}\n" in text
 
 
 @pytest.mark.parametrize("value", ["007", "1e5", "true", "null", "~", "2014-01-01", "a: b"])

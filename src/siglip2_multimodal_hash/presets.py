@@ -4,6 +4,7 @@ import difflib
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _KINDS = {
     "loss.objective": "profile",
 }
 """What a preset is about, by the key that only presets of that kind set."""
+_SMALL = 0.01
+"""Floats below are written with an exponent."""
 
 
 @dataclass(frozen=True)
@@ -205,11 +208,23 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
 
 
 def _like(old: Any, new: Any) -> Any:
-    """``new`` in the layout of ``old``: a list written in one line stays in one line."""
+    """``new`` in the layout of ``old``: a list in one line stays so, and a number that is equal."""
     if isinstance(old, list) and isinstance(new, list):
         old[:] = new
         return old
+    if isinstance(old, float) and isinstance(new, float):
+        return old if old == new else _spelled(new)
     return new
+
+
+def _spelled(number: float) -> Any:
+    """A small number as params.yaml has them, 1.0e-3; without a dot YAML 1.1 reads a word."""
+    if not 0 < abs(number) < _SMALL:
+        return number
+    sign, digits, exponent = Decimal(repr(number)).as_tuple()
+    first, *rest = map(str, digits)
+    power = int(exponent) + len(rest)
+    return YAML().load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
 
 
 def _dump(yaml: YAML, document: Any) -> str:
