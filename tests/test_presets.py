@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.errors import ParamsError
@@ -82,6 +84,13 @@ def test_there_and_back_leaves_every_byte() -> None:
 def test_a_small_number_is_written_with_an_exponent(number: float, written: str) -> None:
     text = override_text(TEXT, {"optimizer.eps": number}, source="params.yaml")
     assert f"  eps: {written}\n" in text
+    assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == number
+
+
+@example(2.225073858507e-311)
+@given(st.floats(min_value=5e-324, max_value=1.0))
+def test_no_number_changes_as_it_is_written(number: float) -> None:
+    text = override_text(TEXT, {"optimizer.eps": number}, source="params.yaml")
     assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == number
 
 

@@ -224,7 +224,10 @@ def _spelled(number: float) -> Any:
     sign, digits, exponent = Decimal(repr(number)).as_tuple()
     first, *rest = map(str, digits)
     power = int(exponent) + len(rest)
-    return YAML().load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
+    yaml = YAML()
+    spelled = yaml.load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
+    # ruamel computes the digits anew as it writes, which may cost the last of many.
+    return spelled if yaml.load(_dump(yaml, [spelled])) == [number] else number
 
 
 def _dump(yaml: YAML, document: Any) -> str:
