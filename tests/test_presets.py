@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -87,6 +87,7 @@ def test_a_small_number_is_written_with_an_exponent(number: float, written: str)
     assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == number
 
 
+@settings(max_examples=25)
 @example(2.225073858507e-311)
 @given(st.floats(min_value=5e-324, max_value=1.0))
 def test_no_number_changes_as_it_is_written(number: float) -> None:
