@@ -36,12 +36,11 @@ def main(
 ) -> None:
     """Write metrics/ and plots/ of this dataset and backbone."""
     dataset, result = read_index(index), read_evaluation(evaluation)
-    others = (classifiers / "figures.json", variants, untrained)
-    compared = {name: row for path in others for name, row in read_json(path).items()}
-    fit, history = (read_json(head / f"{name}.json") for name in ("config", "history"))
+    compared = read_json(classifiers / "figures.json") | read_json(variants) | read_json(untrained)
+    fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
-    sizes, captions = read_object_sizes(objects), params.dataset.eval_caption
-    errors = errors_of_test(dataset, result, sizes, captions)
+    sizes = read_object_sizes(objects)
+    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
     files = metric_files(result.figures, compared, fit)
     files["summary"] |= knn_grid.best_votes(tried)
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)

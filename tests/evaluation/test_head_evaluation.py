@@ -340,6 +340,7 @@ def test_results_of_classifiers_are_written_whole_or_not_at_all(tmp_path: Path) 
     unwritable = ClassifierResults({"a": {"mAP": float("nan")}})
     with pytest.raises(ValueError, match="JSON"):
         unwritable.write(tmp_path / "classifiers")
+    assert set(read_json(tmp_path / "classifiers/figures.json")) == {"a", "b"}, "as before"
     ClassifierResults().write(tmp_path / "classifiers")
     assert [path.name for path in (tmp_path / "classifiers").iterdir()] == ["figures.json"]
 

@@ -68,6 +68,7 @@ def _figures(
         first = first or experiment
         check_comparable([first, experiment])
         for reading in readings:
+            # Also where scores are kept: it refuses a predictor that the method does not have.
             if reading not in PREDICTORS:
                 plain[commit, reading] = _baseline(experiment.params, commit, reading, repository)
             results = _results(experiment, reading)

@@ -23,8 +23,6 @@ from siglip2_multimodal_hash.files import replacing, write_json
 
 logger = logging.getLogger(__name__)
 
-FIGURES_FILE = "figures.json"
-
 
 @dataclass(frozen=True, eq=False)
 class ClassifierResults:
@@ -42,7 +40,7 @@ class ClassifierResults:
         """Write ``figures.json`` and a ``test-NAME.npy`` for each classifier: all or none."""
         with replacing(folder) as temporary:
             temporary.mkdir()
-            write_json(temporary / FIGURES_FILE, self.figures)
+            write_json(temporary / "figures.json", self.figures)
             for name, scores in self.scores.items():
                 np.save(temporary / f"test-{name}.npy", scores, allow_pickle=False)
 
@@ -71,8 +69,7 @@ def evaluate_zero_shot(
     scores = {
         split: zero_shot_scores(images[rows.queries(split)], prompts) for split in QUERY_SPLITS
     }
-    figures = _figures(scores, labels, rows, top_n_tags, None)
-    return ClassifierResults(named({"zero_shot": figures}, "image"), {"zero_shot": scores["test"]})
+    return _evaluate("zero_shot", scores, labels, rows, "image", top_n_tags)
 
 
 def evaluate_classifiers(
@@ -84,26 +81,24 @@ def evaluate_classifiers(
     top_n_tags: int,
 ) -> ClassifierResults:
     """Evaluate sigmoid scores, float32 [N, C] by classifier, of vectors of one modality."""
-    by_split = {
-        name: {split: all_scores[rows.queries(split)] for split in QUERY_SPLITS}
-        for name, all_scores in scores.items()
-    }
-    figures = {
-        name: _figures(split_scores, labels, rows, top_n_tags, SIGMOID_THRESHOLD)
-        for name, split_scores in by_split.items()
-    }
-    test = {name: split_scores["test"] for name, split_scores in by_split.items()}
-    return ClassifierResults(named(figures, modality), test)
+    results = ClassifierResults()
+    for name, of_all in scores.items():
+        of_splits = {split: of_all[rows.queries(split)] for split in QUERY_SPLITS}
+        results |= _evaluate(name, of_splits, labels, rows, modality, top_n_tags, SIGMOID_THRESHOLD)
+    return results
 
 
-def _figures(
+def _evaluate(
+    name: str,
     scores: Mapping[str, Scores],
     labels: Labels,
     rows: SplitRows,
+    modality: Modality,
     top_n_tags: int,
-    fixed_threshold: float | None,
-) -> Figures:
-    return evaluate_predictions(
+    fixed_threshold: float | None = None,
+) -> ClassifierResults:
+    """One classifier, by its scores of val and test."""
+    figures = evaluate_predictions(
         scores["val"],
         labels[rows.val],
         scores["test"],
@@ -111,3 +106,4 @@ def _figures(
         top_n_tags=top_n_tags,
         fixed_threshold=fixed_threshold,
     )
+    return ClassifierResults(named({name: figures}, modality), {name: scores["test"]})
