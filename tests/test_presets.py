@@ -89,10 +89,20 @@ def test_a_small_number_is_written_with_an_exponent(number: float, written: str)
 
 @settings(max_examples=25)
 @example(2.225073858507e-311)
+@example(3.942642624664916e-16)
 @given(st.floats(min_value=5e-324, max_value=1.0))
-def test_no_number_changes_as_it_is_written(number: float) -> None:
+def test_no_number_changes_as_it_is_written_once_or_twice(number: float) -> None:
     text = override_text(TEXT, {"optimizer.eps": number}, source="params.yaml")
     assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == number
+    assert override_text(text, {}, source="params.yaml") == text
+
+
+@pytest.mark.parametrize("written", ["3.942642624664916e-16", "3942642624664916e-31"])
+def test_a_number_that_somebody_wrote_keeps_its_value(written: str) -> None:
+    by_hand = TEXT.replace("  eps: 1.0e-8", f"  eps: {written}")
+    assert by_hand != TEXT
+    text = override_text(by_hand, {"seed": 1}, source="params.yaml")
+    assert parse_params(YAML(typ="safe", pure=True).load(text)).optimizer.eps == float(written)
 
 
 @pytest.mark.parametrize(("number", "written"), [(0.0, "0.0"), (0.01, "0.01"), (0.25, "0.25")])

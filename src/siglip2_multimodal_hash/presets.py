@@ -10,6 +10,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarfloat import ScalarFloat
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.files import replacing
@@ -143,6 +146,7 @@ def override_text(
             breaks a rule of :mod:`.params`.
     """
     yaml = YAML()
+    yaml.Representer = _ExactFloats
     yaml.preserve_quotes = True
     yaml.width = 4096
     try:
@@ -224,10 +228,23 @@ def _spelled(number: float) -> Any:
     sign, digits, exponent = Decimal(repr(number)).as_tuple()
     first, *rest = map(str, digits)
     power = int(exponent) + len(rest)
-    yaml = YAML()
-    spelled = yaml.load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
-    # ruamel computes the digits anew as it writes, which may cost the last of many.
-    return spelled if yaml.load(_dump(yaml, [spelled])) == [number] else number
+    return YAML().load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
+
+
+class _ExactFloats(RoundTripRepresenter):
+    """Floats in the layout that they were read in, unless it costs them a digit.
+
+    ruamel computes the digits anew as it writes, and cuts them off instead of rounding.
+    """
+
+    def represent_scalar_float(self, data: ScalarFloat) -> ScalarNode:
+        node = super().represent_scalar_float(data)
+        if YAML(typ="safe", pure=True).load(node.value) != data:
+            node.value = repr(float(data))
+        return node
+
+
+_ExactFloats.add_representer(ScalarFloat, _ExactFloats.represent_scalar_float)
 
 
 def _dump(yaml: YAML, document: Any) -> str:
