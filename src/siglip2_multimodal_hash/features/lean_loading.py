@@ -5,10 +5,13 @@ use: TorchDynamo, distributed tensors, accelerate, SciPy's optimisers. That is
 half of what loading the tiny towers costs. While they load, these look absent, in the ways in which
 they may be: transformers asks whether a package is there before it imports it, and of TorchDynamo
 it needs, at import, only decorators. The loader, the model's code and its weights are the same.
+transformers also reads the sources of all its models twice, because it means to remember more of
+them than its cache holds; here the cache holds them.
 
 transformers remembers what it found, so such a process must not tune, distribute or compile.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +70,7 @@ def _unused_absent() -> Iterator[None]:
     patched: list[tuple[Any, str, Any]] = [
         (torch.compiler, "disable", _unchanged),
         (torch.distributed, "is_available", _no),
+        (functools, "lru_cache", _roomy_cache),
     ]
     originals = [getattr(module, name) for module, name, _ in patched]
     try:
@@ -97,3 +101,13 @@ def _unchanged(function: Any = None, *_: Any, **__: Any) -> Any:
 
 def _no() -> bool:
     return False
+
+
+_lru_cache = functools.lru_cache
+
+
+def _roomy_cache(maxsize: Any = None, typed: bool = False) -> Any:
+    """``functools.lru_cache``, which without a size holds everything instead of 128 results."""
+    if callable(maxsize):
+        return _lru_cache(maxsize=None)(maxsize)
+    return _lru_cache(maxsize=maxsize, typed=typed)
