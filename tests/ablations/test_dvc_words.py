@@ -34,13 +34,10 @@ def test_durations(seconds, text):
 
 def test_time_left_is_that_of_the_experiments_so_far():
     lines: list[str] = []
-    now = [0.0]
-    progress = Progress(3, lines.append, lambda: now[0])
+    progress = Progress(3, write=lines.append)
     progress.begin("a")
-    now[0] = 30.0
     progress.end("a", "done", 30.0)
     progress.begin("b")
-    now[0] = 120.0
     progress.end("b", "FAILED", 90.0)
     progress.end("c", "done", 1.0)
     assert lines == [
@@ -49,6 +46,18 @@ def test_time_left_is_that_of_the_experiments_so_far():
         "[2/3] b ...",
         "[2/3] b: FAILED after 2 min; about 60 s left",
         "[3/3] c: done after 1 s",
+    ]
+
+
+def test_experiments_at_once_share_the_time_left():
+    lines: list[str] = []
+    progress = Progress(4, at_once=2, write=lines.append)
+    for name, seconds in (("a", 40.0), ("b", 60.0), ("c", 20.0)):
+        progress.end(name, "done", seconds)
+    assert [line.rpartition("; ")[2] for line in lines[:3]] == [
+        "about 60 s left",  # three of 40 s, two at a time
+        "about 50 s left",
+        "about 40 s left",  # the last one has nothing beside it
     ]
 
 

@@ -1,6 +1,5 @@
 """Lines that say what runs, what came of it, and how much time is left."""
 
-import time
 from collections.abc import Callable
 
 _MINUTE = 60
@@ -12,19 +11,19 @@ class Progress:
 
     Args:
         total: How many experiments are to run.
+        at_once: How many of them run at a time.
         write: Where lines go.
-        clock: Seconds that pass.
     """
 
     def __init__(
         self,
         total: int,
+        at_once: int = 1,
         write: Callable[[str], None] = lambda line: print(line, flush=True),
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._total, self._write, self._clock = total, write, clock
-        self._begun = clock()
+        self._total, self._at_once, self._write = total, at_once, write
         self._done = 0
+        self._seconds = 0.0
 
     def begin(self, name: str) -> None:
         """Say that an experiment runs."""
@@ -33,11 +32,12 @@ class Progress:
     def end(self, name: str, outcome: str, seconds: float) -> None:
         """Say what came of it, and about when the rest will be done."""
         self._done += 1
+        self._seconds += seconds
         rest = self._total - self._done
         line = f"[{self._done}/{self._total}] {name}: {outcome} after {duration(seconds)}"
         if rest:
-            # Those at once share the time: so count what passed, not what each took.
-            left = (self._clock() - self._begun) / self._done * rest
+            # Not by the time that passed: when the first of several ends, the others nearly do.
+            left = self._seconds / self._done * rest / min(self._at_once, rest)
             line += f"; about {duration(left)} left"
         self._write(line)
 

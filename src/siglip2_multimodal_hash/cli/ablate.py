@@ -69,7 +69,7 @@ def ablate(arguments: argparse.Namespace) -> None:
         return
     failed: dict[str, str] = {}
     if todo:
-        progress = Progress(len(todo))
+        progress = Progress(len(todo), arguments.jobs)
         with running.alone(repository.folder) as lock, running.terminated_is_interrupted():
             if arguments.queue:
                 from siglip2_multimodal_hash.ablations.queued import run_queued
