@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from siglip2_multimodal_hash.evaluation import searched_split
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_head, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import (
@@ -17,7 +19,8 @@ from siglip2_multimodal_hash.evaluation.knn_grid import (
 from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Kind, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 COUNT, CLASSES = 90, 4
@@ -100,6 +103,36 @@ def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
         expected = evaluate_head(codes, index, LABELS, ROWS, setting).figures[name]
         assert figures == expected
         assert figures["val"]["mAP"] == getattr(row, value)
+
+
+@pytest.mark.parametrize("name", ["knn", "hybrid"])
+def test_the_best_of_a_graph_is_what_a_search_for_its_neighbours_finds(name: str) -> None:
+    # With a graph as poor as this one, a search for more finds others.
+    codes, kind = some_codes(), Hnsw(2, 2, 1)
+    row, figures = searched(codes, grid_params(), kind=kind).best[name]
+    setting = knn_params(
+        **{"distance": row.distance, "K": row.K, "vote": row.vote},
+        tau=row.tau or 1.0,
+        hybrid_weight=row.hybrid_weight or 0.4,
+    )
+    index = build_index(codes.searchable()[ROWS.database], kind)
+    assert figures == evaluate_head(codes, index, LABELS, ROWS, setting).figures[name]
+
+
+def test_no_split_is_searched_twice_by_a_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        searches.append((len(arguments[1].soft), options["distance"], options["K"]))
+        return find_neighbours(*arguments, **options)
+
+    monkeypatch.setattr(searched_split, "find_neighbours", counted)
+    grid = grid_params(distance=["hamming", "cosine"])
+    best = searched(some_codes(), grid).best
+    distances = {row.distance for row, _ in best.values()}
+    assert sorted(distance for _, distance, _ in searches[:2]) == ["cosine", "hamming"]
+    assert {K for _, _, K in searches[:2]} == {20}
+    assert sorted(distance for _, distance, _ in searches[2:]) == sorted(distances)
 
 
 def test_labels_of_test_choose_nothing() -> None:

@@ -12,6 +12,7 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from siglip2_multimodal_hash.retrieval.voting import (
     combine_scores,
+    sparse_labels,
     vote_scores,
     vote_weights,
     weights_of,
@@ -54,6 +55,8 @@ def test_scores_by_hand() -> None:
     assert scores.dtype == np.float32
     # Class 0 has the voters of rank 1 and 2, class 1 those of rank 1 and 3.
     assert scores.tolist() == [pytest.approx([9 / 11, 8 / 11])]
+    prepared = vote_scores(neighbours, sparse_labels(LABELS), "rank", tau=1, threshold=0)
+    assert np.array_equal(prepared, scores)
 
 
 def test_classes_with_the_same_voters_tie_exactly() -> None:

@@ -10,24 +10,21 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import (
     QUERY_SPLITS,
     Labels,
-    Scores,
     SplitRows,
     index_of_split,
 )
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
+from siglip2_multimodal_hash.evaluation.searched_split import SearchedSplit, first
 from siglip2_multimodal_hash.params import KnnGridParams
 from siglip2_multimodal_hash.params.knn import Distance, Vote
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
 from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
-from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
-from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
-from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores
+from siglip2_multimodal_hash.retrieval.voting import combine_scores, sparse_labels
 
 OF_VECTORS = ("cosine", "asymmetric", "whitened")
 """Distances whose search indexes vectors, not codes."""
@@ -108,13 +105,13 @@ def evaluate_grid(
         has_vectors=not isinstance(index.kind, Multihash),
     )
     splits = {
-        split: _Split(
+        split: SearchedSplit(
             codes.rows(rows.queries(split)),
             codes.rows(rows.database_of(split)),
             None if codes.scores is None else codes.scores[rows.queries(split)],
             index_of_split(index, codes, rows, split),
             labels[rows.queries(split)],
-            labels[rows.database_of(split)],
+            sparse_labels(labels[rows.database_of(split)]),
             shortlist,
             threshold,
         )
@@ -124,10 +121,14 @@ def evaluate_grid(
     for distance in dict.fromkeys(row.distance for row in tried):
         here = [row for row in tried if row.distance == distance]
         found += _evaluate(splits["val"], here, sorted(set(grid.hybrid_weight)))
-    best = {
-        name: (row, _figures(splits, name, row, top_n_tags)) for name, row in _best(found).items()
-    }
-    return KnnGrid(found, best)
+    best = _best(found)
+    # Only now is test searched, and no distance twice: the larger K serves the smaller.
+    for row in sorted(best.values(), key=lambda row: row.K, reverse=True):
+        splits["test"].neighbours(row.distance, row.K)
+    return KnnGrid(
+        found,
+        {name: (row, _figures(splits, name, row, top_n_tags)) for name, row in best.items()},
+    )
 
 
 def grid_settings(
@@ -153,61 +154,12 @@ def grid_settings(
     return sorted(wanted, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
 
 
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """The queries of one split and what they are searched in.
-
-    Attributes:
-        queries: Their codes.
-        database: The codes of the database.
-        classifier: Its scores of the queries, float32 [Q, C], where there is one.
-        index: Over the database.
-        labels: Of the queries, uint8 [Q, C].
-        database_labels: uint8 [D, C].
-        shortlist: See :func:`evaluate_grid`.
-        threshold: See :func:`evaluate_grid`.
-    """
-
-    queries: SoftAndPacked
-    database: SoftAndPacked
-    classifier: Scores | None
-    index: CodeIndex
-    labels: Labels
-    database_labels: Labels
-    shortlist: int
-    threshold: float
-
-    def neighbours(self, distance: Distance, K: int) -> Neighbours:
-        return find_neighbours(
-            self.index,
-            self.queries,
-            self.database,
-            distance=distance,
-            K=K,
-            shortlist=self.shortlist,
-        )
-
-    def vote(self, row: GridRow, neighbours: Neighbours) -> Scores:
-        """Scores of the classes by the first K neighbours; a vote without a tau reads none."""
-        nearest = Neighbours(neighbours.rows[:, : row.K], neighbours.similarities[:, : row.K])
-        return vote_scores(
-            nearest,
-            self.database_labels,
-            row.vote,
-            tau=row.tau or 1.0,
-            threshold=self.threshold,
-        )
-
-    def mean_average_precision(self, scores: Scores) -> float:
-        return mean_average_precision(scores, self.labels).value
-
-
-def _evaluate(split: _Split, settings: list[GridRow], weights: list[float]) -> list[GridRow]:
+def _evaluate(split: SearchedSplit, settings: list[GridRow], weights: list[float]) -> list[GridRow]:
     """MAP of settings of one distance on the queries of a split."""
     nearest = split.neighbours(settings[0].distance, max(row.K for row in settings))
 
     def evaluate(row: GridRow) -> list[GridRow]:
-        voted = split.vote(row, nearest)
+        voted = split.vote(first(nearest, row.K), row.vote, row.tau)
         row = row._replace(map_knn=split.mean_average_precision(voted))
         classifier = split.classifier
         if classifier is None:
@@ -233,11 +185,11 @@ def _best(found: list[GridRow]) -> dict[str, GridRow]:
     return best
 
 
-def _figures(splits: dict[str, _Split], name: str, row: GridRow, top_n_tags: int) -> Figures:
+def _figures(splits: dict[str, SearchedSplit], name: str, row: GridRow, top_n_tags: int) -> Figures:
     """Figures of one predictor under a setting, on val and test."""
     scores = {}
     for split, searched in splits.items():
-        scores[split] = searched.vote(row, searched.neighbours(row.distance, row.K))
+        scores[split] = searched.vote(searched.neighbours(row.distance, row.K), row.vote, row.tau)
         classifier = searched.classifier
         if name == "hybrid" and classifier is not None and row.hybrid_weight is not None:
             scores[split] = combine_scores(scores[split], classifier, row.hybrid_weight)

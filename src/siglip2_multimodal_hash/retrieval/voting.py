@@ -84,9 +84,24 @@ def weights_of(neighbours: Neighbours, vote: Vote, *, tau: float, threshold: flo
     return vote_weights(similarities, vote, tau=tau, threshold=threshold, found=rows != NO_ROW)
 
 
+def sparse_labels(database_labels: npt.NDArray[Any]) -> csr_array:
+    """Labels as the votes multiply them; for many votes of one database, made once.
+
+    Args:
+        database_labels: uint8 [N, C].
+
+    Returns:
+        float64 [N, C].
+
+    Raises:
+        DataError: Labels other than 0 and 1.
+    """
+    return csr_array(check_labels("database labels", database_labels).astype(np.float64))
+
+
 def vote_scores(
     neighbours: Neighbours,
-    database_labels: npt.NDArray[Any],
+    database_labels: npt.NDArray[Any] | csr_array,
     vote: Vote,
     *,
     tau: float,
@@ -99,7 +114,7 @@ def vote_scores(
 
     Args:
         neighbours: Of Q queries; see :mod:`.search`.
-        database_labels: uint8 [N, C].
+        database_labels: uint8 [N, C], or what :func:`sparse_labels` made of them.
         vote: ``knn.vote``; see :func:`vote_weights`.
         tau: ``knn.tau``.
         threshold: ``knn.threshold``.
@@ -111,12 +126,14 @@ def vote_scores(
         InputError: See :func:`vote_weights`.
         DataError: Labels other than 0 and 1, or a neighbour beyond the last row of the labels.
     """
-    labels = check_labels("database labels", database_labels)
+    sparse = isinstance(database_labels, csr_array)
+    labels = database_labels if sparse else sparse_labels(database_labels)
+    count = labels.shape[0]
     rows, similarities = neighbours
     check_size("shape of the similarities", similarities.shape, "of the rows", rows.shape)
-    if rows.size and not (rows.min() >= NO_ROW and rows.max() < len(labels)):
+    if rows.size and not (rows.min() >= NO_ROW and rows.max() < count):
         raise DataError(
-            f"neighbours: rows {rows.min()} to {rows.max()}, the database has {len(labels)} labels",
+            f"neighbours: rows {rows.min()} to {rows.max()}, the database has {count} labels",
             "the labels must be the index's: run `dvc repro`",
         )
     weights = weights_of(neighbours, vote, tau=tau, threshold=threshold)
@@ -126,9 +143,9 @@ def vote_scores(
     # the same voters get the same score to the last bit, which a dense one does not promise, and
     # ties decide average precision.
     ballots = csr_array(
-        (weights[there], rows[there], np.concatenate([[0], ends])), shape=(len(rows), len(labels))
+        (weights[there], rows[there], np.concatenate([[0], ends])), shape=(len(rows), count)
     )
-    scores = (ballots @ csr_array(labels.astype(np.float64))).toarray()
+    scores = (ballots @ labels).toarray()
     return np.asarray(scores.clip(0, 1), dtype=np.float32)
 
 
