@@ -1,5 +1,6 @@
 """The lean loader in a process of its own: the ordinary towers, sooner, and nothing broken."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ assert torch._dynamo.__file__
 """
 
 
+@functools.cache
 def run(checkpoint: str, before: str = "") -> list[str]:
     program = PROGRAM.replace("CHECKPOINT", repr(str(ROOT / checkpoint))).replace(
         "{before}", before
