@@ -16,12 +16,14 @@ from siglip2_multimodal_hash.evaluation.knn_grid import (
     evaluate_grid,
     grid_settings,
 )
+from siglip2_multimodal_hash.evaluation.searched_split import SearchedSplit
 from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Flat, Hnsw, Kind, Multihash
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
+from siglip2_multimodal_hash.retrieval.voting import sparse_labels
 
 COUNT, CLASSES = 90, 4
 ROWS = SplitRows(
@@ -70,6 +72,16 @@ def searched(
     )
 
 
+def setting_of(row: GridRow) -> KnnParams:
+    return knn_params(
+        distance=row.distance,
+        K=row.K,
+        vote=row.vote,
+        tau=row.tau or 1.0,
+        hybrid_weight=row.hybrid_weight or 0.4,  # None for the vote alone
+    )
+
+
 def val_map(scores: npt.NDArray[np.float32]) -> float:
     return mean_average_precision(scores, LABELS[ROWS.val]).value
 
@@ -81,9 +93,7 @@ def test_every_row_is_a_search_of_its_own() -> None:
     # By four distances 3 K, by the shortlist of 10 only 2; 5 votes; 2 weights.
     assert len(found.rows) == (3 + 3 + 3 + 3 + 2) * 5 * 2
     for row in found.rows:
-        changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
-        setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=row.hybrid_weight)
-        scores = predict(codes, index, LABELS, ROWS.database, ROWS.val, setting).scores
+        scores = predict(codes, index, LABELS, ROWS.database, ROWS.val, setting_of(row)).scores
         assert row.map_knn == val_map(scores["knn"])
         assert row.map_hybrid == val_map(scores["hybrid"])
 
@@ -97,42 +107,38 @@ def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
         row, figures = found.best[name]
         value = f"map_{name}"
         assert getattr(row, value) == max(getattr(one, value) for one in found.rows)
-        changes = {"distance": row.distance, "K": row.K, "vote": row.vote}
-        weight = row.hybrid_weight or 0.4  # None for the vote alone
-        setting = knn_params(**changes, tau=row.tau or 1.0, hybrid_weight=weight)
-        expected = evaluate_head(codes, index, LABELS, ROWS, setting).figures[name]
+        expected = evaluate_head(codes, index, LABELS, ROWS, setting_of(row)).figures[name]
         assert figures == expected
         assert figures["val"]["mAP"] == getattr(row, value)
 
 
-@pytest.mark.parametrize("name", ["knn", "hybrid"])
-def test_the_best_of_a_graph_is_what_a_search_for_its_neighbours_finds(name: str) -> None:
-    # With a graph as poor as this one, a search for more finds others.
-    codes, kind = some_codes(), Hnsw(2, 2, 1)
-    row, figures = searched(codes, grid_params(), kind=kind).best[name]
-    setting = knn_params(
-        **{"distance": row.distance, "K": row.K, "vote": row.vote},
-        tau=row.tau or 1.0,
-        hybrid_weight=row.hybrid_weight or 0.4,
-    )
+@pytest.mark.parametrize(("kind", "differs"), [(Hnsw(2, 2, 1), True), (Flat(), False)])
+def test_fewer_neighbours_are_those_that_a_search_for_them_finds(kind: Kind, differs: bool) -> None:
+    codes = some_codes()
     index = build_index(codes.searchable()[ROWS.database], kind)
-    assert figures == evaluate_head(codes, index, LABELS, ROWS, setting).figures[name]
+    queries, database = codes.rows(ROWS.val), codes.rows(ROWS.database)
+    labels = sparse_labels(LABELS[ROWS.database])
+    split = SearchedSplit(queries, database, None, index, LABELS[ROWS.val], labels, 10, 0.5)
+    more, fewer = split.neighbours("hamming", 20), split.neighbours("hamming", 5)
+    itself = find_neighbours(index, queries, database, distance="hamming", K=5, shortlist=10)
+    assert np.array_equal(fewer.rows, itself.rows)
+    assert np.array_equal(fewer.similarities, itself.similarities)
+    assert np.array_equal(fewer.rows, more.rows[:, :5]) != differs
 
 
 def test_no_split_is_searched_twice_by_a_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     searches = []
 
     def counted(*arguments: Any, **options: Any) -> Any:
-        searches.append((len(arguments[1].soft), options["distance"], options["K"]))
+        searches.append((options["distance"], options["K"]))
         return find_neighbours(*arguments, **options)
 
     monkeypatch.setattr(searched_split, "find_neighbours", counted)
     grid = grid_params(distance=["hamming", "cosine"])
     best = searched(some_codes(), grid).best
     distances = {row.distance for row, _ in best.values()}
-    assert sorted(distance for _, distance, _ in searches[:2]) == ["cosine", "hamming"]
-    assert {K for _, _, K in searches[:2]} == {20}
-    assert sorted(distance for _, distance, _ in searches[2:]) == sorted(distances)
+    assert sorted(searches[:2]) == [("cosine", 20), ("hamming", 20)], "val"
+    assert sorted(distance for distance, _ in searches[2:]) == sorted(distances), "test"
 
 
 def test_labels_of_test_choose_nothing() -> None:

@@ -121,13 +121,10 @@ def evaluate_grid(
     for distance in dict.fromkeys(row.distance for row in tried):
         here = [row for row in tried if row.distance == distance]
         found += _evaluate(splits["val"], here, sorted(set(grid.hybrid_weight)))
-    best = _best(found)
-    # Only now is test searched, and no distance twice: the larger K serves the smaller.
-    for row in sorted(best.values(), key=lambda row: row.K, reverse=True):
-        splits["test"].neighbours(row.distance, row.K)
+    # The larger K first: its neighbours serve the smaller, so that no distance is searched twice.
+    best = sorted(_best(found).items(), key=lambda item: item[1].K, reverse=True)
     return KnnGrid(
-        found,
-        {name: (row, _figures(splits, name, row, top_n_tags)) for name, row in best.items()},
+        found, {name: (row, _figures(splits, name, row, top_n_tags)) for name, row in best}
     )
 
 

@@ -45,7 +45,7 @@ def load_towers_leanly(backbone: TowerSpec, device: torch.device) -> "Towers":
     if _LIBRARY not in sys.modules and _COMPILER not in sys.modules:
         before = set(sys.modules)
         try:
-            with _unused_absent():
+            with _lean_imports():
                 return _load(backbone, device)
         # Whatever it stumbles on, the ordinary way tells whether the checkpoint is at fault.
         except Exception:
@@ -62,8 +62,11 @@ def _load(backbone: TowerSpec, device: torch.device) -> "Towers":
 
 
 @contextmanager
-def _unused_absent() -> Iterator[None]:
-    """Within the block the unused libraries look absent, unless they are imported already."""
+def _lean_imports() -> Iterator[None]:
+    """Within the block unused libraries look absent, unless they are imported already.
+
+    Caches that do not say how much they hold, hold everything.
+    """
     stand_ins: dict[str, Any] = {name: None for name in _UNUSED if name not in sys.modules}
     stand_ins |= {name: _NoCompiler(name) for name in _COMPILER_PARTS}
     # Partly without types.
