@@ -55,7 +55,7 @@ class _Watch:
         self._repository, self._progress, self._jobs = repository, progress, jobs
         self._outcome = Outcome()
         self._begun: dict[str, float] = {}
-        self._queued_at = time.monotonic()
+        self._looked = time.monotonic()
 
     def wait(self) -> Outcome:
         """Until all have ended."""
@@ -78,12 +78,14 @@ class _Watch:
                 if state not in _WAITING or (abandoned and state == "Running"):
                     del waiting[name]
                     self._end(name)
+            self._looked = time.monotonic()
             if waiting:
                 time.sleep(_PAUSE)
         return self._outcome
 
     def _end(self, name: str) -> None:
-        seconds = time.monotonic() - self._begun.get(name, self._queued_at)
+        # One that was never seen to run began after the last look.
+        seconds = time.monotonic() - self._begun.get(name, self._looked)
         found = fitting(self._wanted[name], self._repository)
         if found:
             if name in self._begun:
