@@ -89,6 +89,35 @@ def test_an_unsafe_name_is_refused(tiny: Any, tmp_path: Path, container: str) ->
             source.read(name)
 
 
+def test_a_file_in_a_folder_is_located(tiny_root: Path) -> None:
+    source = open_image_source(tiny_root)
+    assert source.locate(MEMBER) == tiny_root / "images" / MEMBER
+    assert source.locate("val2014/absent.jpg") == tiny_root / "images/val2014/absent.jpg"
+    for name in ("val2014/../secret.jpg", "../secret.jpg", str(tiny_root / "images" / MEMBER)):
+        with pytest.raises(DataError, match="plus a plain file name"):
+            source.locate(name)
+
+
+def test_a_link_is_located_unless_it_leads_out(tiny_root: Path) -> None:
+    folder = tiny_root / "images" / "val2014"
+    for name, target in (("inside", Path(MEMBER).name), ("gone", "absent.jpg"), ("loop", "loop")):
+        (folder / name).symlink_to(target)
+        assert open_image_source(tiny_root).locate(f"val2014/{name}") == folder / name
+    (folder / "leak.jpg").symlink_to("/etc/hostname")
+    with pytest.raises(DataError, match=r"leak\.jpg: a link that leads out"):
+        open_image_source(tiny_root).locate("val2014/leak.jpg")
+
+
+@pytest.mark.parametrize("container", ["zip", "root_zip"])
+def test_a_file_in_an_archive_has_no_path(tiny: Any, tmp_path: Path, container: str) -> None:
+    source = open_image_source(tiny.write(tmp_path, container))
+    with pytest.raises(DataError, match=r"val2014\.zip: an archive") as caught:
+        source.locate(MEMBER)
+    assert "or set report.link_images: false" in str(caught.value)
+    with pytest.raises(DataError, match="plus a plain file name"):
+        source.locate("../secret.jpg")
+
+
 def test_a_missing_file_is_named(tiny_root: Path, zip_root: Path) -> None:
     with pytest.raises(DataError, match=r"val2014/absent\.jpg: no such file\n.*unpack the archive"):
         open_image_source(tiny_root).open("val2014/absent.jpg")

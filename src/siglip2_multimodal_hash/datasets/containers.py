@@ -1,5 +1,6 @@
 """Where image files lie: a folder, or an official archive that is read in place."""
 
+import contextlib
 import errno
 import os
 import struct
@@ -49,6 +50,13 @@ class Container(Protocol):
             DataError: There is no such file, or it cannot be read whole.
         """
 
+    def locate(self, name: str) -> Path:
+        """The path of a file of its own, whether or not it is there.
+
+        Raises:
+            DataError: It has none, or is a link that leads out.
+        """
+
     def files(self) -> list[ImageFile]:
         """All image files in ascending name, without opening any; other files are left out.
 
@@ -82,6 +90,15 @@ class FolderContainer:
             raise DataError(
                 f"{path}: cannot be read ({error.strerror})", "check the file and the disk"
             ) from None
+
+    def locate(self, name: str) -> Path:
+        """See :class:`Container`."""
+        path = self._folder / name
+        # A link to nowhere is a file that is not there.
+        with contextlib.suppress(OSError):
+            if path.is_symlink():
+                self._refuse_escape(path)
+        return path
 
     def files(self) -> list[ImageFile]:
         """See :class:`Container`."""
@@ -153,6 +170,13 @@ class ZipContainer:
             raise DataError(
                 f"{where}: cannot be read ({error})", "the archive is damaged: fetch it again"
             ) from None
+
+    def locate(self, name: str) -> Path:
+        """See :class:`Container`."""
+        raise DataError(
+            f"{self._archive}: an archive: {self._folder}/{name} has no path of its own to link to",
+            "unpack it where it lies if it is COCO's own, or set report.link_images: false",
+        )
 
     def files(self) -> list[ImageFile]:
         """See :class:`Container`."""

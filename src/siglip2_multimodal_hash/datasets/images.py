@@ -69,6 +69,18 @@ class CocoImages:
         folder, name = split_file_name(file_name)
         return self._containers[folder].read(name)
 
+    def locate(self, file_name: str) -> Path:
+        """The path of the file, whether or not it is there.
+
+        Args:
+            file_name: As for :meth:`open`.
+
+        Raises:
+            DataError: The name is unsafe, or the images lie in an archive, so that there is none.
+        """
+        folder, name = split_file_name(file_name)
+        return self._containers[folder].locate(name)
+
 
 def open_image_source(root: Path) -> CocoImages:
     """The images under ``root``, wherever :mod:`.layout` allows them.
