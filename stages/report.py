@@ -44,7 +44,8 @@ def main(
         plots=plots,
     )
     images = open_image_source(root) if params.report.embed_images else None
-    write_report(out, inputs, images=images, queries=params.report.queries)
+    locate = open_image_source(root).locate if params.report.link_images else None
+    write_report(out, inputs, images=images, locate=locate, queries=params.report.queries)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -101,6 +102,32 @@ def test_the_report_is_one_file_without_links(finished_run):
     assert "http:" not in page
     assert "https:" not in page
     assert len(page.encode()) <= 5_000_000
+
+
+def test_a_report_with_links_needs_unpacked_photos(finished_run, tmp_path, capsys):
+    folder, _ = finished_run
+    linked = small_params(report__embed_images=False, report__link_images=True)
+    (tmp_path / "params.yaml").write_text(linked)
+    shutil.copytree(folder / "data", tmp_path / "data")
+    for made in ("outputs", "metrics", "plots"):
+        (tmp_path / made).symlink_to(folder / made)
+    page = tmp_path / "reports/mojicoco/siglip2-tiny/index.html"
+    with working_in(tmp_path):
+        assert run_stage(commands()["report"]) == 2
+    said = capsys.readouterr().err
+    assert "data/mojicoco/source/images/val2014.zip: an archive" in said
+    assert "report.link_images: false" in said
+    assert not page.exists()
+    for archive in (tmp_path / "data/mojicoco/source/images").glob("*.zip"):
+        shutil.unpack_archive(archive, archive.parent)
+    with working_in(tmp_path):
+        assert run_stage(commands()["report"]) == 0
+    text = page.read_text()
+    links = set(re.findall('"link":"([^"]*)"', text))
+    assert len(links) > 5
+    assert all((page.parent / link).is_file() for link in links)
+    assert "data:image" not in text
+    assert str(tmp_path) not in text
 
 
 def test_a_second_fit_gives_the_same_bytes(finished_run, tmp_path):

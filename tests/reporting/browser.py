@@ -128,6 +128,11 @@ class Browser:
         """Move the pointer."""
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
+    def tabs(self) -> dict[str, str]:
+        """The open tabs: their address, and what DevTools calls them."""
+        targets = self.call("Target.getTargets")["targetInfos"]
+        return {one["url"]: one["targetId"] for one in targets if one["type"] == "page"}
+
     def screenshot(self) -> bytes:
         """What is in view, as a PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])

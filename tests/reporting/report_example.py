@@ -1,7 +1,11 @@
-"""Inputs of a report from the example of conftest.py, with a grid and an error analysis by hand."""
+"""A report from the example of conftest.py, with a grid and an error analysis by hand."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs, VoteSettings
 
 KNN = VoteSettings(
@@ -67,3 +71,25 @@ def inputs_of(example: Any, **changes: Any) -> ReportInputs:
         "errors": ERRORS,
     }
     return ReportInputs(**(settings | changes))
+
+
+def report(
+    path: Path,
+    example: Any,
+    images: Any = None,
+    queries: int = 100,
+    locate: Any = None,
+    **changes: Any,
+) -> str:
+    """Write the page; its text."""
+    inputs = inputs_of(example, **changes)
+    write_report(path, inputs, images=images, locate=locate, queries=queries)
+    return path.read_text(encoding="utf-8")
+
+
+def data_of(text: str) -> dict[str, Any]:
+    """What the scripts of a page read."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data

@@ -1,14 +1,15 @@
 """The report page in headless Chromium: nothing fails, filters filter, keys page."""
 
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from siglip2_multimodal_hash.reporting.page import write_report
 from tests.reporting.browser import CHROMIUM, Browser
-from tests.reporting.report_example import inputs_of
+from tests.reporting.report_example import report
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -19,7 +20,7 @@ CARD = "document.getElementById('card')"
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, example: Any, coloured_images: Any) -> Path:
     path = tmp_path_factory.mktemp("browser") / "index.html"
-    write_report(path, inputs_of(example), images=coloured_images, queries=100)
+    report(path, example, coloured_images)
     return path
 
 
@@ -164,3 +165,97 @@ def test_the_keyboard_reaches_everything_in_order(browser: Browser, page: Path) 
         ".length"
     )
     assert unnamed == 0
+
+
+# Nothing keeps a folder of COCO from such a name.
+FOLDERS = "my coco/50%20 Größe #1?"
+PHOTOS_OF_TEST = [f"val2014/{number:02d}.jpg" for number in range(3, 32, 4)]
+WIDTHS = "[...document.querySelectorAll('#card img')].map((one) => one.naturalWidth)"
+
+
+@pytest.fixture
+def linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Any, coloured_images: Any
+) -> Any:
+    """Write a page that links to photos below the project or elsewhere; photos, page."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+
+    def write(inside: bool, embed: bool) -> tuple[Path, Path]:
+        photos = (project if inside else tmp_path) / FOLDERS
+        page = project / "reports" / "index.html"
+        for name in example.dataset.frame["file_name"]:
+            (photos / name).parent.mkdir(parents=True, exist_ok=True)
+            coloured_images.open(name).save(photos / name)
+        report(page, example, coloured_images if embed else None, locate=photos.joinpath)
+        return photos, page
+
+    return write
+
+
+def until(browser: Browser, script: str) -> None:
+    """Wait until an expression holds: pictures load when they are near the view."""
+    end = time.monotonic() + 20
+    while not browser.run(script):
+        assert time.monotonic() < end, script
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("embed", [False, True])
+@pytest.mark.parametrize("inside", [False, True])
+def test_photos_are_linked_and_shown_from_disk(
+    browser: Browser, linked: Any, inside: bool, embed: bool
+) -> None:
+    photos, page = linked(inside, embed)
+    browser.problems.clear()
+    browser.requests.clear()
+    browser.open(page, height=4000)
+    until(browser, "[...document.images].every((one) => one.complete && one.naturalWidth)")
+    # The query and its neighbours: as on disk, or the embedded copies of 240 and 96 pixels.
+    assert browser.run(WIDTHS) == ([240] + [96] * 5 if embed else [300] * 6)
+    assert browser.run(f"{CARD}.querySelector('.photo').width") == 240
+    assert browser.run(f"{CARD}.querySelector('li img').width") <= 150
+    links = browser.run("[...document.querySelectorAll('#card a')].map((one) => one.href)")
+    files = {(photos / name).as_uri() for name in PHOTOS_OF_TEST}
+    assert len(links) == 6
+    assert links[0] in files
+    assert browser.run("document.querySelectorAll('#card a > img').length") == 6
+    assert browser.problems == []
+    assert {url.rpartition("/")[0] for url in browser.requests} == {
+        page.parent.as_uri(),
+        *([] if embed else [(photos / "val2014").as_uri()]),
+    }
+
+
+def test_a_link_opens_the_photo_in_a_new_tab_by_key(browser: Browser, linked: Any) -> None:
+    _, page = linked(False, True)
+    browser.open(page)
+    browser.run("document.querySelector('#strip button:last-child').focus()")
+    browser.press("Tab")
+    link = "document.activeElement"
+    assert browser.run(f"{link}.matches('#card a')")
+    assert browser.run(f"[{link}.target, {link}.rel]") == ["_blank", "noopener"]
+    caption = '<script>alert("a & b")</script>'
+    name = browser.run(f"{link}.getAttribute('aria-label')")
+    assert name == f"{caption} (full size, in a new tab)"
+    assert browser.run(f"{link}.querySelector('img').alt") == caption
+    assert browser.run(f"getComputedStyle({link}).outlineStyle") == "solid"
+    href = browser.run(f"{link}.href")
+    browser.press("Enter")
+    end = time.monotonic() + 20
+    while href not in (opened := browser.tabs()):
+        assert time.monotonic() < end, opened
+    browser.call("Target.closeTarget", targetId=opened[href])
+
+
+def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Any) -> None:
+    photos, page = linked(False, False)
+    shutil.rmtree(photos)
+    browser.open(page, height=4000)
+    until(browser, "document.images.length === 0")
+    names = browser.run("[...document.querySelectorAll('.nophoto')].map((one) => one.textContent)")
+    assert names[:8] == PHOTOS_OF_TEST  # the strip
+    assert len(names) == 8 + 6
+    assert names[8] == PHOTOS_OF_TEST[0]
+    assert browser.run("document.querySelectorAll('#card a').length") == 0

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import io
-import json
-import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,10 +14,9 @@ from PIL import Image
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.reporting import page as page_module
-from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.web.inputs import read_inputs, read_records
-from tests.reporting.report_example import KNN, inputs_of
+from tests.reporting.report_example import KNN, data_of, report
 
 VOID = {"meta", "img"}
 
@@ -48,18 +45,6 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
-
-
-def report(path: Path, example: Any, images: Any = None, queries: int = 100, **changes: Any) -> str:
-    write_report(path, inputs_of(example, **changes), images=images, queries=queries)
-    return path.read_text(encoding="utf-8")
-
-
-def data_of(text: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
-    assert found is not None
-    data: dict[str, Any] = json.loads(found[1])
-    return data
 
 
 def test_captions_categories_and_titles_are_text_only(

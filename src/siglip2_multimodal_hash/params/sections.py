@@ -184,6 +184,7 @@ class BaselinesParams(Section):
 
 class ReportParams(Section):
     embed_images: bool
+    link_images: bool
     queries: Annotated[int, Field(ge=1, le=500)]
 
 

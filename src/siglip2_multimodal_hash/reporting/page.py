@@ -1,10 +1,11 @@
 """The report: one self-contained HTML page with the figures, the plots and a gallery of queries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.body import Section, gallery_section, page_body
 from siglip2_multimodal_hash.reporting.web.charts import (
     calibration_charts,
@@ -32,26 +33,38 @@ MOST_BYTES = 5_000_000
 
 
 def write_report(
-    path: Path, inputs: ReportInputs, *, images: ImageSource | None, queries: int
+    path: Path,
+    inputs: ReportInputs,
+    *,
+    images: ImageSource | None,
+    locate: Callable[[str], Path] | None,
+    queries: int,
 ) -> None:
     """Write the page, of at most :data:`MOST_BYTES`: pictures fill what the rest leaves.
+
+    A photo that is not embedded is shown from disk if it is located, else by its name.
 
     Args:
         path: The HTML file.
         inputs: What was evaluated.
-        images: Where the photos are; None leaves them out, and shows their names.
+        images: Where the photos to embed are; None embeds none.
+        locate: The path of a photo by its file name, to link to; None links to none.
         queries: Test images in the gallery, spread evenly over the split.
 
     Raises:
-        DataError: A photo is missing or damaged, or arrays that do not fit each other.
+        DataError: A photo is missing, damaged or has no path, or arrays that do not fit each other.
     """
     data = gallery_data(inputs, queries)
     body = page_body(inputs.title, _sections(inputs), [gallery_section(data["threshold"])])
+    if locate is not None:
+        for photo in data["photos"].values():
+            photo["link"] = photo_address(locate(photo["file"]), path)
+    files = locate is not None
     if images is not None:
-        room = MOST_BYTES - len(page_text(inputs.title, body, data).encode())
+        room = MOST_BYTES - len(page_text(inputs.title, body, data, files=files).encode())
         for key, url in within_budget(images, wanted_pictures(data), room).items():
             data["photos"][key]["url"] = url
-    text = page_text(inputs.title, body, data)
+    text = page_text(inputs.title, body, data, files=files)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -19,13 +19,28 @@
   }
 
   function picture(key, className) {
-    const { url, file, caption } = photos[key];
-    if (!url) return make("div", "nophoto", file);
+    const { url, link, file, caption } = photos[key];
+    const name = () => make("div", "nophoto", file);
+    if (!url && !link) return name();
     const image = make("img", className);
-    image.src = url;
-    image.alt = caption;
+    // Before the address: what is lazy must be known when loading begins.
     image.loading = "lazy";
+    image.src = url ?? link;
+    image.alt = caption;
+    // The file is gone: so is what leads to it.
+    image.addEventListener("error", () => (image.closest("a") ?? image).replaceWith(name()));
     return image;
+  }
+
+  function linked(key, className) {
+    const { link, caption } = photos[key];
+    if (!link) return picture(key, className);
+    const anchor = make("a", "full", picture(key, className));
+    anchor.href = link;
+    anchor.target = "_blank";
+    anchor.rel = "noopener";
+    anchor.setAttribute("aria-label", `${caption} (full size, in a new tab)`);
+    return anchor;
   }
 
   function bar(share, colour) {
@@ -59,7 +74,7 @@
     const names_ = shared.map((category) => names[category]).join(", ");
     const near = distance === null ? similarity.toFixed(3) : `d ${distance}`;
     const item = make("li", "",
-      picture(key, ""),
+      linked(key, ""),
       make("div", "row", make("b", "", near), make("span", "", `${(100 * weight).toFixed(1)} %`)),
       bar(heaviest ? weight / heaviest : 0, "knn"),
       make("div", shared.length ? "shared" : "shared none", names_ || "nothing shared"));
@@ -72,7 +87,7 @@
     const { file, caption } = photos[card.photo];
     const truth = card.true.map((c) => make("span", "tag", names[c]));
     const verdict = card.right ? "success: exactly the true tags" : `failure: F1 ${card.f1.toFixed(2)}`;
-    const left = make("div", "", picture(card.photo, "photo"),
+    const left = make("div", "", linked(card.photo, "photo"),
       make("span", `verdict${card.right ? " right" : ""}`, verdict), make("p", "file", file));
     const right = make("div", "", make("blockquote", "", caption),
       make("p", "note", "true tags: ", ...(truth.length ? truth : ["none"])), tagTable(card));

@@ -2,7 +2,7 @@
 
 The policy in the page's head allows no network at all, and of scripts and styles only these, by
 their digest: a caption that got through as markup could still not run (W3C, Content Security
-Policy Level 3).
+Policy Level 3). Pictures are data within the page, or files of this machine where it links to them.
 """
 
 import base64
@@ -19,17 +19,20 @@ SCRIPTS = ("page.js", "gallery.js")
 _HOLE = re.compile(r"\{\{(\w+)\}\}")
 
 
-def page_text(title: str, body: str, data: dict[str, Any]) -> str:
+def page_text(title: str, body: str, data: dict[str, Any], *, files: bool) -> str:
     """The whole page.
 
     Args:
         title: Text of the head.
         body: Markup; whatever is text in it is escaped already.
         data: What the scripts read.
+        files: Let it show pictures from this machine's disk, too.
     """
     style, script = packaged(STYLE), "\n".join(packaged(name) for name in SCRIPTS)
+    # `file:`, not `'self'`: of a page that a server hands out, the latter is that server.
+    pictures = "data: file:" if files else "data:"
     policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; img-src {pictures}; base-uri 'none'; form-action 'none'; "
         f"style-src {_digest(style)}; script-src {_digest(script)}"
     )
     parts = {
