@@ -2,28 +2,35 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.classifiers import (
-    ClassifierResults,
-    evaluate_classifiers,
-    evaluate_zero_shot,
-)
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.modality import modality_of
-from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.training.baselines import BaselineTask
-from siglip2_multimodal_hash.training.classifiers import fit_classifiers
-from siglip2_multimodal_hash.training.settings import FitSettings
-from siglip2_multimodal_hash.training.variants import plain_mlp
 
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Write the figures of each classifier, and its scores of test."""
-    if not params.baselines.classifiers:
+    if params.baselines.classifiers:
+        evaluate(params, index, embeddings).write(out)
+    else:
         ClassifierResults().write(out)
-        return
+
+
+def evaluate(params: Params, index: Path, embeddings: Path) -> ClassifierResults:
+    """Fit those that learn, and evaluate all."""
+    # Most experiments leave these out, and would spend their time here on loading PyTorch.
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.evaluation.classifiers import (
+        evaluate_classifiers,
+        evaluate_zero_shot,
+    )
+    from siglip2_multimodal_hash.evaluation.heads import SplitRows
+    from siglip2_multimodal_hash.evaluation.modality import modality_of
+    from siglip2_multimodal_hash.features.store import load_embeddings
+    from siglip2_multimodal_hash.training.baselines import BaselineTask
+    from siglip2_multimodal_hash.training.classifiers import fit_classifiers
+    from siglip2_multimodal_hash.training.settings import FitSettings
+    from siglip2_multimodal_hash.training.variants import plain_mlp
+
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     labels, rows, top_n = dataset.labels(), SplitRows.of(dataset), params.knn.top_n_tags
     task = BaselineTask(
@@ -35,8 +42,9 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     )
     modality = modality_of(vectors.image.shape[1], vectors.caption.shape[1])
     results = evaluate_zero_shot(vectors.image, vectors.prompt, labels, rows, top_n_tags=top_n)
-    results |= evaluate_classifiers(fit_classifiers(task), labels, rows, modality, top_n_tags=top_n)
-    results.write(out)
+    return results | evaluate_classifiers(
+        fit_classifiers(task), labels, rows, modality, top_n_tags=top_n
+    )
 
 
 if __name__ == "__main__":

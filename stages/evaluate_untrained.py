@@ -2,25 +2,32 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.modality import modality_of, named
-from siglip2_multimodal_hash.evaluation.untrained import (
-    evaluate_untrained,
-    float_embedding,
-    vote_of_codes,
-)
-from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Write the figures of the float vectors and of each kind of code."""
-    if not params.baselines.untrained:
+    if params.baselines.untrained:
+        evaluate(params, index, embeddings, out)
+    else:
         write_json(out, {})
-        return
+
+
+def evaluate(params: Params, index: Path, embeddings: Path, out: Path) -> None:
+    """Search and vote with each."""
+    # Most experiments leave these out, and would spend their time here on loading pandas and faiss.
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.evaluation.heads import SplitRows
+    from siglip2_multimodal_hash.evaluation.modality import modality_of, named
+    from siglip2_multimodal_hash.evaluation.untrained import (
+        evaluate_untrained,
+        float_embedding,
+        vote_of_codes,
+    )
+    from siglip2_multimodal_hash.features.store import load_embeddings
+
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     captions = vectors.captions_by_policy(params.dataset.eval_caption)
     figures = evaluate_untrained(

@@ -2,16 +2,26 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 
 
 def main(params: Params, index: Path, variants: Path, out: Path) -> None:
     """Write the figures of every variant."""
+    if params.baselines.variants:
+        evaluate(params, index, variants, out)
+    else:
+        write_json(out, {})
+
+
+def evaluate(params: Params, index: Path, variants: Path, out: Path) -> None:
+    """Search and vote with the codes of each."""
+    # Most experiments leave these out, and would spend their time here on loading pandas and faiss.
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
+    from siglip2_multimodal_hash.evaluation.heads import SplitRows
+
     dataset = read_index(index)
     figures = evaluate_variants(variants, dataset.labels(), SplitRows.of(dataset), params.knn)
     write_json(out, figures)

@@ -11,36 +11,29 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-def admitted_precision(
-    scores: npt.NDArray[Any], labels: npt.NDArray[Any]
-) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The precision at which each positive is admitted, by falling score.
+def average_precision_of_rows(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Floats:
+    """Average precision of each row of scores, as scikit-learn defines it.
 
-    Average precision, AP = sum over thresholds t of (R_t - R_{t-1}) * P_t as scikit-learn defines
-    it, is the mean over the positives of the precision at the threshold that first admits them:
-    the one at the end of their group of equal scores. The callers sum, because NumPy adds in
-    another order along another axis, and their figures are compared to the last bit.
+    AP = sum over thresholds t of (R_t - R_{t-1}) * P_t is the mean over the positives of the
+    precision at the threshold that first admits them: of the scores that are at least theirs, the
+    share that is positive. Both are counted in sorted scores, so nothing but scores is sorted, and
+    the order of the columns does not change a bit of the result.
 
     Args:
         scores: float [C, N], finite; a row is a class.
         labels: bool or int [C, N] of 0 and 1.
 
     Returns:
-        That precision where there is a positive and 0 elsewhere, float64 [C, N]; and the number
-        of positives, int64 [C].
+        float64 [C]; NaN for a row without a positive, for which AP is undefined.
     """
-    order = np.argsort(-scores, axis=1)
-    ranked = np.take_along_axis(scores, order, axis=1)
-    hits = np.take_along_axis(labels, order, axis=1)
-    precision = np.cumsum(hits, axis=1, dtype=np.int64) / np.arange(1, scores.shape[1] + 1)
-    at_end = np.take_along_axis(precision, group_ends(ranked), axis=1)
-    return hits * at_end, hits.sum(axis=1, dtype=np.int64)
-
-
-def mean_over_positives(totals: Floats, positives: npt.NDArray[np.int64]) -> Floats:
-    """Sums over positives [C] divided by their number; NaN where there is none."""
-    result: Floats = np.full(len(positives), np.nan)
-    np.divide(totals, positives, out=result, where=positives > 0)
+    result: Floats = np.full(len(scores), np.nan)
+    columns = scores.shape[1]
+    for row, (own, truth) in enumerate(zip(np.sort(scores, axis=1), labels > 0, strict=True)):
+        positives = np.sort(scores[row, truth])
+        if len(positives):
+            decided = columns - np.searchsorted(own, positives)
+            hits = len(positives) - np.searchsorted(positives, positives)
+            result[row] = (hits / decided).mean()
     return result
 
 

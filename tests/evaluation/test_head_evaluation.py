@@ -10,8 +10,8 @@ import pytest
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
+from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.evaluation.classifiers import (
-    ClassifierResults,
     evaluate_classifiers,
     evaluate_zero_shot,
 )

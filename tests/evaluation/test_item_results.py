@@ -7,7 +7,7 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.classifiers import ClassifierResults
+from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.evaluation.heads import HeadEvaluation, SplitRows, evaluate_head
 from siglip2_multimodal_hash.evaluation.items import (
     ITEM_FILES,

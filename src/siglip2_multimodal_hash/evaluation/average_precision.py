@@ -13,11 +13,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
-from siglip2_multimodal_hash.thresholds import (
-    Floats,
-    admitted_precision,
-    mean_over_positives,
-)
+from siglip2_multimodal_hash.thresholds import Floats, average_precision_of_rows
 
 
 class MeanAveragePrecision(NamedTuple):
@@ -53,10 +49,7 @@ def average_precisions(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Fl
     """
     labels = check_labels("labels", labels)
     scores = check_scores("scores", scores, "labels", labels)
-    admitted, positives = admitted_precision(
-        np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T)
-    )
-    return mean_over_positives(admitted.sum(axis=1), positives)
+    return average_precision_of_rows(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
 
 
 def mean_average_precision(

@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.evaluation.heads import (
     QUERY_SPLITS,
     SIGMOID_THRESHOLD,
@@ -17,36 +15,10 @@ from siglip2_multimodal_hash.evaluation.heads import (
     SplitRows,
 )
 from siglip2_multimodal_hash.evaluation.modality import Modality, named
-from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
+from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions
 from siglip2_multimodal_hash.evaluation.zero_shot import zero_shot_scores
-from siglip2_multimodal_hash.files import replacing, write_json
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class ClassifierResults:
-    """What classifiers reach, and what they say of each image of test.
-
-    Attributes:
-        figures: By classifier, with its ``modality``.
-        scores: Likewise, float32 [T, C].
-    """
-
-    figures: dict[str, Figures] = field(default_factory=dict)
-    scores: dict[str, Scores] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> None:
-        """Write ``figures.json`` and a ``test-NAME.npy`` for each classifier: all or none."""
-        with replacing(folder) as temporary:
-            temporary.mkdir()
-            write_json(temporary / "figures.json", self.figures)
-            for name, scores in self.scores.items():
-                np.save(temporary / f"test-{name}.npy", scores, allow_pickle=False)
-
-    def __or__(self, other: Self) -> "ClassifierResults":
-        """The classifiers of both."""
-        return ClassifierResults(self.figures | other.figures, self.scores | other.scores)
 
 
 def evaluate_zero_shot(

@@ -9,7 +9,7 @@ import torch
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
-from siglip2_multimodal_hash.thresholds import admitted_precision, mean_over_positives
+from siglip2_multimodal_hash.thresholds import average_precision_of_rows
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -24,8 +24,6 @@ def average_precision(
 ) -> npt.NDArray[np.float64]:
     """Average precision of each class, as scikit-learn's ``average_precision_score`` defines it.
 
-    The sum goes down the rows of [n, C]; see :func:`.admitted_precision`.
-
     Args:
         labels: [n, C] of 0 and 1.
         scores: [n, C], finite; higher means more likely.
@@ -33,10 +31,7 @@ def average_precision(
     Returns:
         float64 [C]; NaN for a class without positives, whose AP is undefined.
     """
-    admitted, positives = admitted_precision(
-        np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T) > 0
-    )
-    return mean_over_positives(np.ascontiguousarray(admitted.T).sum(axis=0), positives)
+    return average_precision_of_rows(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
 
 
 def mean_average_precision(
