@@ -29,11 +29,13 @@ def average_precision_of_rows(scores: npt.NDArray[Any], labels: npt.NDArray[Any]
     result: Floats = np.full(len(scores), np.nan)
     columns = scores.shape[1]
     for row, (own, truth) in enumerate(zip(np.sort(scores, axis=1), labels > 0, strict=True)):
-        positives = np.sort(scores[row, truth])
-        if len(positives):
-            decided = columns - np.searchsorted(own, positives)
-            hits = len(positives) - np.searchsorted(positives, positives)
-            result[row] = (hits / decided).mean()
+        admitted = scores[row, truth]
+        positives = len(admitted)
+        if positives:
+            admitted.sort()
+            decided = columns - own.searchsorted(admitted)
+            hits = positives - admitted.searchsorted(admitted)
+            result[row] = (hits / decided).sum() / positives
     return result
 
 
