@@ -45,25 +45,24 @@ import numpy as np
 import torch
 
 Changes = dict[str, dict[str, Any]]
-RATE: Changes = {"optimizer": {"lr": 1e-3}}
 FLOAT: Changes = {"hash": {"bits": 0}, "knn": {"distance": "cosine"}}
 
 
 def _profile(objective: str, **loss: Any) -> Changes:
-    return {"loss": {"objective": objective, **loss}, "hash": {"normalize": "batchnorm"}, **RATE}
+    return {"loss": {"objective": objective, **loss}, "hash": {"normalize": "batchnorm"}}
 
 
+BARE: Changes = {"loss": {"objective": "plan"}, "hash": {"normalize": "none"}}
 PLAN: Changes = {
-    "loss": {"objective": "plan"},
-    "hash": {"normalize": "none"},
-    "training": {"early_stopping_patience": 5},
+    **BARE,
+    "training": {"num_epochs": 30, "early_stopping_patience": 5},
     "optimizer": {"lr": 2e-4},
 }
 PROFILES: dict[str, Changes] = {
     "plan": PLAN,
     "plan-float": {**PLAN, **FLOAT},
-    "plan-lr": {**PLAN, **RATE},
-    "plan-lr-batchnorm": _profile("plan"),
+    "plan-schedule": BARE,
+    "plan-schedule-batchnorm": _profile("plan"),
     "pairwise": _profile("pairwise", code_weight=0.01),
     "central": _profile("central", code_weight=0.01),
     "orthogonal": _profile("orthogonal", code_weight=0.01),
@@ -71,8 +70,8 @@ PROFILES: dict[str, Changes] = {
     "discrete_pairwise": _profile("discrete_pairwise", code_weight=0.01),
     "float": {**_profile("plan"), **FLOAT},
 }
-"""Sections of params.yaml that each profile changes; ``float`` has no bits and is searched by
-cosine: the bound of what the codes can keep."""
+"""Sections of params.yaml that each profile changes; ``plan`` has the plan's rate, epochs and
+patience, too, ``float`` no bits: it is searched by cosine, the bound of what codes can keep."""
 
 # Distances that need no more than the bits of an item.
 SHORT_ITEMS = ("hamming", "asymmetric", "whitened")

@@ -223,10 +223,10 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             ("index.kind = multihash", "knn.distance = cosine", "`flat`"),
         ),
         (
-            {"scheduler__warmup_epochs": 30},
-            ("scheduler.warmup_epochs = 30", "less than training.num_epochs = 30"),
+            {"scheduler__warmup_epochs": 15},
+            ("scheduler.warmup_epochs = 15", "less than training.num_epochs = 15"),
         ),
-        ({"scheduler__min_lr": 1e-2}, ("scheduler.min_lr = 0.01", "optimizer.lr = 0.001")),
+        ({"scheduler__min_lr": 1e-2}, ("scheduler.min_lr = 0.01", "optimizer.lr = 0.003")),
         (
             {"fusion__modalities": "image"},
             ("fusion.type = hadamard_with_magnitude", "fusion.modalities = image", "`concat`"),
@@ -341,7 +341,7 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes, part: str) -> No
 @pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1E-03", 1e-3), ("2", 2.0)])
 def test_numbers_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: float) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(TEXT.replace("lr: 1.0e-3", f"lr: {text}"), encoding="utf-8")
+    path.write_text(TEXT.replace("lr: 3.0e-3", f"lr: {text}"), encoding="utf-8")
     assert load_params(path).optimizer.lr == value
 
 
