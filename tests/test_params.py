@@ -227,6 +227,7 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             ("scheduler.warmup_epochs = 15", "less than training.num_epochs = 15"),
         ),
         ({"scheduler__min_lr": 1e-2}, ("scheduler.min_lr = 0.01", "optimizer.lr = 0.003")),
+        ({"scheduler__min_lr": 2e-3}, ("scheduler.min_lr = 0.002", "baselines.mlp_lr = 0.001")),
         (
             {"fusion__modalities": "image"},
             ("fusion.type = hadamard_with_magnitude", "fusion.modalities = image", "`concat`"),

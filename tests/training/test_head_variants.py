@@ -117,7 +117,7 @@ def test_magnitudes_and_the_plain_mlp_take_what_there_is(
 
 
 def test_a_classifier_without_a_code_follows_the_terms_on_labels_alone() -> None:
-    """Whatever the loss says of codes and directions, the same fit."""
+    """Whatever the loss says of codes and directions, and at a rate of its own, the same fit."""
     config = plain_mlp(small_params(), vectors())
     one, other = (
         small_params(
@@ -131,7 +131,14 @@ def test_a_classifier_without_a_code_follows_the_terms_on_labels_alone() -> None
         for settings in (
             FitSettings.from_params(one),
             FitSettings.from_params(other),
-            FitSettings.of_classifier(other),
+            FitSettings.of_classifier(
+                small_params(
+                    training={"num_epochs": 2},
+                    loss={"objective": "discrete_pairwise", "imbalance": "focal"},
+                    optimizer={"lr": 0.3},
+                    baselines={"mlp_lr": 0.01},
+                )
+            ),
         )
     ]
     assert histories[0] == histories[1] == histories[2]

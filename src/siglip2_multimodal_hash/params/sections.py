@@ -178,6 +178,7 @@ class CheckpointingParams(Section):
 
 class BaselinesParams(Section):
     classifiers: bool
+    mlp_lr: PositiveFloat
     variants: bool
     untrained: bool
 

@@ -71,11 +71,14 @@ class Params(Section):
                 f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
                 f"training.num_epochs = {self.training.num_epochs}"
             )
-        if self.scheduler.min_lr > self.optimizer.lr:
-            raise ValueError(
-                f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed "
-                f"optimizer.lr = {self.optimizer.lr}"
-            )
+        for key, rate in (
+            ("optimizer.lr", self.optimizer.lr),
+            ("baselines.mlp_lr", self.baselines.mlp_lr),
+        ):
+            if self.scheduler.min_lr > rate:
+                raise ValueError(
+                    f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed {key} = {rate}"
+                )
         if self.fusion.modalities != "both" and self.fusion.type not in ("concat", "magnitude"):
             raise ValueError(
                 f"fusion.type = {self.fusion.type}: an interaction needs two modalities, so with "

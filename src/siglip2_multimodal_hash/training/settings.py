@@ -41,7 +41,8 @@ class FitSettings:
         """Take what a classifier without a code follows.
 
         The terms of ``loss`` on codes and directions have nothing to work on there, so they are
-        neither read nor, by a stage that fits nothing else, declared.
+        neither read nor, by a stage that fits nothing else, declared. Its rate is its own: that of
+        a head with bits is too much for it, and a baseline is to be as good as it can be.
         """
         loss = LossParams(
             objective="plan",
@@ -60,10 +61,16 @@ class FitSettings:
             asymmetric_gamma_neg=params.loss.asymmetric_gamma_neg,
             asymmetric_clip=params.loss.asymmetric_clip,
         )
+        optimizer = OptimizerParams(
+            lr=params.baselines.mlp_lr,
+            weight_decay=params.optimizer.weight_decay,
+            betas=params.optimizer.betas,
+            eps=params.optimizer.eps,
+        )
         return cls(
             loss=loss,
             training=params.training,
-            optimizer=params.optimizer,
+            optimizer=optimizer,
             scheduler=params.scheduler,
             seed=params.seed,
             runtime=params.runtime,
