@@ -23,8 +23,9 @@
     const name = () => make("div", "nophoto", file);
     if (!url && !link) return name();
     const image = make("img", className);
-    // Before the address: what is lazy must be known when loading begins.
-    image.loading = "lazy";
+    // A small copy is here already; a file is fetched when it comes into view, which must be known
+    // before loading begins.
+    if (!url) image.loading = "lazy";
     image.src = url ?? link;
     image.alt = caption;
     // The file is gone: so is what leads to it.
