@@ -35,5 +35,7 @@ def test_the_default_is_one_of_them_and_so_is_the_plan() -> None:
     # What the profile leaves alone is the plan's in params.yaml already.
     for key, value in plan.items():
         section, leaf = key.split(".")
+        if section == "baselines":  # none is fitted here
+            continue
         found = getattr(getattr(changed(PARAMS, PROFILES["plan"]), section), leaf)
         assert (list(found) if isinstance(found, tuple) else found) == value

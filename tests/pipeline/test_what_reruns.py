@@ -31,7 +31,8 @@ DECLARED_BY = {
     "loss.imbalance": FITS,
     "decomposer.eps": {"train", "train_variants"},
     "training.num_epochs": FITS,
-    "optimizer.lr": FITS,
+    "optimizer.lr": {"train", "train_variants"},
+    "baselines.mlp_lr": {"evaluate_classifiers"},
 }
 REACHED_BY = {
     "knn.K": {*KNN, *REPORTS},
