@@ -6,6 +6,7 @@ Run ``python -m tests.reporting.screenshots REPORT FOLDER``, e.g. with
 
 import io
 import sys
+import time
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +21,12 @@ SHOTS = (
     ("report-votes", "votes", True, 1020),
     ("report-queries", "queries", False, HEIGHT),
 )
+# Photos that the page reads from disk come when they are in view.
+PHOTOS_ARE_SHOWN = """[...document.images].every((image) => {
+  const { top, bottom } = image.getBoundingClientRect();
+  return image.complete || bottom < 0 || top > innerHeight;
+})"""
+PATIENCE = 5.0  # seconds
 
 
 def take(report: Path, folder: Path) -> None:
@@ -32,6 +39,9 @@ def take(report: Path, folder: Path) -> None:
             if not browser.run(f"Boolean({at})"):
                 continue
             browser.run(f"{at}.scrollIntoView({{behavior: 'instant'}})")
+            end = time.monotonic() + PATIENCE
+            while not browser.run(PHOTOS_ARE_SHOWN) and time.monotonic() < end:
+                time.sleep(0.05)
             picture = Image.open(io.BytesIO(browser.screenshot()))
             (folder / f"{name}.png").write_bytes(small_png(picture.convert("RGB")))
 
