@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ _WORKERS = ".dvc/tmp/exps/celery"
 _WAITING = ("Queued", "Running")
 # Polls without any sign of a worker after which to ask for workers again.
 _SILENT = 8
+# Of two experiments that enter one result in the run cache at a time, DVC may take the file that
+# one is writing for a damaged one and delete it under the other (`StageCache`).
+_LOST_RACE = re.compile(r"No such file or directory: '[^']*/runs/[^']*\.tmp'")
 
 
 def run_queued(
@@ -55,6 +59,7 @@ class _Watch:
         self._repository, self._progress, self._jobs = repository, progress, jobs
         self._outcome = Outcome()
         self._begun: dict[str, float] = {}
+        self._again: set[str] = set()
         self._looked = time.monotonic()
 
     def wait(self) -> Outcome:
@@ -75,15 +80,16 @@ class _Watch:
                 state = states.get(name, "Gone")
                 if state == "Running":
                     self._begun.setdefault(name, time.monotonic())
-                if state not in _WAITING or (abandoned and state == "Running"):
+                ended = state not in _WAITING or (abandoned and state == "Running")
+                if ended and not self._end(name):
                     del waiting[name]
-                    self._end(name)
             self._looked = time.monotonic()
             if waiting:
                 time.sleep(_PAUSE)
         return self._outcome
 
-    def _end(self, name: str) -> None:
+    def _end(self, name: str) -> bool:
+        """Count one that has ended, or queue it again, once, if it lost a race; whether it was."""
         # One that was never seen to run began after the last look.
         seconds = time.monotonic() - self._begun.get(name, self._looked)
         found = fitting(self._wanted[name], self._repository)
@@ -92,11 +98,21 @@ class _Watch:
                 self._repository.note_time(found.commit, seconds)
             self._outcome.done.append(name)
             self._progress.end(name, "done", seconds)
-            return
+            return False
         log = self._repository.folder / LOGS / f"{name}.log"
         run_logged(dvc("queue", "logs", name), log, self._repository.folder)
+        if name not in self._again and _lost_race(log):
+            self._again.add(name)
+            self._begun.pop(name, None)
+            _queue(self._repository, [self._wanted[name]])
+            return True
         self._outcome.failed[name] = why_failed(log)
         self._progress.end(name, "FAILED", seconds)
+        return False
+
+
+def _lost_race(log: Path) -> bool:
+    return _LOST_RACE.search(log.read_text(encoding="utf-8", errors="replace")) is not None
 
 
 def task_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
