@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -114,6 +115,13 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def comes_true(self, script: str, seconds: float) -> bool:
+        """Whether an expression holds within so long: pictures load when they are near the view."""
+        end = time.monotonic() + seconds
+        while not (holds := bool(self.run(script))) and time.monotonic() < end:
+            time.sleep(0.02)
+        return holds
 
     def press(self, key: str) -> None:
         """Press and release a key."""

@@ -6,7 +6,6 @@ Run ``python -m tests.reporting.screenshots REPORT FOLDER``, e.g. with
 
 import io
 import sys
-import time
 from pathlib import Path
 
 from PIL import Image
@@ -39,9 +38,7 @@ def take(report: Path, folder: Path) -> None:
             if not browser.run(f"Boolean({at})"):
                 continue
             browser.run(f"{at}.scrollIntoView({{behavior: 'instant'}})")
-            end = time.monotonic() + PATIENCE
-            while not browser.run(PHOTOS_ARE_SHOWN) and time.monotonic() < end:
-                time.sleep(0.05)
+            browser.comes_true(PHOTOS_ARE_SHOWN, PATIENCE)
             picture = Image.open(io.BytesIO(browser.screenshot()))
             (folder / f"{name}.png").write_bytes(small_png(picture.convert("RGB")))
 

@@ -194,14 +194,6 @@ def linked(
     return write
 
 
-def until(browser: Browser, script: str) -> None:
-    """Wait until an expression holds: pictures load when they are near the view."""
-    end = time.monotonic() + 20
-    while not browser.run(script):
-        assert time.monotonic() < end, script
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("embed", [False, True])
 @pytest.mark.parametrize("inside", [False, True])
 def test_photos_are_linked_and_shown_from_disk(
@@ -211,7 +203,8 @@ def test_photos_are_linked_and_shown_from_disk(
     browser.problems.clear()
     browser.requests.clear()
     browser.open(page, height=4000)
-    until(browser, "[...document.images].every((one) => one.complete && one.naturalWidth)")
+    shown = "[...document.images].every((one) => one.complete && one.naturalWidth)"
+    assert browser.comes_true(shown, 20), shown
     # The query and its neighbours: as on disk, or the embedded copies of 240 and 96 pixels.
     assert browser.run(WIDTHS) == ([240] + [96] * 5 if embed else [300] * 6)
     assert browser.run(f"{CARD}.querySelector('.photo').width") == 240
@@ -253,7 +246,7 @@ def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Any) -> N
     photos, page = linked(False, False)
     shutil.rmtree(photos)
     browser.open(page, height=4000)
-    until(browser, "document.images.length === 0")
+    assert browser.comes_true("document.images.length === 0", 20)
     names = browser.run("[...document.querySelectorAll('.nophoto')].map((one) => one.textContent)")
     assert names[:8] == PHOTOS_OF_TEST  # the strip
     assert len(names) == 8 + 6
