@@ -49,7 +49,7 @@ def loop_seconds(
     params = settings.training
     network = HashNetwork(config).to(device).train()
     loss_of = HeadLoss(settings.loss, None, network.classifier)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.optimizer.lr)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr)
     precision = choose_precision(params.mixed_precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision.scaled)
     loader = DataLoader(

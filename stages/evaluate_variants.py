@@ -5,14 +5,15 @@ from pathlib import Path
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.retrieval.left_out import all_left_out
 
 
 def main(params: Params, index: Path, variants: Path, out: Path) -> None:
     """Write the figures of every variant."""
-    if params.baselines.variants:
-        evaluate(params, index, variants, out)
-    else:
+    if all_left_out(variants):
         write_json(out, {})
+    else:
+        evaluate(params, index, variants, out)
 
 
 def evaluate(params: Params, index: Path, variants: Path, out: Path) -> None:

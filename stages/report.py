@@ -43,9 +43,15 @@ def main(
         metrics=metrics,
         plots=plots,
     )
-    images = open_image_source(root) if params.report.embed_images else None
-    locate = open_image_source(root).locate if params.report.link_images else None
-    write_report(out, inputs, images=images, locate=locate, queries=params.report.queries)
+    embed, link = params.report.embed_images, params.report.link_images
+    images = open_image_source(root) if embed or link else None
+    write_report(
+        out,
+        inputs,
+        images=images if embed else None,
+        locate=images.locate if images is not None and link else None,
+        queries=params.report.queries,
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Kind, Multihash
-from siglip2_multimodal_hash.retrieval.left_out import leave_out_all, write_left_out
+from siglip2_multimodal_hash.retrieval.left_out import write_left_out
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
 
 COUNT, CLASSES, BITS = 60, 4, 16
@@ -393,11 +393,6 @@ def test_variants_of_one_modality_name_it(variants: Path, there: str, missing: s
         f"{there}_only": there,
         "magnitude_only": there,
     }
-
-
-def test_variants_that_are_all_left_out_have_no_rows(tmp_path: Path) -> None:
-    leave_out_all(tmp_path, "nobody asked for them")
-    assert evaluate_variants(tmp_path, some_labels(), ROWS, knn_params()) == {}
 
 
 @pytest.mark.parametrize("name", MODALITIES)

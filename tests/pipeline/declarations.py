@@ -103,8 +103,8 @@ def _reads_of_call(path: Path, node: ast.AST) -> set[str]:
     owner = called.value if isinstance(called, ast.Attribute) else called
     assert isinstance(owner, ast.Name)
     for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(statement, ast.FunctionDef) and statement.name == owner.id:
-            return set()  # of the same file, which is read whole
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef) and statement.name == owner.id:
+            return _reads(path, attribute or owner.id)
         if isinstance(statement, ast.ImportFrom) and owner.id in {a.name for a in statement.names}:
             file = module_file(str(statement.module))
             assert file is not None

@@ -27,18 +27,13 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
     _, reads = finished_run
     keys = sections_by_field(Params)
     read = {keys[one] for one in reads[stage] if one in keys}
-    read = {key for key in read if not key.startswith("runtime.")} - FILLED_BY_ANOTHER.get(
-        stage, set()
-    )
+    read = {key for key in read if not key.startswith("runtime.")}
     declared = set(STAGES[stage].get("params", []))
     assert read <= declared, f"read but not declared: {sorted(read - declared)}"
     assert declared - read <= CONDITIONAL.get(stage, set()), (
         f"declared but not read: {sorted(declared - read)}"
     )
 
-
-# The field of a section that another parameter fills: the rate of the plain MLP.
-FILLED_BY_ANOTHER = {"evaluate_classifiers": {"optimizer.lr"}}
 
 # Read only where another parameter asks for it, so not in a run of the default.
 CONDITIONAL = {

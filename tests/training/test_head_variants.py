@@ -142,3 +142,10 @@ def test_a_classifier_without_a_code_follows_the_terms_on_labels_alone() -> None
         )
     ]
     assert histories[0] == histories[1] == histories[2]
+
+
+def test_a_diverged_classifier_names_the_rate_that_it_had() -> None:
+    params = small_params(baselines={"mlp_lr": 1e38}, scheduler={"warmup_epochs": 0})
+    config = plain_mlp(params, vectors())
+    with pytest.raises(InputError, match=r"lower baselines\.mlp_lr \(now 1e\+38\)"):
+        fit(config, small_training(), small_validation(), FitSettings.of_classifier(params))

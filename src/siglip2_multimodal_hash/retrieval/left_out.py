@@ -3,13 +3,16 @@
 It is there only where there is something to say.
 """
 
+import logging
 from pathlib import Path
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json, write_json
 
+logger = logging.getLogger(__name__)
+
 LEFT_OUT = "left_out.json"
-ALL = "all"
+_ALL = "all"
 
 
 def write_left_out(folder: Path, reasons: dict[str, str]) -> None:
@@ -25,13 +28,11 @@ def write_left_out(folder: Path, reasons: dict[str, str]) -> None:
 
 def leave_out_all(folder: Path, reason: str) -> None:
     """Note that ``folder`` will hold no baseline, whatever their names."""
-    write_left_out(folder, {ALL: reason})
+    write_left_out(folder, {_ALL: reason})
 
 
 def read_left_out(folder: Path) -> dict[str, str]:
     """The reasons by name; empty where every baseline was trained.
-
-    Where :data:`ALL` are left out, that is the only name.
 
     Raises:
         DataError: The file is damaged.
@@ -43,3 +44,15 @@ def read_left_out(folder: Path) -> dict[str, str]:
     if not isinstance(reasons, dict) or not all(isinstance(one, str) for one in reasons.values()):
         raise DataError(f"{path}: not a reason a baseline", "run `dvc repro train_variants`")
     return reasons
+
+
+def all_left_out(folder: Path) -> bool:
+    """Whether ``folder`` holds no baseline, by :func:`leave_out_all`; if so, the reason is logged.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    reason = read_left_out(folder).get(_ALL)
+    if reason is not None:
+        logger.info("%s: all are left out, because %s", folder.name, reason)
+    return reason is not None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,15 @@ def fit_fingerprint(
     sections = {
         "loss": settings.loss,
         "training": settings.training,
-        "optimizer": settings.optimizer,
         "scheduler": settings.scheduler,
         "checkpointing": checkpointing,
     }
     values: dict[str, Any] = {f"head.{key}": value for key, value in config.to_json().items()}
     for name, section in sections.items():
         values |= {f"{name}.{key}": value for key, value in section.model_dump().items()}
+    values |= {f"optimizer.{key}": value for key, value in asdict(settings.adam).items()}
     values |= {
+        settings.lr_name: settings.lr,
         "seed": settings.seed,
         "training data": _tensors_sha256(
             train.v_img, train.captions, train.caption_offsets, train.labels

@@ -142,7 +142,7 @@ def _run_epochs(
             "and the bits mostly collapse to constants; set classifier.use_bias to true"
         )
     best, logs = state.best, settings.runtime.logging
-    described = network.config.to_json() | {"optimizer.lr": settings.optimizer.lr}
+    described = network.config.to_json() | {settings.lr_name: settings.lr}
     with open_trackers(logs, live, state.epoch * updates, described) as trackers:
         while state.epoch < params.num_epochs and not _exhausted(best, params):
             val_map = _run_epoch(trainer, val, state, updates, trackers)
@@ -210,7 +210,7 @@ def build_trainer(
         settings: Sections of params.yaml.
         updates: Of an epoch.
     """
-    optimizer, device = settings.optimizer, train.labels.device
+    adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
     watch = MemoryWatch(
@@ -226,10 +226,10 @@ def build_trainer(
         data=train,
         optimizer=torch.optim.AdamW(
             network.parameters(),
-            lr=optimizer.lr,
-            betas=optimizer.betas,
-            eps=optimizer.eps,
-            weight_decay=optimizer.weight_decay,
+            lr=settings.lr,
+            betas=adam.betas,
+            eps=adam.eps,
+            weight_decay=adam.weight_decay,
             fused=True,  # one pass over memory instead of a dozen
         ),
         scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),
@@ -237,7 +237,7 @@ def build_trainer(
         settings=settings,
         learning_rate=functools.partial(
             learning_rate,
-            peak_lr=optimizer.lr,
+            peak_lr=settings.lr,
             min_lr=settings.scheduler.min_lr,
             warmup_updates=settings.scheduler.warmup_epochs * updates,
             total_updates=settings.training.num_epochs * updates,

@@ -5,7 +5,6 @@ from typing import Self
 
 from siglip2_multimodal_hash.params import (
     LossParams,
-    OptimizerParams,
     Params,
     RuntimeParams,
     SchedulerParams,
@@ -14,12 +13,39 @@ from siglip2_multimodal_hash.params import (
 
 
 @dataclass(frozen=True)
+class AdamSettings:
+    """The parameters of AdamW but for its rates."""
+
+    weight_decay: float
+    betas: tuple[float, float]
+    eps: float
+
+    @classmethod
+    def of_optimizer(cls, params: Params) -> Self:
+        """Take them out of a section whose rate is not everybody's."""
+        return cls(params.optimizer.weight_decay, params.optimizer.betas, params.optimizer.eps)
+
+
+@dataclass(frozen=True)
 class FitSettings:
-    """How to fit; what is fitted is the ``HeadConfig``'s matter."""
+    """How to fit; what is fitted is the ``HeadConfig``'s matter.
+
+    Attributes:
+        loss: As the section of params.yaml, like those below that are called ``...Params``.
+        training: Epochs, batches and when to stop.
+        lr: The peak of the learning rate.
+        lr_name: The parameter behind ``lr``, for messages.
+        adam: The rest of AdamW.
+        scheduler: What leads to the peak and away from it.
+        seed: Of the start, the batches and dropout.
+        runtime: Changes no result.
+    """
 
     loss: LossParams
     training: TrainingParams
-    optimizer: OptimizerParams
+    lr: float
+    lr_name: str
+    adam: AdamSettings
     scheduler: SchedulerParams
     seed: int
     runtime: RuntimeParams
@@ -30,7 +56,9 @@ class FitSettings:
         return cls(
             loss=params.loss,
             training=params.training,
-            optimizer=params.optimizer,
+            lr=params.optimizer.lr,
+            lr_name="optimizer.lr",
+            adam=AdamSettings.of_optimizer(params),
             scheduler=params.scheduler,
             seed=params.seed,
             runtime=params.runtime,
@@ -61,16 +89,12 @@ class FitSettings:
             asymmetric_gamma_neg=params.loss.asymmetric_gamma_neg,
             asymmetric_clip=params.loss.asymmetric_clip,
         )
-        optimizer = OptimizerParams(
-            lr=params.baselines.mlp_lr,
-            weight_decay=params.optimizer.weight_decay,
-            betas=params.optimizer.betas,
-            eps=params.optimizer.eps,
-        )
         return cls(
             loss=loss,
             training=params.training,
-            optimizer=optimizer,
+            lr=params.baselines.mlp_lr,
+            lr_name="baselines.mlp_lr",
+            adam=AdamSettings.of_optimizer(params),
             scheduler=params.scheduler,
             seed=params.seed,
             runtime=params.runtime,

@@ -158,7 +158,7 @@ class LossTrace:
     def _diverged(self, what: str, settings: FitSettings) -> InputError:
         name = settings.training.mixed_precision
         lowered = name != "off" and (name != "auto" or self._rows[0].is_cuda)
-        remedy = f"lower optimizer.lr (now {settings.optimizer.lr:g})"
+        remedy = f"lower {settings.lr_name} (now {settings.lr:g})"
         if lowered:
             remedy += f", or set training.mixed_precision (now {name}) to off"
         return InputError(f"{what}: the fit has diverged", remedy)

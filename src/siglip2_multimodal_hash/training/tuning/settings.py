@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.params import (
     TuneParams,
 )
 from siglip2_multimodal_hash.training.precision import PrecisionName
+from siglip2_multimodal_hash.training.settings import AdamSettings
 from siglip2_multimodal_hash.training.splits import CaptionPolicy
 
 
@@ -32,15 +33,6 @@ class TowerChoice:
     max_num_patches: int
     text_max_length: int
     amp_dtype: AmpDtype = "float32"
-
-
-@dataclass(frozen=True)
-class AdamSettings:
-    """The parameters of AdamW but for its rates."""
-
-    weight_decay: float
-    betas: tuple[float, float]
-    eps: float
 
 
 @dataclass(frozen=True)
@@ -112,9 +104,7 @@ class TuneSettings:
             head=HeadSettings(params.decomposer, params.fusion, params.hash, params.classifier),
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
-            adam=AdamSettings(
-                params.optimizer.weight_decay, params.optimizer.betas, params.optimizer.eps
-            ),
+            adam=AdamSettings.of_optimizer(params),
             gradient_clip_norm=params.training.gradient_clip_norm,
             mixed_precision=params.training.mixed_precision,
             seed=params.seed,
