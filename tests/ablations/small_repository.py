@@ -1,4 +1,4 @@
-"""A repository of Git and DVC with three short stages and the real parameters."""
+"""A repository of Git and DVC with four short stages and the real parameters."""
 
 import subprocess
 import sys
@@ -28,6 +28,11 @@ stages:
     outs:
       - metrics/mojicoco/siglip2-tiny/baselines.json:
           cache: false
+  report:
+    cmd: python stages/report.py
+    deps: [stages/report.py, metrics/mojicoco/siglip2-tiny/baselines.json]
+    outs:
+      - reports/page.html
 """
 # Sixty images and three classes. More neighbours make better scores; 50 fail; `slow` waits.
 MAKE = """\
@@ -82,6 +87,12 @@ folder = Path("metrics/mojicoco/siglip2-tiny")
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "baselines.json").write_text(json.dumps(table))
 """
+REPORT = """\
+from pathlib import Path
+
+Path("reports").mkdir(exist_ok=True)
+Path("reports/page.html").write_text("<p>")
+"""
 
 
 def make_repository(folder: Path) -> None:
@@ -94,6 +105,7 @@ def make_repository(folder: Path) -> None:
     (folder / "stages/make.py").write_text(MAKE, encoding="utf-8")
     (folder / "stages/classify.py").write_text(CLASSIFY, encoding="utf-8")
     (folder / "stages/summarise.py").write_text(SUMMARISE, encoding="utf-8")
+    (folder / "stages/report.py").write_text(REPORT, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
     for command in (
         "git init -q",

@@ -115,6 +115,17 @@ def test_an_unknown_row_ends_with_near_matches(folder):
     assert "did you mean C4" in result.stderr
 
 
+def test_what_a_report_is_made_by_may_change(folder):
+    there = recorded(folder)
+    path = folder / "stages/report.py"
+    path.write_text(path.read_text() + "# another page\n")
+    run(folder, "git", "commit", "-qam", "another page")
+    result = smhash(folder, "ablate", "A3", "--seeds", "1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout == "1 experiment: 1 there, 0 of another make, 0 to run\n"
+    assert recorded(folder) == there
+
+
 def test_other_code_is_said_and_runs_again_under_force_only(folder):
     there = recorded(folder)
     path = folder / "stages/make.py"

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from siglip2_multimodal_hash.ablations.pipeline import TARGET
 from siglip2_multimodal_hash.ablations.plan import Wanted
 from siglip2_multimodal_hash.errors import InputError
 
 # Words that the grammar of `-S` takes as they are, and that are no number, bool or null there.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _RESERVED = {"true", "false", "null", "nan", "inf"}
-# The last stage that Git keeps something of. `report` behind it makes a page of one run, which no
-# table reads.
-TARGET = "summarise"
 _DVC = (sys.executable, "-m", "dvc")
 _PATIENCE = 30.0
 

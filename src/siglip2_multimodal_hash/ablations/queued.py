@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from siglip2_multimodal_hash.ablations.commands import TARGET, assignments, dvc, run_logged
+from siglip2_multimodal_hash.ablations.commands import assignments, dvc, run_logged
+from siglip2_multimodal_hash.ablations.pipeline import TARGET
 from siglip2_multimodal_hash.ablations.plan import Wanted
 from siglip2_multimodal_hash.ablations.progress import Progress
 from siglip2_multimodal_hash.ablations.repository import Repository

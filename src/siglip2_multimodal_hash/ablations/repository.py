@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from siglip2_multimodal_hash.ablations.pipeline import stages_run
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.modules import FOLDERS, LISTING, Sources, listed
 from siglip2_multimodal_hash.params import PARAMS_FILE
@@ -121,9 +122,10 @@ class Repository:
             ) from None
 
     def code_version(self, commit: str = HEAD) -> str:
-        """Digest of what the stages run: commands, modules, and tracked files they depend on.
+        """Digest of what an experiment runs: commands, modules, tracked files they depend on.
 
-        Other files may change without another version: documents, tests, what this command does.
+        Other files may change without another version: documents, tests, what this command does,
+        and the report, which experiments do not make.
 
         Raises:
             DataError: The pipeline or a module of that commit cannot be read.
@@ -172,7 +174,9 @@ class Repository:
         sources = self._sources(tree)
         for pipeline in pipelines:
             content = self._yaml(commit, pipeline)
-            for name, stage in content["stages"].items():
+            stages = content["stages"]
+            for name in stages_run(stages):
+                stage = stages[name]
                 parts.add(f"{name}: {stage.get('cmd', '')}")
                 if name == LISTING:
                     continue  # depends on all code, and changes nothing but which of it is listed

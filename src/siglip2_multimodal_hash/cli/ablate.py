@@ -60,9 +60,8 @@ def ablate(arguments: argparse.Namespace) -> None:
     for one in left:
         print(f"{one.wanted.name}: is there with {one.why}; --force runs it again")
     there = len(found) - len(todo) - len(left)
-    print(
-        f"{len(found)} experiments: {there} there, {len(left)} of another make, {len(todo)} to run"
-    )
+    experiments = "1 experiment" if len(found) == 1 else f"{len(found)} experiments"
+    print(f"{experiments}: {there} there, {len(left)} of another make, {len(todo)} to run")
     if arguments.dry_run:
         for one in todo:
             print(f"  {one.wanted.name}  {_text(one.wanted.overrides)}")
