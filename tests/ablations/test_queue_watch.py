@@ -1,6 +1,7 @@
 """The watch over DVC's queue, with a queue that is told what to say."""
 
 import itertools
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -65,3 +66,43 @@ def test_one_that_lost_a_race_for_the_run_cache_is_queued_once_more(
     outcome = watch.wait()
     assert again == ["a"] * queued_again
     assert (outcome.done, list(outcome.failed)) == (([], ["a"]) if fails else (["a"], []))
+
+
+class Stopping:
+    """A queue of which `b` waits, and `a` runs until it has been interrupted often enough."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, interrupts: float) -> None:
+        self.now, self.commands = 0.0, list[tuple[float, str]]()
+        self._states = {"a": "Running", "b": "Queued", "c": "Success"}
+        self._interrupts = interrupts
+        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
+        monkeypatch.setattr(queued, "time", clock)
+        monkeypatch.setattr(queued, "task_states", lambda *_: dict(self._states))
+        monkeypatch.setattr(queued, "_call", self._call)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def _call(self, _: Any, command: list[str]) -> None:
+        self.commands.append((self.now, " ".join(command[-2:])))
+        if "remove" in command:
+            del self._states["b"]
+        elif sum("kill" in said for _, said in self.commands) == self._interrupts:
+            self._states["a"] = "Failed"
+
+
+def test_what_loses_an_interrupt_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Stopping(monkeypatch, interrupts=2)
+    queued._withdraw(cast(Any, SimpleNamespace(folder=None)), ["a", "b", "c"])
+    assert queue.commands == [(0, "remove b"), (0, "kill a"), (11, "kill a")]
+    assert queue.now == 12
+
+
+def test_what_never_stops_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Stopping(monkeypatch, interrupts=math.inf)
+    queued._withdraw(cast(Any, SimpleNamespace(folder=None)), ["a", "b", "c"])
+    assert len(queue.commands) > 3
+    assert queue.now == 61
+    assert caplog.messages == ["a: cannot be stopped; try `dvc queue kill --force`"]

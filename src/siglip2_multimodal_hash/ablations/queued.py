@@ -1,6 +1,8 @@
 """Run missing experiments through DVC's queue, several at a time."""
 
 import contextlib
+import logging
+import math
 import os
 import re
 import time
@@ -16,11 +18,17 @@ from siglip2_multimodal_hash.ablations.run import LOGS, Outcome, fitting, replac
 from siglip2_multimodal_hash.ablations.status import Status
 from siglip2_multimodal_hash.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 _PAUSE = 4.0  # a look at the queue takes some 0.2 CPU seconds
 _WORKERS = ".dvc/tmp/exps/celery"
 _WAITING = ("Queued", "Running")
 # Polls without any sign of a worker after which to ask for workers again.
 _SILENT = 8
+_STOPPING_PAUSE = 1.0
+# Seconds after which an interrupt counts as lost, and after which a queue is given up.
+_LOST_AFTER = 10.0
+_STOPPED_AFTER = 60.0
 # Of two experiments that enter one result in the run cache at a time, DVC may take the file that
 # one is writing for a damaged one and delete it under the other (`StageCache`).
 _LOST_RACE = re.compile(r"No such file or directory: '[^']*/runs/[^']*\.tmp'")
@@ -203,13 +211,34 @@ def _forget(repository: Repository, names: Sequence[str]) -> None:
 
 
 def _withdraw(repository: Repository, names: Sequence[str]) -> None:
-    """Stop what runs of these, and take what waits off the queue."""
-    states = task_states(repository.folder, names)
-    of = {state: [name for name in names if states.get(name) == state] for state in _WAITING}
-    for state, command in (("Queued", ("queue", "remove")), ("Running", ("queue", "kill"))):
-        if of[state]:
-            with contextlib.suppress(InputError):
-                _call(repository, dvc(*command, *of[state]))
+    """Stop what runs of these, take what waits off the queue, and wait until nothing is left.
+
+    DVC may lose an interrupt that comes while it prepares an experiment, and then runs it to its
+    end; so what does not stop is interrupted again.
+    """
+    begun = time.monotonic()
+    interrupted: dict[str, float] = {}
+    while states := {
+        name: state
+        for name, state in task_states(repository.folder, names).items()
+        if state in _WAITING
+    }:
+        now = time.monotonic()
+        if now - begun > _STOPPED_AFTER:
+            logger.warning("%s: cannot be stopped; try `dvc queue kill --force`", ", ".join(states))
+            return
+        waiting = [name for name, state in states.items() if state == "Queued"]
+        running = [
+            name
+            for name in states
+            if name not in waiting and now - interrupted.get(name, -math.inf) > _LOST_AFTER
+        ]
+        interrupted |= dict.fromkeys(running, now)
+        for command, of in ((("queue", "remove"), waiting), (("queue", "kill"), running)):
+            if of:
+                with contextlib.suppress(InputError):
+                    _call(repository, dvc(*command, *of))
+        time.sleep(_STOPPING_PAUSE)
 
 
 def _call(repository: Repository, command: list[str]) -> None:
