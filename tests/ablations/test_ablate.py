@@ -1,5 +1,6 @@
 """`smhash ablate` in a repository of Git and DVC whose experiments take a second."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from siglip2_multimodal_hash.ablations.repository import Repository
@@ -49,6 +51,21 @@ def begin(folder: Path, mark: Path, command: tuple[str, ...], *words: str) -> su
     )
     wait_for(mark, process)
     return process
+
+
+def copies(folder: Path) -> list[Path]:
+    """Of the repository, that DVC's queue made to run experiments in."""
+    return list((folder / ".dvc/tmp/exps").glob("tmp*"))
+
+
+def processes(folder: Path) -> list[int]:
+    """All that run there, but for this one."""
+    there = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(one.cwd()).is_relative_to(folder):
+                there.append(one.pid)
+    return there
 
 
 def workspace(folder: Path) -> tuple[str, str]:
@@ -175,6 +192,7 @@ def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
     states = run(folder, "dvc", "queue", "status")
     assert "Queued" not in states
     assert "Running" not in states
+    assert copies(folder) == []
     assert workspace(folder) == before
     assert set(recorded(folder)) == set(there)
 
@@ -191,7 +209,27 @@ def test_an_experiment_whose_worker_is_killed_is_not_waited_for(folder, tmp_path
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(200) == 130
     assert "interrupted" in process.stderr.read()
-    assert "Queued" not in run(folder, "dvc", "queue", "status")
+    states = run(folder, "dvc", "queue", "status")
+    assert "Queued" not in states
+    assert "Running" not in states
+    # The copy of the one whose worker was killed stays until the next call.
+    resumed = smhash(folder, "ablate", "C2", "--seeds", "1", "--queue")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert copies(folder) == []
+
+
+@pytest.mark.slow
+def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
+    process = begin(folder, tmp_path / "mark", COMMAND, "C4", "--seeds", "3", "--queue")
+    for one in (process.pid, *processes(folder)):
+        os.kill(one, signal.SIGKILL)
+    process.wait()
+    assert len(copies(folder)) == 1
+    assert "Running" in run(folder, "dvc", "queue", "status")
+    resumed = smhash(folder, "ablate", "C4", "--seeds", "2", "--queue")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert copies(folder) == []
+    assert "Running" not in run(folder, "dvc", "queue", "status")
 
 
 def test_a_dry_run_runs_nothing(folder):

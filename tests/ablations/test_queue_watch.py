@@ -1,7 +1,6 @@
 """The watch over DVC's queue, with a queue that is told what to say."""
 
 import itertools
-import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,20 +8,21 @@ from typing import Any, cast
 import pytest
 
 from siglip2_multimodal_hash.ablations import queued
+from siglip2_multimodal_hash.ablations.dvc_queue import Task
 from siglip2_multimodal_hash.ablations.progress import Progress
 
 
 def test_one_never_seen_to_run_began_after_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    looks = itertools.chain([{"a": "Queued"}] * 20, [{"a": "Success"}])
+    looks = itertools.chain([{"a": Task("Queued")}] * 20, [{"a": Task("Success")}])
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
     monkeypatch.setattr(queued, "time", clock)
-    monkeypatch.setattr(queued, "task_states", lambda *_: next(looks))
-    monkeypatch.setattr(queued, "_call", lambda *_: None)
+    monkeypatch.setattr(queued, "tasks", lambda *_: next(looks))
+    monkeypatch.setattr(queued, "call", lambda *_: None)
     monkeypatch.setattr(queued, "fitting", lambda *_: SimpleNamespace(commit="c0ffee"))
     lines: list[str] = []
     # Without note_time: how long it took is not known, so nothing is noted.
@@ -56,7 +56,8 @@ def test_one_that_lost_a_race_for_the_run_cache_is_queued_once_more(
         return 0
 
     monkeypatch.setattr(queued, "_PAUSE", 0)
-    monkeypatch.setattr(queued, "task_states", lambda *_: {"a": "Failed"})
+    monkeypatch.setattr(queued, "tasks", lambda *_: {"a": Task("Failed")})
+    monkeypatch.setattr(queued, "call", lambda *_: None)
     monkeypatch.setattr(queued, "run_logged", log_of_dvc)
     monkeypatch.setattr(queued, "_queue", lambda _, wanted: again.extend(o.name for o in wanted))
     monkeypatch.setattr(queued, "fitting", lambda *_: next(ends))
@@ -66,43 +67,3 @@ def test_one_that_lost_a_race_for_the_run_cache_is_queued_once_more(
     outcome = watch.wait()
     assert again == ["a"] * queued_again
     assert (outcome.done, list(outcome.failed)) == (([], ["a"]) if fails else (["a"], []))
-
-
-class Stopping:
-    """A queue of which `b` waits, and `a` runs until it has been interrupted often enough."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, interrupts: float) -> None:
-        self.now, self.commands = 0.0, list[tuple[float, str]]()
-        self._states = {"a": "Running", "b": "Queued", "c": "Success"}
-        self._interrupts = interrupts
-        clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
-        monkeypatch.setattr(queued, "time", clock)
-        monkeypatch.setattr(queued, "task_states", lambda *_: dict(self._states))
-        monkeypatch.setattr(queued, "_call", self._call)
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def _call(self, _: Any, command: list[str]) -> None:
-        self.commands.append((self.now, " ".join(command[-2:])))
-        if "remove" in command:
-            del self._states["b"]
-        elif sum("kill" in said for _, said in self.commands) == self._interrupts:
-            self._states["a"] = "Failed"
-
-
-def test_what_loses_an_interrupt_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = Stopping(monkeypatch, interrupts=2)
-    queued._withdraw(cast(Any, SimpleNamespace(folder=None)), ["a", "b", "c"])
-    assert queue.commands == [(0, "remove b"), (0, "kill a"), (11, "kill a")]
-    assert queue.now == 12
-
-
-def test_what_never_stops_is_named(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    queue = Stopping(monkeypatch, interrupts=math.inf)
-    queued._withdraw(cast(Any, SimpleNamespace(folder=None)), ["a", "b", "c"])
-    assert len(queue.commands) > 3
-    assert queue.now == 61
-    assert caplog.messages == ["a: cannot be stopped; try `dvc queue kill --force`"]

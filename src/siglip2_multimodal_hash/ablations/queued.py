@@ -1,34 +1,31 @@
 """Run missing experiments through DVC's queue, several at a time."""
 
 import contextlib
-import logging
-import math
-import os
 import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from siglip2_multimodal_hash.ablations.commands import assignments, dvc, run_logged
+from siglip2_multimodal_hash.ablations.dvc_queue import (
+    RUNNING,
+    WAITING,
+    call,
+    tasks,
+    workers_alive,
+)
 from siglip2_multimodal_hash.ablations.pipeline import TARGET
 from siglip2_multimodal_hash.ablations.plan import Wanted
 from siglip2_multimodal_hash.ablations.progress import Progress
 from siglip2_multimodal_hash.ablations.repository import Repository
 from siglip2_multimodal_hash.ablations.run import LOGS, Outcome, fitting, replaced, why_failed
 from siglip2_multimodal_hash.ablations.status import Status
+from siglip2_multimodal_hash.ablations.stopping import forget, withdraw
 from siglip2_multimodal_hash.errors import InputError
 
-logger = logging.getLogger(__name__)
-
 _PAUSE = 4.0  # a look at the queue takes some 0.2 CPU seconds
-_WORKERS = ".dvc/tmp/exps/celery"
-_WAITING = ("Queued", "Running")
 # Polls without any sign of a worker after which to ask for workers again.
 _SILENT = 8
-_STOPPING_PAUSE = 1.0
-# Seconds after which an interrupt counts as lost, and after which a queue is given up.
-_LOST_AFTER = 10.0
-_STOPPED_AFTER = 60.0
 # Of two experiments that enter one result in the run cache at a time, DVC may take the file that
 # one is writing for a damaged one and delete it under the other (`StageCache`).
 _LOST_RACE = re.compile(r"No such file or directory: '[^']*/runs/[^']*\.tmp'")
@@ -46,7 +43,7 @@ def run_queued(
     """
     names = [status.wanted.name for status in statuses]
     with contextlib.ExitStack() as stack:
-        _forget(repository, names)
+        forget(repository, names)
         _let_idle_workers_leave(repository)
         for status in statuses:
             stack.enter_context(replaced(status, repository))
@@ -54,7 +51,7 @@ def run_queued(
             _queue(repository, [status.wanted for status in statuses])
             return _Watch(statuses, repository, progress, jobs).wait()
         except BaseException:
-            _withdraw(repository, names)
+            withdraw(repository, names)
             raise
 
 
@@ -76,20 +73,21 @@ class _Watch:
         waiting = dict(self._wanted)
         silent = _SILENT
         while waiting:
-            states = task_states(self._repository.folder, list(waiting))
-            at_work = "Running" in states.values() and _workers_alive(self._repository.folder)
+            found = tasks(self._repository.folder, waiting)
+            states = {name: task.state for name, task in found.items()}
+            at_work = RUNNING in states.values() and workers_alive(self._repository.folder)
             silent = 0 if at_work else silent + 1
             # Workers that found nothing to do have left; or one was killed, and what it ran is
             # said to run for ever.
             abandoned = silent > _SILENT
             if abandoned:
-                _call(self._repository, dvc("queue", "start", "-j", str(self._jobs)))
+                call(self._repository, "start", "-j", self._jobs)
                 silent = 0
             for name in list(waiting):
                 state = states.get(name, "Gone")
-                if state == "Running":
+                if state == RUNNING:
                     self._begun.setdefault(name, time.monotonic())
-                ended = state not in _WAITING or (abandoned and state == "Running")
+                ended = state not in (WAITING, RUNNING) or (abandoned and state == RUNNING)
                 if ended and not self._end(name):
                     del waiting[name]
             self._looked = time.monotonic()
@@ -124,26 +122,6 @@ def _lost_race(log: Path) -> bool:
     return _LOST_RACE.search(log.read_text(encoding="utf-8", errors="replace")) is not None
 
 
-def task_states(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """What DVC's queue says of some experiments: ``Queued``, ``Running``, ``Failed``, ``Success``.
-
-    The last of a name counts, for a queue remembers earlier ones that failed.
-    """
-    from dvc.repo import Repo
-
-    with Repo(str(folder)) as repo:
-        queue = repo.experiments.celery_queue
-        states: dict[str, str] = {}
-        for state, entries in (
-            ("Failed", (done.entry for done in queue.iter_failed())),
-            ("Success", (done.entry for done in queue.iter_success())),
-            ("Queued", queue.iter_queued()),
-            ("Running", queue.iter_active()),
-        ):
-            states |= {entry.name: state for entry in entries if entry.name in names}
-        return states
-
-
 def _let_idle_workers_leave(repository: Repository) -> None:
     """Wait for workers of an earlier call that have nothing more to do.
 
@@ -154,23 +132,9 @@ def _let_idle_workers_leave(repository: Repository) -> None:
     with Repo(str(repository.folder)) as repo:
         queue = repo.experiments.celery_queue
         for _ in range(_SILENT):
-            if any(queue.iter_active()) or not _workers_alive(repository.folder):
+            if any(queue.iter_active()) or not workers_alive(repository.folder):
                 return
             time.sleep(_PAUSE)
-
-
-def _workers_alive(folder: Path) -> bool:
-    """Whether a worker of DVC's queue runs."""
-    files = (folder / _WORKERS).glob("dvc-exp-worker-*.pid")
-    return any(_is_alive(file.read_text(encoding="utf-8")) for file in files)
-
-
-def _is_alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, PermissionError, ValueError):
-        return False  # none, one of somebody else, or a file just begun
-    return True
 
 
 def _queue(repository: Repository, experiments: Sequence[Wanted]) -> None:
@@ -191,57 +155,3 @@ def _queue(repository: Repository, experiments: Sequence[Wanted]) -> None:
                 )
             except DvcException as error:
                 raise InputError(f"{one.name}: DVC cannot queue it ({error})") from None
-
-
-def _forget(repository: Repository, names: Sequence[str]) -> None:
-    """Take earlier tasks of these names off the queue.
-
-    Raises:
-        InputError: One of them runs.
-    """
-    states = task_states(repository.folder, names)
-    running = [name for name, state in states.items() if state == "Running"]
-    if running:
-        raise InputError(
-            f"{', '.join(running)}: already running in DVC's queue",
-            "wait for it, or `dvc queue kill` it",
-        )
-    if states:
-        _call(repository, dvc("queue", "remove", *states))
-
-
-def _withdraw(repository: Repository, names: Sequence[str]) -> None:
-    """Stop what runs of these, take what waits off the queue, and wait until nothing is left.
-
-    DVC may lose an interrupt that comes while it prepares an experiment, and then runs it to its
-    end; so what does not stop is interrupted again.
-    """
-    begun = time.monotonic()
-    interrupted: dict[str, float] = {}
-    while states := {
-        name: state
-        for name, state in task_states(repository.folder, names).items()
-        if state in _WAITING
-    }:
-        now = time.monotonic()
-        if now - begun > _STOPPED_AFTER:
-            logger.warning("%s: cannot be stopped; try `dvc queue kill --force`", ", ".join(states))
-            return
-        waiting = [name for name, state in states.items() if state == "Queued"]
-        running = [
-            name
-            for name in states
-            if name not in waiting and now - interrupted.get(name, -math.inf) > _LOST_AFTER
-        ]
-        interrupted |= dict.fromkeys(running, now)
-        for command, of in ((("queue", "remove"), waiting), (("queue", "kill"), running)):
-            if of:
-                with contextlib.suppress(InputError):
-                    _call(repository, dvc(*command, *of))
-        time.sleep(_STOPPING_PAUSE)
-
-
-def _call(repository: Repository, command: list[str]) -> None:
-    log = repository.folder / LOGS / "queue.log"
-    if run_logged(command, log, repository.folder):
-        raise InputError(f"`{' '.join(command[2:])}` failed: {why_failed(log)}")
