@@ -353,6 +353,17 @@ def test_words_of_yaml_1_1_stay_words(tmp_path: Path) -> None:
         load_params(path)
 
 
+def test_the_remedy_speaks_of_where_the_value_stands(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("bits: 64", "bits: 33"), encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
+        load_params(path)
+    explained = "params.yaml explains each key"
+    assert str(caught.value).endswith(f"-> correct {path}, or the -S override; {explained}")
+    with pytest.raises(ParamsError, match=rf"^--k: knn\.K = 0.*\n  -> {explained}$"):
+        parse_params(changed(knn__K=0), source="--k")
+
+
 def test_parameters_do_not_change() -> None:
     params = load_params(PARAMS_FILE)
     with pytest.raises(ValidationError, match="frozen"):

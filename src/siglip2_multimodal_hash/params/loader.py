@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.params.whole import Params
 
 PARAMS_FILE = Path("params.yaml")
+_EXPLAINED = f"{PARAMS_FILE} explains each key"
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -31,19 +32,26 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path}: not valid YAML: {error}") from None
-    return parse_params(raw, source=str(path))
+    remedy = f"correct {path}, or the -S override; {_EXPLAINED}"
+    return parse_params(raw, source=str(path), remedy=remedy)
 
 
-def parse_params(raw: Any, *, source: str = "params") -> Params:
-    """Check a nested dict of parameters; see :func:`load_params`."""
+def parse_params(raw: Any, *, source: str = "params", remedy: str = _EXPLAINED) -> Params:
+    """Check a nested dict of parameters; see :func:`load_params`.
+
+    Args:
+        raw: All sections.
+        source: Where they come from, for the message.
+        remedy: What to do about a broken rule.
+
+    Raises:
+        ParamsError: Rules are broken; all of them are listed.
+    """
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors(include_url=False)]
-        raise ParamsError(
-            f"{source}: " + "; ".join(lines),
-            "correct params.yaml, or the -S override; params.yaml explains each key",
-        ) from None
+        raise ParamsError(f"{source}: " + "; ".join(lines), remedy) from None
 
 
 def _explain(detail: Any) -> str:
