@@ -161,9 +161,11 @@ def test_after_a_crash_nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (exps / "standalone/tmp5678").is_dir()
 
 
-# Starts another like itself, unless it is told not to; each tells of its interrupt.
+# Starts another like itself, unless it is told not to; each tells of its interrupt. What started
+# the tests may ignore Ctrl-C, as a shell does for what runs in the background.
 PROGRAM = """\
-import os, subprocess, sys, time
+import signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 name = sys.argv[1]
 try:
     child = subprocess.Popen([sys.executable, __file__, "child"]) if name == "parent" else None
