@@ -3,6 +3,7 @@
 import importlib
 import os
 import signal
+import time
 
 INTERRUPTIBLE_COMMAND = """
 import signal
@@ -47,6 +48,15 @@ def arm(room, name, method, call, when):
         return result
 
     setattr(owner, attribute, armed)
+
+
+def wait_for(mark, process):
+    """Until a child process has written a file, at most five minutes."""
+    deadline = time.monotonic() + 300
+    while not mark.exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.1)
 
 
 def heed_ctrl_c():

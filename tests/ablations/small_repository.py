@@ -127,6 +127,13 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def commit_line(folder: Path, file: str, line: str) -> None:
+    """Add a line to a file there, and commit it."""
+    path = folder / file
+    path.write_text(f"{path.read_text(encoding='utf-8')}{line}\n", encoding="utf-8")
+    run(folder, "git", "commit", "-qam", line)
+
+
 def smhash(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of this project there, from this working tree's sources."""
     return subprocess.run(

@@ -5,16 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from siglip2_multimodal_hash.ablations.repository import Repository
-from tests.ablations.small_repository import ROOT, make_repository, run, smhash
+from tests.ablations.small_repository import ROOT, commit_line, make_repository, run, smhash
 from tests.pipeline.repositories import environment
-from tests.signalling import INTERRUPTIBLE_COMMAND
+from tests.signalling import INTERRUPTIBLE_COMMAND, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +28,6 @@ COMMAND = ("-m", "siglip2_multimodal_hash.cli")
 
 def recorded(folder: Path) -> dict[str, str]:
     return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
-
-
-def wait_for(mark: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 300
-    while not mark.exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
 
 
 def begin(folder: Path, mark: Path, command: tuple[str, ...], *words: str) -> subprocess.Popen:
@@ -59,7 +50,7 @@ def copies(folder: Path) -> list[Path]:
 
 
 def processes(folder: Path) -> list[int]:
-    """All that run there, but for this one."""
+    """All whose working folder lies there."""
     there = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -134,9 +125,7 @@ def test_an_unknown_row_ends_with_near_matches(folder):
 
 def test_what_a_report_is_made_by_may_change(folder):
     there = recorded(folder)
-    path = folder / "stages/report.py"
-    path.write_text(path.read_text() + "# another page\n")
-    run(folder, "git", "commit", "-qam", "another page")
+    commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout == "1 experiment: 1 there, 0 of another make, 0 to run\n"
@@ -145,9 +134,7 @@ def test_what_a_report_is_made_by_may_change(folder):
 
 def test_other_code_is_said_and_runs_again_under_force_only(folder):
     there = recorded(folder)
-    path = folder / "stages/make.py"
-    path.write_text(path.read_text() + "# another version\n")
-    run(folder, "git", "commit", "-qam", "other code")
+    commit_line(folder, "stages/make.py", "# another version")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 1
     assert "default-s0: is there with other code: " in result.stdout

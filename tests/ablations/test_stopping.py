@@ -4,7 +4,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +13,7 @@ import pytest
 from siglip2_multimodal_hash.ablations import stopping
 from siglip2_multimodal_hash.ablations.dvc_queue import Task, interrupt
 from siglip2_multimodal_hash.errors import InputError
+from tests.signalling import wait_for
 
 A, B = 1, 2
 
@@ -185,10 +185,8 @@ def test_a_process_is_interrupted_with_what_it_started_and_without_its_group(
     script = tmp_path / "program.py"
     script.write_text(PROGRAM, encoding="utf-8")
     process = subprocess.Popen([sys.executable, str(script), "parent"], cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not ((tmp_path / "parent").exists() and (tmp_path / "child").exists()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    for name in ("parent", "child"):
+        wait_for(tmp_path / name, process)
     assert os.getpgid(process.pid) == os.getpgid(0)
     interrupt(process.pid)
     assert process.wait(60) == 0

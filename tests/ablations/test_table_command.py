@@ -7,7 +7,7 @@ import pytest
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.reporting.experiments import read_experiment
-from tests.ablations.small_repository import make_repository, run, smhash
+from tests.ablations.small_repository import commit_line, make_repository, run, smhash
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,7 @@ def test_experiments_of_another_dataset_do_not_count(folder):
 
 
 def test_code_of_two_versions_is_refused_unless_asked_for(folder):
-    path = folder / "stages/make.py"
-    path.write_text(path.read_text() + "# another version\n")
-    run(folder, "git", "commit", "-qam", "other code")
+    commit_line(folder, "stages/make.py", "# another version")
     same = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
     assert same.returncode == 0, same.stderr
     assert "Made by version " in same.stdout

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -100,7 +100,7 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-def call(repository: Repository, *words: Any) -> None:
+def call(repository: Repository, *words: str | int) -> None:
     """Run ``dvc queue WORDS``.
 
     Raises:

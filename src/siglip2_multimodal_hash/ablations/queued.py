@@ -88,7 +88,7 @@ class _Watch:
                 if state == RUNNING:
                     self._begun.setdefault(name, time.monotonic())
                 ended = state not in (WAITING, RUNNING) or (abandoned and state == RUNNING)
-                if ended and not self._end(name):
+                if ended and self._end(name):
                     del waiting[name]
             self._looked = time.monotonic()
             if waiting:
@@ -96,7 +96,7 @@ class _Watch:
         return self._outcome
 
     def _end(self, name: str) -> bool:
-        """Count one that has ended, or queue it again, once, if it lost a race; whether it was."""
+        """Count one that has ended, or queue it again, once, if it lost a race: then False."""
         # One that was never seen to run began after the last look.
         seconds = time.monotonic() - self._begun.get(name, self._looked)
         found = fitting(self._wanted[name], self._repository)
@@ -105,17 +105,17 @@ class _Watch:
                 self._repository.note_time(found.commit, seconds)
             self._outcome.done.append(name)
             self._progress.end(name, "done", seconds)
-            return False
+            return True
         log = self._repository.folder / LOGS / f"{name}.log"
         run_logged(dvc("queue", "logs", name), log, self._repository.folder)
         if name not in self._again and _lost_race(log):
             self._again.add(name)
             self._begun.pop(name, None)
             _queue(self._repository, [self._wanted[name]])
-            return True
+            return False
         self._outcome.failed[name] = why_failed(log)
         self._progress.end(name, "FAILED", seconds)
-        return False
+        return True
 
 
 def _lost_race(log: Path) -> bool:
@@ -127,14 +127,12 @@ def _let_idle_workers_leave(repository: Repository) -> None:
 
     One that is about to leave takes no more tasks, and as it goes clears the queue's files.
     """
-    from dvc.repo import Repo
-
-    with Repo(str(repository.folder)) as repo:
-        queue = repo.experiments.celery_queue
-        for _ in range(_SILENT):
-            if any(queue.iter_active()) or not workers_alive(repository.folder):
-                return
-            time.sleep(_PAUSE)
+    folder = repository.folder
+    for _ in range(_SILENT):
+        at_work = any(task.state == RUNNING for task in tasks(folder).values())
+        if at_work or not workers_alive(folder):
+            return
+        time.sleep(_PAUSE)
 
 
 def _queue(repository: Repository, experiments: Sequence[Wanted]) -> None:

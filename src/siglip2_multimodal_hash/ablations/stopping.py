@@ -38,20 +38,21 @@ def forget(repository: Repository, names: Sequence[str]) -> None:
     """
     folder = repository.folder
     found = tasks(folder)
-    if not workers_alive(folder) and not any(task.process for task in found.values()):
-        dead = [name for name, task in found.items() if task.state == RUNNING]
-        if dead:
-            call(repository, "kill", *dead)
-        _remove_copies(folder)
-    found = tasks(folder, names)
     running = [name for name, task in found.items() if task.state == RUNNING]
+    if not workers_alive(folder) and not any(found[name].process for name in running):
+        if running:
+            call(repository, "kill", *running)
+            running = []
+        _remove_copies(folder)
+    running = [name for name in running if name in names]
     if running:
         raise InputError(
             f"{', '.join(running)}: already running in DVC's queue",
             "wait for it, or `dvc queue kill` it",
         )
-    if found:
-        call(repository, "remove", *found)
+    earlier = [name for name in found if name in names]
+    if earlier:
+        call(repository, "remove", *earlier)
 
 
 def _remove_copies(folder: Path) -> None:
@@ -79,15 +80,17 @@ def withdraw(repository: Repository, names: Sequence[str]) -> None:
             logger.warning("%s: cannot be stopped; try `dvc queue kill --force %s`", shown, shown)
             return
         waiting = [name for name, task in left.items() if task.state == WAITING]
+        running = [name for name, task in left.items() if task.state == RUNNING]
         if waiting:
             _try(repository, "remove", waiting)
-        for name, task in left.items():
-            if task.process and now - interrupted.get(name, -math.inf) > _LOST_AFTER:
-                interrupt(task.process)
+        for name in running:
+            process = left[name].process
+            if process and now - interrupted.get(name, -math.inf) > _LOST_AFTER:
+                interrupt(process)
                 interrupted[name] = now
-        if len(waiting) < len(left) and not workers_alive(repository.folder):
+        if running and not workers_alive(repository.folder):
             # Marks those as failed that nothing runs any more.
-            _try(repository, "kill", [name for name in left if name not in waiting])
+            _try(repository, "kill", running)
         time.sleep(_PAUSE)
 
 
