@@ -1,4 +1,5 @@
 # make repro      environment, then the whole pipeline on the embedded dataset
+# make verify     the figures of this machine against the committed ones
 # make test       environment, then the default test suite
 # make test-slow  the slow tests as well
 # make check      lint, format, types, import contracts
@@ -16,11 +17,16 @@ INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 # Stages are started as `python -m stages.NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test test-slow check install clean
+.PHONY: repro verify test test-slow check install clean
 .DEFAULT_GOAL := repro
 
+# The line at its end is for the reader: with parameters of one's own there is nothing to compare.
 repro: $(INSTALLED)
 	dvc repro
+	@smhash verify || true
+
+verify: $(INSTALLED)
+	smhash verify
 
 # Two processes of one thread each: more threads than cores would cost many times what they bring.
 test: $(INSTALLED)

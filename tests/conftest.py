@@ -4,10 +4,14 @@ from siglip2_multimodal_hash.kernels import pin_cpu_kernels
 
 pin_cpu_kernels()
 
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from importlib.util import find_spec  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+from siglip2_multimodal_hash import cli  # noqa: E402
 
 # How long an example takes says something of the machine's other work, not of the code.
 settings.register_profile("patient", deadline=None)
@@ -21,3 +25,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("ray"):
                 item.add_marker(missing)
+
+
+@pytest.fixture
+def smhash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str | None]:
+    """Run a command in this process; its exit code."""
+
+    def run(*arguments: str) -> int | str | None:
+        monkeypatch.setattr(sys, "argv", ["smhash", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code
+
+    return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded, so that the logs of two machines can be compared."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.errors import (
     EXIT_BAD_INPUT,
@@ -30,19 +29,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "configs").symlink_to(ROOT / "configs", target_is_directory=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def smhash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str | None]:
-    """Run a command in this process; its exit code."""
-
-    def run(*arguments: str) -> int | str | None:
-        monkeypatch.setattr(sys, "argv", ["smhash", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return caught.value.code
-
-    return run
 
 
 def run_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -39,6 +39,9 @@ def small_params(**more: Any) -> str:
     )
 
 
+SMALL_PARAMS = YAML(typ="safe").load(small_params())
+
+
 @contextlib.contextmanager
 def working_in(folder: Path) -> Iterator[None]:
     """Make ``folder`` the working directory of the block."""
@@ -52,14 +55,15 @@ def working_in(folder: Path) -> Iterator[None]:
 
 def commands() -> dict[str, list[str]]:
     """Each stage's module and arguments, with dvc.yaml's templates filled in."""
-    params = YAML(typ="safe").load(small_params())
-    filled = {}
-    for name, stage in pipeline_stages().items():
-        text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
-        text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
-        text = text.replace("${backbone.name}", params["backbone"]["name"])
-        filled[name] = text.split()[2:]
-    return filled
+    return {name: filled(stage["cmd"]).split()[2:] for name, stage in pipeline_stages().items()}
+
+
+def filled(text: str) -> str:
+    """A text of dvc.yaml with its templates filled in."""
+    for key in ("dataset.name", "dataset.protocol", "backbone.name"):
+        section, name = key.split(".")
+        text = text.replace(f"${{{key}}}", SMALL_PARAMS[section][name])
+    return text
 
 
 def run_stage(words: list[str]) -> int:

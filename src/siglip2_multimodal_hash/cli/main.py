@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.cli import (
     stats,
     table,
     use,
+    verify,
 )
 from siglip2_multimodal_hash.errors import run_guarded
 
@@ -24,7 +25,8 @@ EXIT_BROKEN_PIPE = 128 + 13
 """What a shell says of a process that SIGPIPE ended."""
 
 _COMMANDS = (
-    use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate
+    use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
+    verify,
 )  # fmt: skip
 
 

@@ -1,0 +1,88 @@
+"""How far the figures of this machine are from those that Git has."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from siglip2_multimodal_hash.errors import DataError, InputError
+
+FILES = ("summary.json", "baselines.json")
+"""The metrics that are compared: the headline figures and the table of baselines."""
+
+ALLOWED_POINTS = 1.5
+"""Largest difference, in points (hundredths of a figure), that counts as reproduced.
+
+CPUs of two makers sum in another order, and after some thousand updates the head is another one, as
+by another seed. Between an Intel Xeon and an AMD EPYC the largest of 60 figures moved by 0.85;
+seeds move the vote by a standard deviation of 0.6.
+"""
+
+_NO_FIGURES = "`make repro` makes the figures of this machine"
+_OTHER_PARAMS = "`git stash` puts your changes aside; then `make repro`"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure, here and in the last commit, as fractions of 1."""
+
+    name: str
+    committed: float
+    here: float
+
+    @property
+    def points(self) -> float:
+        """Absolute difference in points."""
+        return 100 * abs(self.here - self.committed)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is at most :data:`ALLOWED_POINTS`."""
+        return self.points <= ALLOWED_POINTS
+
+
+def differences_from_commit() -> list[Difference]:
+    """Every headline figure of the workspace beside that of the last commit, largest first.
+
+    Raises:
+        InputError: No repository of Git and DVC, or params.yaml is not the committed one, so that
+            other figures are expected.
+        DataError: One of the two has no figures, or not the same ones.
+    """
+    # Slow to import, and only this command needs it.
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from scmrepo.exceptions import SCMError
+
+    try:
+        with Repo() as repo:
+            changed = repo.params.diff(a_rev="HEAD").get("diff", {})
+            metrics = repo.metrics.diff(a_rev="HEAD", all=True).get("diff", {})
+    except (DvcException, SCMError) as error:
+        raise InputError(
+            f"no figures of a commit: {error}", "work in a clone of the project"
+        ) from None
+    keys = sorted(key for leaves in changed.values() for key in leaves)
+    if keys:
+        raise InputError(
+            f"params.yaml differs from the last commit ({', '.join(keys)}), so its figures are of "
+            "another experiment",
+            _OTHER_PARAMS,
+        )
+    found = [
+        _difference(f"{name} of {PurePath(path).name}", figure)
+        for path, figures in metrics.items()
+        if PurePath(path).name in FILES
+        for name, figure in figures.items()
+        if any(isinstance(figure.get(side), float) for side in ("old", "new"))
+    ]
+    if not found:
+        raise DataError("neither the last commit nor this folder has figures", _NO_FIGURES)
+    return sorted(found, key=lambda one: one.points, reverse=True)
+
+
+def _difference(name: str, figure: dict[str, Any]) -> Difference:
+    committed, here = figure.get("old"), figure.get("new")
+    if committed is None or here is None:
+        place = "the last commit" if committed is None else "this folder"
+        raise DataError(f"{name}: {place} does not have it", _NO_FIGURES)
+    return Difference(name, committed, here)

@@ -1,0 +1,88 @@
+"""The bytes of each stage: the same again on one machine, and in the log for other machines.
+
+The end of a test run prints the digests, so that the logs of two machines show the first stage at
+which they part.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from siglip2_multimodal_hash.features.store import load_embeddings
+from tests.pipeline.conftest import ROOT, commands, filled
+from tests.pipeline.declarations import pipeline_stages
+
+OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
+FITTED = ("embed", "train")
+
+
+def digest(*paths: Path) -> str:
+    """Of the names and bytes of files and folders."""
+    summed = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                summed.update(file.name.encode() + file.read_bytes())
+    return summed.hexdigest()[:12]
+
+
+def outputs(stage: str) -> list[str]:
+    """Paths of a stage's outputs."""
+    declared = pipeline_stages()[stage]
+    listed = [out for kind in ("outs", "metrics", "plots") for out in declared.get(kind, [])]
+    return [filled(out if isinstance(out, str) else next(iter(out))) for out in listed]
+
+
+def rerun(folder: Path, out: Path, **variables: str) -> None:
+    """Run `embed` and `train` of a finished run once more, into other folders."""
+    (out / "src").symlink_to(ROOT / "src")
+    (out / "stages").symlink_to(ROOT / "stages")
+    (out / "params.yaml").write_bytes((folder / "params.yaml").read_bytes())
+    for name in ("data", "models"):
+        (out / name).symlink_to(folder / name)
+    (out / OUTPUTS).mkdir(parents=True)
+    (out / OUTPUTS / "towers").symlink_to(folder / OUTPUTS / "towers")
+    environment = os.environ | variables | {"PYTHONPATH": f"{ROOT / 'src'}"}
+    for stage in FITTED:
+        subprocess.run(
+            [sys.executable, "-m", *commands()[stage]],
+            cwd=out,
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+
+
+def test_the_bytes_of_each_stage_are_in_the_log(finished_run, record_property):
+    folder, _ = finished_run
+    for stage in pipeline_stages():
+        paths = [folder / out for out in outputs(stage)]
+        assert all(path.exists() for path in paths), stage
+        record_property(f"digest of {stage}", digest(*paths))
+
+
+def test_another_run_gives_the_same_bytes(finished_run, tmp_path):
+    folder, _ = finished_run
+    rerun(folder, tmp_path)
+    for stage in FITTED:
+        (out,) = outputs(stage)
+        assert digest(tmp_path / out) == digest(folder / out), stage
+
+
+def test_the_code_path_for_all_makers_agrees_within_rounding(
+    finished_run, tmp_path, record_property
+):
+    """MKL's own mode for CPUs of any make: too slow for a default, and here to be compared."""
+    folder, _ = finished_run
+    rerun(folder, tmp_path, MKL_CBWR="COMPATIBLE")
+    ours = load_embeddings(folder / OUTPUTS / "embeddings")
+    theirs = load_embeddings(tmp_path / OUTPUTS / "embeddings")
+    np.testing.assert_allclose(theirs.image, ours.image, atol=1e-4)
+    np.testing.assert_allclose(theirs.caption, ours.caption, atol=1e-4)
+    for stage in FITTED:
+        (out,) = outputs(stage)
+        record_property(f"digest of {stage}, MKL_CBWR=COMPATIBLE", digest(tmp_path / out))

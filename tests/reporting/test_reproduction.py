@@ -1,0 +1,88 @@
+"""The figures of this machine against those of the last commit."""
+
+import json
+
+import pytest
+
+from tests.reporting.experiment_repository import commit, run
+
+PARAMS = "dataset:\n  name: tiny\nseed: 1\n"
+PIPELINE = """\
+stages:
+  evaluate:
+    cmd: python nothing.py
+    params: [seed]
+    metrics:
+      - metrics/summary.json: {cache: false}
+      - metrics/baselines.json: {cache: false}
+"""
+SUMMARY = {"test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}}, "train": {"best_epoch": 14}}
+BASELINES = {"fused": {"knn": 0.746}}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A repository whose last commit has figures, and the working folder of the test."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    write(tmp_path)
+    run(tmp_path, "git", "init", "-q")
+    run(tmp_path, "dvc", "init", "-q")
+    commit(tmp_path, "figures")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder, summary=SUMMARY, baselines=BASELINES):
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics/summary.json").write_text(json.dumps(summary))
+    (folder / "metrics/baselines.json").write_text(json.dumps(baselines))
+
+
+def with_knn(value):
+    return SUMMARY | {"test": SUMMARY["test"] | {"knn": {"mAP": value}}}
+
+
+def test_the_same_figures_are_reproduced(project, smhash, capsys):
+    assert smhash("verify") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("reproduced: 3 figures, largest difference 0.00 points")
+
+
+def test_the_largest_difference_is_named(project, smhash, capsys):
+    write(project, with_knn(0.7392))
+    assert smhash("verify") == 0
+    assert "0.68 points (test.knn.mAP of summary.json), allowed 1.5" in capsys.readouterr().out
+
+
+def test_a_figure_that_is_off_is_named_and_fails(project, smhash, capsys):
+    write(project, with_knn(0.786))
+    assert smhash("verify") == 1
+    said = capsys.readouterr().out
+    assert "test.knn.mAP of summary.json: 78.6 here, 74.6 committed, 4.0 points apart" in said
+    assert "mlp" not in said
+
+
+def test_another_best_epoch_is_not_a_figure(project, smhash):
+    write(project, SUMMARY | {"train": {"best_epoch": 3}})
+    assert smhash("verify") == 0
+
+
+def test_other_parameters_are_not_compared(project, smhash, capsys):
+    (project / "params.yaml").write_text(PARAMS.replace("seed: 1", "seed: 2"))
+    assert smhash("verify") == 2
+    assert "params.yaml differs from the last commit (seed)" in capsys.readouterr().err
+
+
+def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
+    (project / "metrics/baselines.json").unlink()
+    assert smhash("verify") == 2
+    said = capsys.readouterr().err
+    assert "fused.knn of baselines.json: this folder does not have it" in said
+    assert "`make repro`" in said
+
+
+def test_a_folder_without_a_repository_is_refused(tmp_path, monkeypatch, smhash, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert smhash("verify") == 2
+    assert "work in a clone of the project" in capsys.readouterr().err
