@@ -378,16 +378,21 @@ def test_the_widths_of_codes_are_whole_bytes() -> None:
     assert all(bits % 8 == 0 for bits in get_args(Bits))
 
 
+# No more digits than ruamel, and so DVC, keeps of a number with an exponent.
+SHORT = st.builds(
+    lambda digits, power: float(f"{digits}e{power}"), st.integers(1, 9999), st.integers(-9, -4)
+)
+
 VALID: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**63),
     "hash.bits": st.sampled_from([16, 32, 64, 128]),
     "knn.K": st.integers(1, 200),
-    "knn.tau": st.floats(1e-9, 1e9),
+    "knn.tau": SHORT,
     "knn.vote": st.sampled_from(["uniform", "softmax", "rank", "threshold"]),
-    "optimizer.lr": st.floats(1e-6, 10),
-    "optimizer.betas": st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2),
+    "optimizer.lr": SHORT,
+    "optimizer.betas": st.lists(SHORT, min_size=2, max_size=2),
     "fusion.mlp_dims": st.lists(st.integers(1, 4096), min_size=1, max_size=4),
-    "fusion.dropout": st.floats(0, 1, exclude_max=True),
+    "fusion.dropout": SHORT,
     "training.drop_last": st.booleans(),
     "backbone.checkpoint": st.text(
         st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1

@@ -4,15 +4,11 @@ import difflib
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarfloat import ScalarFloat
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.files import replacing
@@ -27,8 +23,6 @@ _KINDS = {
     "loss.objective": "profile",
 }
 """What a preset is about, by the key that only presets of that kind set."""
-_SMALL = 0.01
-"""Floats below are written with an exponent."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def override_text(
     source: str,
     at_most: Mapping[str, int] | None = None,
 ) -> str:
-    """``params.yaml`` with some values replaced; comments, order and layout stay.
+    """``params.yaml`` with some values replaced, byte for byte as DVC's own writer does it.
 
     Args:
         text: The file's content.
@@ -146,16 +140,16 @@ def override_text(
             breaks a rule of :mod:`.params`.
     """
     yaml = YAML()
-    yaml.Representer = _ExactFloats
-    yaml.preserve_quotes = True
-    yaml.width = 4096
+    yaml.default_flow_style = False
     try:
         document = yaml.load(text)
     except YAMLError as error:
         raise ParamsError(f"{source}: not valid YAML: {error}") from None
     for key, value in overrides.items():
         section, leaf = _place(document, key, value, source)
-        section[leaf] = _like(section[leaf], value)
+        # An equal number keeps its spelling: 1.0e-3 does not become 0.001.
+        if not (isinstance(section[leaf], type(value)) and section[leaf] == value):
+            section[leaf] = value
     for key, limit in (at_most or {}).items():
         section, leaf = _place(document, key, limit, source)
         # Anything but a number is left to the check of the whole.
@@ -209,42 +203,6 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
             f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
         )
     return section, leaf
-
-
-def _like(old: Any, new: Any) -> Any:
-    """``new`` in the layout of ``old``: a list in one line stays so, and a number that is equal."""
-    if isinstance(old, list) and isinstance(new, list):
-        old[:] = new
-        return old
-    if isinstance(old, float) and isinstance(new, float):
-        return old if old == new else _spelled(new)
-    return new
-
-
-def _spelled(number: float) -> Any:
-    """A small number as params.yaml has them, 1.0e-3; without a dot YAML 1.1 reads a word."""
-    if not 0 < abs(number) < _SMALL:
-        return number
-    sign, digits, exponent = Decimal(repr(number)).as_tuple()
-    first, *rest = map(str, digits)
-    power = int(exponent) + len(rest)
-    return YAML().load(f"{'-' * sign}{first}.{''.join(rest) or '0'}e{power}")
-
-
-class _ExactFloats(RoundTripRepresenter):
-    """Floats in the layout that they were read in, unless it costs them a digit.
-
-    ruamel computes the digits anew as it writes, and cuts them off instead of rounding.
-    """
-
-    def represent_scalar_float(self, data: ScalarFloat) -> ScalarNode:
-        node = super().represent_scalar_float(data)
-        if YAML(typ="safe", pure=True).load(node.value) != data:
-            node.value = repr(float(data))
-        return node
-
-
-_ExactFloats.add_representer(ScalarFloat, _ExactFloats.represent_scalar_float)
 
 
 def _dump(yaml: YAML, document: Any) -> str:
