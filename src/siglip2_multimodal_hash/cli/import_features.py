@@ -36,6 +36,12 @@ def add_parser(commands: Commands) -> None:
             f"--{kind}-ids", type=Path, metavar="FILE", help="their ids: .txt, .csv, .npy, .parquet"
         )
     parser.add_argument(
+        "--id-column",
+        metavar="NAME",
+        help="column of SOURCE's metadata, or of a .csv or .parquet, that holds the ids; else the "
+        "one whose ids fit",
+    )
+    parser.add_argument(
         "--prompts", type=Path, metavar="NPY", help="a row a class, by ascending category id"
     )
     parser.add_argument(
@@ -71,14 +77,14 @@ def _read(arguments: argparse.Namespace) -> "Source":
 
     plain = (arguments.image, arguments.image_ids, arguments.caption, arguments.caption_ids)
     if arguments.source is None:
-        source = read_plain(*plain)
+        source = read_plain(*plain, arguments.id_column)
     elif any(plain):
         raise InputError(
             "SOURCE and plain arrays are named at once",
             "give the folder, or --image and --caption with their ids",
         )
     else:
-        source = read_clip_retrieval(arguments.source)
+        source = read_clip_retrieval(arguments.source, arguments.id_column)
     if arguments.prompts is None:
         return source
     return replace(source, prompts=open_matrix([arguments.prompts]))

@@ -16,8 +16,9 @@ from siglip2_multimodal_hash.features.imported.sources import read_clip_retrieva
 
 
 @pytest.fixture
-def clip(tmp_path, layout, image, image_ids) -> Path:
-    return layout(tmp_path / "clip", image_ids, {"img_emb": image, "text_emb": image + 1})
+def clip(tmp_path, index, layout, image) -> Path:
+    names = list(index.frame["file_name"])
+    return layout(tmp_path / "clip", names, {"img_emb": image, "text_emb": image + 1})
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_captions_of_which_some_are_missing(take_plain, caption, caption_ids):
         ("ids.txt", b"1\n\n3\n", "row 1 has an empty id"),
         ("ids.txt", b"\xff\xfe1", "not UTF-8"),
         ("ids.csv", b"id,split\n1,train\n2\n", "line 3 has 1 columns, the first 2"),
-        ("ids.csv", b"1,train\n2,val\n", "several columns, and none"),
+        ("ids.csv", b"1,train\n2,val\n", "no column of ids: 1, train"),
         ("ids.csv", b'id\n"1\n', "not readable CSV"),
         ("ids.npy", b"1\n2\n", "not a readable .npy array"),
         ("ids.parquet", b"1\n2\n", "not a readable Parquet file"),

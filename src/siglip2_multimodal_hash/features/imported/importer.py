@@ -73,7 +73,9 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
     """
     _check_prompts(source, index)
     towers = _towers(source)
-    matches = {name: _MATCH[name](tower.ids, index) for name, tower in towers.items()}
+    matches = {
+        name: _MATCH[name](tower.ids, index, tower.id_column) for name, tower in towers.items()
+    }
     with _working_in(root) as work:
         lengths = {
             name: write_matrix(work / name, tower.matrix, matches[name].rows)
@@ -157,8 +159,11 @@ def _line(name: str, tower: Tower, match: Match) -> str:
     matrix = tower.matrix
     line = (
         f"{name}: {len(match.rows)} x {matrix.width}, from {len(matrix)} rows of {matrix.dtype} in "
-        f"{len(matrix.paths)} file(s), ids by {match.column}"
+        f"{len(matrix.paths)} file(s), ids by {match.column} ({match.evidence}): "
+        f"{len(matrix) - match.extra} of {len(matrix)} rows fit"
     )
+    if match.pairs:
+        line += "; of one row per caption the first of each image was taken"
     if match.repeated:
         line += "; each row stands for all captions of its image"
     if match.extra:
