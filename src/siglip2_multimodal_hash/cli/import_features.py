@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, FusionParams, load_params
+from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
 from siglip2_multimodal_hash.presets import apply_overrides, list_presets, override_text
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def import_features(arguments: argparse.Namespace) -> None:
         PARAMS_FILE, _overrides(arguments.name, imported.digest, imported.folder)
     )
     print(change or "params.yaml: nothing to change")
-    print("next:", *_next(params.fusion, imported))
+    print("next:", *_next(params, imported))
 
 
 def _read(arguments: argparse.Namespace) -> "Source":
@@ -115,16 +115,12 @@ def _overrides(name: str, digest: str, folder: Path) -> dict[str, str]:
     }
 
 
-def _next(fusion: FusionParams, imported: "Imported") -> list[str]:
+def _next(params: Params, imported: "Imported") -> list[str]:
     """The commands that lead on from here."""
-    settings: list[str] = []
-    alone = {imported.image_dim: "caption", imported.caption_dim: "image"}.get(0)
-    if alone is not None and fusion.modalities != alone:
-        settings.append(f"fusion.modalities={alone}")
-        if fusion.type != "concat":
-            settings.append("fusion.type=concat")
-    elif imported.image_dim != imported.caption_dim and alone is None and not fusion.project_dim:
-        settings.append(f"fusion.project_dim={min(imported.image_dim, imported.caption_dim)}")
-    if not settings:
+    from siglip2_multimodal_hash.models.config import settings_for_widths
+
+    widths = imported.image_dim, imported.caption_dim
+    needed = settings_for_widths(params.fusion, params.loss.cosine_weight, *widths)
+    if not needed:
         return ["dvc repro"]
-    return ["smhash use", *(f"-S {one}" for one in settings), "&& dvc repro"]
+    return ["smhash use", *(f"-S {key}={value}" for key, value in needed.items()), "&& dvc repro"]

@@ -63,7 +63,8 @@ class Container(Protocol):
         A folder may be empty: a part of COCO can lie in the other one.
 
         Raises:
-            DataError: The container cannot be read, is an archive without images, or holds an unsafe or ambiguous name.
+            DataError: The container cannot be read, is an archive without images, or holds an
+                unsafe or ambiguous name.
         """
 
 
