@@ -5,6 +5,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.object_sizes import read_object_sizes
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.code_quality import warn_of_degenerate
 from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
@@ -41,6 +42,8 @@ def main(
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
     sizes = read_object_sizes(objects)
     errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    if "codes" in result.figures:
+        warn_of_degenerate("the database", result.figures["codes"], fit["head"])
     files = metric_files(result.figures, compared, fit)
     files["summary"] |= knn_grid.best_votes(tried)
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)

@@ -91,6 +91,14 @@ def test_not_finite(tmp_path, clip, index, image, value, reason):
     assert list((tmp_path / "features").iterdir()) == []
 
 
+def test_a_row_too_long_to_compute_with(take_plain, image, image_ids):
+    image[4] *= 1e30
+    with pytest.raises(DataError, match=r"image\.npy: row 4: a row is .* overflow") as caught:
+        take_plain(image=image, image_ids=image_ids)
+    assert "-> multiply these features by one number" in str(caught.value)
+    take_plain(image=image * np.float32(1e-30), image_ids=image_ids)
+
+
 def test_a_row_of_zeros_has_no_direction(tmp_path, clip, index):
     path = clip / "text_emb" / "text_emb_11.npy"
     np.save(path, np.load(path) * np.array([[1], [0], [1], [1]], np.float32))

@@ -1,6 +1,5 @@
 """Take features over: match, check, reorder, and put them into a folder named by its content."""
 
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,15 +23,9 @@ from siglip2_multimodal_hash.features.imported.matching import (
     match_images,
 )
 from siglip2_multimodal_hash.features.imported.sources import Source, Tower
-from siglip2_multimodal_hash.features.imported.writing import (
-    Lengths,
-    explained_disk,
-    write_matrix,
-)
+from siglip2_multimodal_hash.features.imported.writing import explained_disk, write_matrix
+from siglip2_multimodal_hash.features.lengths import Lengths, warn_of_lengths
 from siglip2_multimodal_hash.files import file_sha256, replacing, save_array, write_json
-
-logger = logging.getLogger(__name__)
-
 
 _MATCH = {store.IMAGE: match_images, store.CAPTION: match_captions}
 
@@ -59,7 +52,7 @@ class Imported:
 def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported:
     """Write ``root/<digest>/`` in the form of :mod:`..store`, whole or not at all.
 
-    Equal features give equal bytes and so the same folder. Rows at unit length are warned of.
+    Equal features give equal bytes and so the same folder. Rows of one length are warned of.
 
     Args:
         source: See :mod:`.sources`.
@@ -94,7 +87,7 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
             folder = root.resolve() / digest
             _give_name(work, folder)
     for name, found in lengths.items():
-        _warn_of_unit_length(name, found)
+        warn_of_lengths(name, found)
     return Imported(
         folder,
         digest,
@@ -141,18 +134,6 @@ def _facts(source: Source, lengths: dict[str, Lengths]) -> dict[str, Any]:
         "source_dtype": {name: tower.matrix.dtype for name, tower in towers.items()},
         "normalised": all(found.unit for found in lengths.values()),
     }
-
-
-def _warn_of_unit_length(name: str, lengths: Lengths) -> None:
-    if lengths.unit:
-        logger.warning(
-            "%s: every row has length 1 (%.6f to %.6f): these features were normalised, so their "
-            "magnitude is a constant and tells the head nothing; fusion.type = hadamard or concat "
-            "leaves it out, and features from before the normalisation would bring it in",
-            name,
-            lengths.least,
-            lengths.most,
-        )
 
 
 def _line(name: str, tower: Tower, match: Match) -> str:
