@@ -87,15 +87,19 @@ def code_quality(codes: npt.NDArray[Any], soft: npt.NDArray[Any] | None = None) 
     return figures
 
 
-def warn_of_degenerate(split: str, quality: Mapping[str, float], head: Mapping[str, Any]) -> None:
+def warn_of_degenerate(
+    split: str, quality: Mapping[str, float] | None, head: Mapping[str, Any]
+) -> None:
     """Warn where codes say next to nothing, with what may have made them so.
 
     Args:
         split: Whose codes.
-        quality: See :func:`code_quality`.
+        quality: See :func:`code_quality`; None where there is no hash layer.
         head: The head in the form of its ``config.json``.
     """
-    if quality["bit_entropy"] >= LEAST_ENTROPY and quality["largest_bucket"] <= LARGEST_BUCKET:
+    if quality is None or (
+        quality["bit_entropy"] >= LEAST_ENTROPY and quality["largest_bucket"] <= LARGEST_BUCKET
+    ):
         return
     causes = [
         f"set {key} to {value}"

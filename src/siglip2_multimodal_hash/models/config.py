@@ -245,8 +245,12 @@ def settings_for_widths(
     """
     alone = {image_dim: "caption", caption_dim: "image"}.get(0)
     if alone is not None:
-        needed = {"fusion.modalities": alone} if fusion.modalities != alone else {}
-        return needed | ({"fusion.type": "concat"} if fusion.type not in _SINGLE else {})
+        wanted: dict[str, str | int] = {}
+        if fusion.modalities != alone:
+            wanted["fusion.modalities"] = alone
+        if fusion.type not in _SINGLE:
+            wanted["fusion.type"] = "concat"
+        return wanted
     if image_dim == caption_dim or fusion.modalities != "both" or fusion.project_dim:
         return {}
     if fusion.type == "magnitude":  # it has no directions to project

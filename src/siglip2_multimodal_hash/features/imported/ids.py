@@ -1,7 +1,8 @@
 """Which image each row belongs to: lists of ids as text, CSV, ``.npy`` or Parquet."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,11 +37,11 @@ def read_ids(path: Path, id_column: str | None = None) -> IdColumns:
         DataError: The file is missing, damaged or of another kind, has no column of ids, or an id
             is empty.
     """
-    readers = {
+    readers: dict[str, Callable[[Path], IdColumns]] = {
         ".txt": _from_text,
-        ".csv": lambda path: _from_csv(path, id_column),
+        ".csv": partial(_from_csv, id_column=id_column),
         ".npy": _from_array,
-        ".parquet": lambda path: _from_parquet(path, id_column),
+        ".parquet": partial(_from_parquet, id_column=id_column),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
