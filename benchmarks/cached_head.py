@@ -32,6 +32,7 @@ class CachedHead:
             params.fusion,
             params.hash,
             params.classifier,
+            cosine_weight=params.loss.cosine_weight,
             image_dim=width,
             caption_dim=width,
             classes=CLASSES,

@@ -91,7 +91,12 @@ class Bench:
         """Fit a profile and run it over every image."""
         params = changed(self.params, changes)
         config = head_config(
-            self.vectors, params.decomposer, params.fusion, params.hash, params.classifier
+            self.vectors,
+            params.decomposer,
+            params.fusion,
+            params.hash,
+            params.classifier,
+            params.loss,
         )
         settings = FitSettings.from_params(params.model_copy(update={"seed": seed}))
         network = fit(config, self.train, self.val, settings).network

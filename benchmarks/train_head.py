@@ -68,7 +68,10 @@ def settings_of(params: Params, batch_size: int, accumulation: int) -> FitSettin
 def head_of(params: Params, width: int) -> HeadConfig:
     """The head of params.yaml for embeddings of this width."""
     sections = (params.decomposer, params.fusion, params.hash, params.classifier)
-    return HeadConfig.from_params(*sections, image_dim=width, caption_dim=width, classes=CLASSES)
+    weight = params.loss.cosine_weight
+    return HeadConfig.from_params(
+        *sections, cosine_weight=weight, image_dim=width, caption_dim=width, classes=CLASSES
+    )
 
 
 def project_seconds(trainer: EpochTrainer, updates: int) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.object_sizes import read_object_sizes
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.error_analysis import errors_of_test
+from siglip2_multimodal_hash.evaluation import code_quality, error_analysis
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
@@ -40,7 +40,8 @@ def main(
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
     sizes = read_object_sizes(objects)
-    errors = errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    errors = error_analysis.errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    code_quality.warn_of_degenerate("database", result.figures.get("codes"), fit["head"])
     files = metric_files(result.figures, compared, fit)
     files["summary"] |= knn_grid.best_votes(tried)
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.code_quality import code_quality, warn_of_degenerate
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.training.inference import encode_dataset
 from siglip2_multimodal_hash.training.loop import Checkpoints, fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
@@ -15,9 +18,15 @@ def main(params: Params, index: Path, embeddings: Path, out: Path, live: Path) -
     """Write the checkpoints and the history of the fit; below ``live``, what trackers show."""
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
-    config = head_config(vectors, params.decomposer, params.fusion, params.hash, params.classifier)
+    config = head_config(
+        vectors, params.decomposer, params.fusion, params.hash, params.classifier, params.loss
+    )
     settings = FitSettings.from_params(params)
-    fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
+    result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
+    if config.bits:
+        batch = params.runtime.dataloader.inference_batch_size
+        soft, _ = encode_dataset(result.network, val.v_img.numpy(), val.v_txt.numpy(), batch)
+        warn_of_degenerate("val", code_quality(binarize(soft)), config.to_json())
 
 
 if __name__ == "__main__":

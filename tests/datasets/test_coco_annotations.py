@@ -83,7 +83,6 @@ INSTANCES: dict[str, tuple[Edit, list[str]]] = {
     "no annotations": (lambda one: one.pop("annotations"), ["no key 'annotations'"]),
     "no categories": (lambda one: one.pop("categories"), ["no key 'categories'"]),
     "images no list": (lambda one: one.update(images={"id": 1}), ["images is not a list"]),
-    "empty images": (lambda one: one.update(images=[], annotations=[]), ["images is empty"]),
     "record no object": (
         lambda one: one["annotations"].insert(1, 7),
         ["annotations[1] is not an object"],

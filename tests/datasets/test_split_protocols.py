@@ -35,7 +35,9 @@ from siglip2_multimodal_hash.datasets.split_file import (
     write_split,
 )
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
+from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.errors import DataError
+from tests.doctor.machines import params_with
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 COCO = SHARED / "coco-annotations"
@@ -54,6 +56,25 @@ def write_lists(root: Path, **lists: list[str]) -> None:
     (root / "hashnet").mkdir(exist_ok=True)
     for name, lines in lists.items():
         (root / "hashnet" / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_restval_trains_where_train2014_is_empty(tiny: Any, tmp_path: Path) -> None:
+    for content in (tiny.instances, tiny.captions):
+        content["train2014"].update(images=[], annotations=[])
+    tiny.split["images"] = [one for one in tiny.split["images"] if one["filepath"] == "val2014"]
+    root = tiny.write(tmp_path / "coco")
+    for image in (root / "images/train2014").iterdir():
+        image.unlink()
+    describe_source(root, tmp_path / "source")
+    counts = write("karpathy", root, tmp_path / "split.json")
+    assert counts.line() == "restval 2, val 2, test 2"
+    index, _ = index_source(root, tmp_path / "source", tmp_path / "split.json", "keep")
+    assert index.frame["image_id"][index.rows("train")].tolist() == [20, 40]
+    (found,) = check_dataset(
+        params_with("coco2014", runtime__coco_root=str(root)), tmp_path / "nowhere", artwork=True
+    )
+    assert found.status == "warn"
+    assert "0 of train2014, 6 of val2014" in found.finding
 
 
 def line(tiny: Any, folder: str, image_id: int) -> str:

@@ -77,7 +77,9 @@ def test_towers_that_do_not_suit_the_fusion_are_told(tmp_path: Path) -> None:
     (found,) = (one for one in diagnose(params_with(), facts, tmp_path) if one.name == "fusion")
     assert found.status == "fail"
     assert "768" in found.finding
-    assert "concat" in found.remedy
+    assert found.remedy == "`smhash use -S fusion.project_dim=512`"
+    after = diagnose(params_with(fusion__project_dim=512), facts, tmp_path)
+    assert "fusion" not in [one.name for one in after]
 
 
 def test_json_is_one_object(tmp_path: Path) -> None:

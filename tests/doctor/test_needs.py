@@ -86,7 +86,7 @@ def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
     )
     config = HeadConfig.from_params(
         params.decomposer, params.fusion, params.hash, params.classifier,
-        image_dim=12, caption_dim=12, classes=80,
+        cosine_weight=1.0, image_dim=12, caption_dim=12, classes=80,
     )  # fmt: skip
     with torch.device("meta"):
         counted = sum(w.numel() for w in HashNetwork(config).parameters())

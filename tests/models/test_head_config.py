@@ -3,15 +3,24 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.models.config import (
+    HeadConfig,
+    HeadConfigError,
+    settings_for_widths,
+)
+from siglip2_multimodal_hash.models.losses import HeadLoss
+from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.params import FusionParams, load_params, parse_params
+from siglip2_multimodal_hash.presets import override_text
 from tests.models.heads import head_config
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -42,6 +51,7 @@ def test_from_params_takes_over_every_parameter() -> None:
         fusion.model_copy(update={"activation": "gelu"}),
         params.hash.model_copy(update={"bits": 32, "normalize": "batchnorm"}),
         params.classifier.model_copy(update={"use_bias": False}),
+        cosine_weight=1.0,
         image_dim=9,
         caption_dim=8,
         classes=3,
@@ -126,3 +136,37 @@ def test_a_missing_key_is_named() -> None:
     del value["eps"]
     with pytest.raises(HeadConfigError, match="missing or unknown keys: eps"):
         HeadConfig.from_json(value)
+
+
+@pytest.mark.parametrize("cosine_weight", [0.0, 1.0])
+@pytest.mark.parametrize("widths", [(9, 9), (9, 6), (6, 9), (9, 0), (0, 9)])
+@pytest.mark.parametrize("fusion", get_args(FusionParams.model_fields["type"].annotation))
+def test_after_its_remedy_a_head_for_features_of_any_widths_runs(fusion, widths, cosine_weight):
+    text = PARAMS.read_text(encoding="utf-8")
+    changes = {"fusion.type": fusion, "loss.cosine_weight": cosine_weight}
+
+    def build() -> HeadConfig:
+        params = parse_params(YAML(typ="safe").load(override_text(text, changes, source="test")))
+        config = HeadConfig.from_params(
+            params.decomposer, params.fusion, params.hash, params.classifier,
+            cosine_weight=params.loss.cosine_weight,
+            image_dim=widths[0], caption_dim=widths[1], classes=3,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        network = HashNetwork(config)
+        output = network(torch.randn(4, widths[0]), torch.randn(4, widths[1]))
+        parts = HeadLoss(params.loss, classify=network.classifier)(output, torch.ones(4, 3))
+        assert parts.total.isfinite()
+        assert (parts.cosine is None) <= (not params.loss.cosine_weight or 0 in widths)
+        return config
+
+    needed = settings_for_widths(
+        load_params(PARAMS).fusion.model_copy(update={"type": fusion}), cosine_weight, *widths
+    )
+    if needed:
+        with pytest.raises(HeadConfigError) as caught:
+            build()
+        for key, value in needed.items():
+            assert f"-S {key}={value}" in str(caught.value)
+    changes |= needed
+    build()

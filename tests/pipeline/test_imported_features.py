@@ -152,7 +152,7 @@ def test_unlike_widths_need_a_projection(finished_run, project, monkeypatch, cap
     assert "next: smhash use -S fusion.project_dim=48 && dvc repro" in capsys.readouterr().out
     assert run(project, "mixed", "embed") == 0
     assert run(project, "mixed", "train") == 2
-    assert "-> set fusion.project_dim to a width for both" in capsys.readouterr().err
+    assert "-> `smhash use -S fusion.project_dim=48`" in capsys.readouterr().err
     apply_overrides(Path("params.yaml"), {"fusion.project_dim": 48, "training.num_epochs": 3})
     for stage in (*FROM_EMBED[1:6], "train_variants"):
         assert run(project, "mixed", stage) == 0, stage

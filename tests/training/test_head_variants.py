@@ -88,7 +88,9 @@ def test_variants_do_not_depend_on_the_type_of_fusion(kind: str) -> None:
     found = [variant_configs(common_head(params, vectors())) for params in (usual, other)]
     assert found[0] == found[1]
     assert list(found[0]) == list(VARIANTS)
-    own = head_config(vectors(), usual.decomposer, usual.fusion, usual.hash, usual.classifier)
+    own = head_config(
+        vectors(), usual.decomposer, usual.fusion, usual.hash, usual.classifier, usual.loss
+    )
     assert found[0] == variant_configs(own)
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
+from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
 
 
 def add_parser(commands: Commands) -> None:
@@ -13,5 +13,22 @@ def add_parser(commands: Commands) -> None:
 
 def check(_: argparse.Namespace) -> None:
     """Check params.yaml."""
-    load_params()
+    params = load_params()
+    if params.backbone.checkpoint == IMPORTED:
+        _check_imported(params)
     print(f"{PARAMS_FILE}: every parameter is known and allowed")
+
+
+def _check_imported(params: Params) -> None:
+    """Whether the head can take the imported features, where they are there.
+
+    Raises:
+        HeadConfigError: Their widths do not suit the fusion or the loss.
+    """
+    from siglip2_multimodal_hash.doctor.imported import look_up_imported
+    from siglip2_multimodal_hash.doctor.needs import head_of
+    from siglip2_multimodal_hash.doctor.towers import tower_sizes
+
+    features = look_up_imported(params)
+    if features.place == "folder":
+        head_of(params, tower_sizes(params.backbone, features))

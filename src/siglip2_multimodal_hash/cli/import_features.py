@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, FusionParams, load_params
+from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
 from siglip2_multimodal_hash.presets import apply_overrides, list_presets, override_text
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def add_parser(commands: Commands) -> None:
             f"--{kind}-ids", type=Path, metavar="FILE", help="their ids: .txt, .csv, .npy, .parquet"
         )
     parser.add_argument(
+        "--id-column",
+        metavar="NAME",
+        help="column of SOURCE's metadata, or of a .csv or .parquet, that holds the ids; else the "
+        "one whose ids fit",
+    )
+    parser.add_argument(
         "--prompts", type=Path, metavar="NPY", help="a row a class, by ascending category id"
     )
     parser.add_argument(
@@ -60,7 +66,7 @@ def import_features(arguments: argparse.Namespace) -> None:
         PARAMS_FILE, _overrides(arguments.name, imported.digest, imported.folder)
     )
     print(change or "params.yaml: nothing to change")
-    print("next:", *_next(params.fusion, imported))
+    print("next:", *_next(params, imported))
 
 
 def _read(arguments: argparse.Namespace) -> "Source":
@@ -71,14 +77,14 @@ def _read(arguments: argparse.Namespace) -> "Source":
 
     plain = (arguments.image, arguments.image_ids, arguments.caption, arguments.caption_ids)
     if arguments.source is None:
-        source = read_plain(*plain)
+        source = read_plain(*plain, arguments.id_column)
     elif any(plain):
         raise InputError(
             "SOURCE and plain arrays are named at once",
             "give the folder, or --image and --caption with their ids",
         )
     else:
-        source = read_clip_retrieval(arguments.source)
+        source = read_clip_retrieval(arguments.source, arguments.id_column)
     if arguments.prompts is None:
         return source
     return replace(source, prompts=open_matrix([arguments.prompts]))
@@ -109,16 +115,12 @@ def _overrides(name: str, digest: str, folder: Path) -> dict[str, str]:
     }
 
 
-def _next(fusion: FusionParams, imported: "Imported") -> list[str]:
+def _next(params: Params, imported: "Imported") -> list[str]:
     """The commands that lead on from here."""
-    settings: list[str] = []
-    alone = {imported.image_dim: "caption", imported.caption_dim: "image"}.get(0)
-    if alone is not None and fusion.modalities != alone:
-        settings.append(f"fusion.modalities={alone}")
-        if fusion.type != "concat":
-            settings.append("fusion.type=concat")
-    elif imported.image_dim != imported.caption_dim and alone is None and not fusion.project_dim:
-        settings.append(f"fusion.project_dim={min(imported.image_dim, imported.caption_dim)}")
-    if not settings:
+    from siglip2_multimodal_hash.models.config import settings_for_widths
+
+    widths = imported.image_dim, imported.caption_dim
+    needed = settings_for_widths(params.fusion, params.loss.cosine_weight, *widths)
+    if not needed:
         return ["dvc repro"]
-    return ["smhash use", *(f"-S {one}" for one in settings), "&& dvc repro"]
+    return ["smhash use", *(f"-S {key}={value}" for key, value in needed.items()), "&& dvc repro"]

@@ -104,8 +104,6 @@ def _check_images(path: Path, images: list[Record]) -> set[int]:
                 raise DataError(
                     f"{path}: image id {image_id}: {key} = {size} is not a positive size", _FETCH
                 )
-    if not ids:
-        raise DataError(f"{path}: images is empty", _FETCH)
     return set(ids)
 
 

@@ -60,8 +60,11 @@ class Container(Protocol):
     def files(self) -> list[ImageFile]:
         """All image files in ascending name, without opening any; other files are left out.
 
+        A folder may be empty: a part of COCO can lie in the other one.
+
         Raises:
-            DataError: The container cannot be read, is empty, or holds an unsafe or ambiguous name.
+            DataError: The container cannot be read, is an archive without images, or holds an
+                unsafe or ambiguous name.
         """
 
 
@@ -117,12 +120,6 @@ class FolderContainer:
             raise DataError(
                 f"{self._folder}: cannot be listed ({error.strerror})", "check the folder"
             ) from None
-        if not found:
-            raise DataError(
-                f"{self._folder}: no image in the folder",
-                "unpack the archive there, or remove the folder and put "
-                f"{self._folder.name}.zip in its place",
-            )
         return sorted(found)
 
     def _refuse_escape(self, link: Path) -> None:

@@ -167,7 +167,7 @@ def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:
         containers: The folder or archive of each folder of COCO.
 
     Raises:
-        DataError: One cannot be read, holds no image, or holds an unsafe name.
+        DataError: One cannot be read, is an archive without images, or holds an unsafe name.
     """
     return {
         f"{folder}/{file.name}": ImageEntry(file.size, file.crc32)

@@ -34,7 +34,7 @@ from siglip2_multimodal_hash.files import replacing
 
 SPLITS = ("train", "restval", "database", "database_val", "val", "test")
 # What a fit, its selection and its report cannot do without: one split of each group.
-NEEDED = {"train": ("train",), "val": ("val", "database_val"), "test": ("test",)}
+NEEDED = {"train": ("train", "restval"), "val": ("val", "database_val"), "test": ("test",)}
 _REBUILD = "run `dvc repro download_karpathy_split`, which writes the split of every protocol"
 
 

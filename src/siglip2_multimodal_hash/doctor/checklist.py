@@ -10,7 +10,7 @@ from siglip2_multimodal_hash.doctor.machine import Machine
 from siglip2_multimodal_hash.doctor.needs import Needs, dataset_size
 from siglip2_multimodal_hash.doctor.towers import TowerSizes
 from siglip2_multimodal_hash.doctor.tuning import check_tuning
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import IMPORTED, Params
 
 EFFECTIVE_BATCH = 64
 """Of the plan: 32 x 2, or 16 x 4 where memory is short."""
@@ -96,6 +96,8 @@ def _check_card_memory(memory: int, params: Params, needs: Needs) -> Finding:
 def _mixed_precision(machine: Machine, params: Params) -> Finding:
     title = "mixed precision"
     towers, head = params.backbone.amp_dtype, params.training.mixed_precision
+    if params.backbone.checkpoint == IMPORTED:
+        return ok(title, f"head {head}; the features are imported, so no tower runs")
     if machine.device(params.runtime.device) == "cpu":
         return ok(title, f"towers {towers}, head {head}, on the CPU")
     if towers == "float32":
@@ -146,6 +148,8 @@ def _accumulation(params: Params) -> Finding:
 
 def _base_model(machine: Machine, params: Params, needs: Needs, towers: TowerSizes) -> Finding:
     title, name = "base rather than large", params.backbone.name
+    if params.backbone.checkpoint == IMPORTED:
+        return ok(title, f"the features {name} are imported, so no tower runs")
     said = f"{name} has {towers.parameters / 1e6:.0f} million parameters"
     if not towers.known:
         said += " at a guess, as for SigLIP 2 base"

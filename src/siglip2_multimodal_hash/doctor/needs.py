@@ -98,10 +98,10 @@ def estimate(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     """The needs of ``params`` on a card or without one.
 
     Raises:
-        InputError: The widths of the towers do not suit the fusion.
+        HeadConfigError: See :func:`head_of`.
     """
     size = dataset_size(params)
-    head = _head(params, towers)
+    head = head_of(params, towers)
     loader = params.runtime.dataloader
     embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
     labels = _FLOAT * size.images * CLASSES
@@ -157,12 +157,18 @@ def _interaction_weights(head: HeadConfig) -> int:
     return 0
 
 
-def _head(params: Params, towers: TowerSizes) -> HeadConfig:
+def head_of(params: Params, towers: TowerSizes) -> HeadConfig:
+    """The head that ``train`` will build on these towers.
+
+    Raises:
+        HeadConfigError: Their widths do not suit the fusion or the loss.
+    """
     return HeadConfig.from_params(
         params.decomposer,
         params.fusion,
         params.hash,
         params.classifier,
+        cosine_weight=params.loss.cosine_weight,
         image_dim=towers.image.width,
         caption_dim=towers.caption_dim,
         classes=CLASSES,

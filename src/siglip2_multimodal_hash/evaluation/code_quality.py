@@ -4,6 +4,8 @@ Bits should be balanced and uncorrelated (Weiss, Torralba and Fergus, Spectral H
 and soft codes close to -1 and +1 (Liu et al., Deep Supervised Hashing, CVPR 2016).
 """
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,12 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.retrieval.checks import check_size, check_vectors
 from siglip2_multimodal_hash.retrieval.codes import unpack
 
+logger = logging.getLogger(__name__)
+
 Floats = npt.NDArray[np.float64]
+
+# Below and above, codes are degenerate; a fit that works has 0.9 and a hundredth.
+LEAST_ENTROPY, LARGEST_BUCKET = 0.1, 0.5
 
 
 def bit_means(codes: npt.NDArray[Any]) -> Floats:
@@ -78,6 +85,41 @@ def code_quality(codes: npt.NDArray[Any], soft: npt.NDArray[Any] | None = None) 
         check_size("rows of the soft codes", len(soft), "of the codes", len(codes))
         check_size("columns of the soft codes", soft.shape[1], "bits", len(means))
     return figures
+
+
+def warn_of_degenerate(
+    split: str, quality: Mapping[str, float] | None, head: Mapping[str, Any]
+) -> None:
+    """Warn where codes say next to nothing, with what may have made them so.
+
+    Args:
+        split: Whose codes.
+        quality: See :func:`code_quality`; None where there is no hash layer.
+        head: The head in the form of its ``config.json``.
+    """
+    if quality is None or (
+        quality["bit_entropy"] >= LEAST_ENTROPY and quality["largest_bucket"] <= LARGEST_BUCKET
+    ):
+        return
+    causes = [
+        f"set {key} to {value}"
+        for key, value, off in (
+            ("hash.normalize", "batchnorm", head.get("normalize", "none") == "none"),
+            ("classifier.use_bias", "true", not head["classifier_bias"]),
+        )
+        if off
+    ]
+    causes.append("see what `train` says of the lengths of image.npy and caption.npy")
+    logger.warning(
+        "codes of %s say next to nothing: entropy of a bit %.3f of 1, %.1f%% of the codes are "
+        "distinct, %.1f%% of the images share one; retrieval and votes by them are near chance\n"
+        "  -> %s",
+        split,
+        quality["bit_entropy"],
+        100 * quality["distinct_share"],
+        100 * quality["largest_bucket"],
+        "; ".join(causes),
+    )
 
 
 def quantisation_error(soft: npt.NDArray[Any]) -> float:

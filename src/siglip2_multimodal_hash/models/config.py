@@ -121,8 +121,8 @@ class HeadConfig:
                 f"fusion.type = {self.fusion}: the image embedding has {self.image_dim} "
                 f"dimensions and the caption embedding {self.caption_dim}, "
                 "but a product needs as many in both",
-                "set fusion.project_dim to a width for both, such as 512, or fusion.type to "
-                "concat, gated or low_rank_bilinear",
+                "set fusion.project_dim to a width for both, or fusion.type to concat, gated or "
+                "low_rank_bilinear",
             )
 
     @property
@@ -174,11 +174,17 @@ class HeadConfig:
         hashing: HashParams,
         classifier: ClassifierParams,
         *,
+        cosine_weight: float,
         image_dim: int,
         caption_dim: int,
         classes: int,
     ) -> Self:
-        """The head that params.yaml describes, for embeddings of these widths."""
+        """The head that params.yaml describes, for embeddings of these widths.
+
+        Raises:
+            HeadConfigError: See :func:`settings_for_widths`, which the remedy names.
+        """
+        _check_widths(fusion, cosine_weight, image_dim, caption_dim)
         return cls(
             image_dim=image_dim,
             caption_dim=caption_dim,
@@ -224,6 +230,58 @@ class HeadConfig:
             return cls(**{**value, "mlp_dims": tuple(value["mlp_dims"])})
         except TypeError as error:
             raise HeadConfigError(f"head: a value has the wrong type ({error})") from None
+
+
+def settings_for_widths(
+    fusion: FusionParams, cosine_weight: float, image_dim: int, caption_dim: int
+) -> dict[str, str | int]:
+    """The changes of params.yaml that embeddings of these widths need; empty where all is well.
+
+    Args:
+        fusion: In force.
+        cosine_weight: ``loss.cosine_weight``: the directions of both modalities are compared.
+        image_dim: Width of the image embeddings; 0 where there are none.
+        caption_dim: Width of the caption embeddings; 0 where there are none.
+    """
+    alone = {image_dim: "caption", caption_dim: "image"}.get(0)
+    if alone is not None:
+        wanted: dict[str, str | int] = {}
+        if fusion.modalities != alone:
+            wanted["fusion.modalities"] = alone
+        if fusion.type not in _SINGLE:
+            wanted["fusion.type"] = "concat"
+        return wanted
+    if image_dim == caption_dim or fusion.modalities != "both" or fusion.project_dim:
+        return {}
+    if fusion.type == "magnitude":  # it has no directions to project
+        return {"loss.cosine_weight": 0} if cosine_weight else {}
+    if fusion.type in _ELEMENTWISE or cosine_weight:
+        return {"fusion.project_dim": min(image_dim, caption_dim)}
+    return {}
+
+
+def _check_widths(
+    fusion: FusionParams, cosine_weight: float, image_dim: int, caption_dim: int
+) -> None:
+    needed = settings_for_widths(fusion, cosine_weight, image_dim, caption_dim)
+    if not needed:
+        return
+    remedy = f"`smhash use {' '.join(f'-S {key}={value}' for key, value in needed.items())}`"
+    if not (image_dim and caption_dim):
+        there, other = ("image", "caption") if image_dim else ("caption", "image")
+        raise HeadConfigError(
+            f"fusion.modalities = {fusion.modalities}: the imported features are of the {there} "
+            "alone",
+            f"{remedy}, or import {other} features, too",
+        )
+    cause = f"loss.cosine_weight = {cosine_weight}: directions of unlike widths have no cosine"
+    if fusion.type in _ELEMENTWISE:
+        cause = f"fusion.type = {fusion.type}: a product needs as many dimensions in both"
+    raise HeadConfigError(
+        f"{cause}, and the image embedding has {image_dim} dimensions, the caption embedding "
+        f"{caption_dim}",
+        remedy,
+    )
 
 
 _CHOICES: dict[str, tuple[Any, ...]] = {

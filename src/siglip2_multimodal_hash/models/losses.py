@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.models.hashing import (
     balance_loss,
     decorrelation_loss,
@@ -156,9 +155,6 @@ class HeadLoss:
             batches: How many batches these are. Balance, decorrelation and similarity of pairs
                 are properties of a batch; of several, the mean is taken.
             progress: Share of the fit that is done, in [0, 1]; validation stands at its end.
-
-        Raises:
-            InputError: ``loss.cosine_weight`` is not 0 and the embeddings differ in width.
         """
         params = self.params
         bce = self._classification(self._logits(output), labels)
@@ -232,13 +228,7 @@ class HeadLoss:
         d_img, d_txt = output.d_img, output.d_txt
         if d_img is None or d_txt is None:
             return None
-        if d_img.shape[-1] == d_txt.shape[-1]:
-            return cosine_alignment_loss(d_img, d_txt)
-        if self.params.cosine_weight == 0:
+        # A head of unlike widths is built for a weight of 0 alone.
+        if d_img.shape[-1] != d_txt.shape[-1]:
             return None
-        raise InputError(
-            f"loss.cosine_weight = {self.params.cosine_weight}: image embeddings have "
-            f"{d_img.shape[-1]} dimensions and caption embeddings {d_txt.shape[-1]}, "
-            "so their directions cannot be compared",
-            "set loss.cosine_weight to 0, or fusion.project_dim to a width for both, such as 512",
-        )
+        return cosine_alignment_loss(d_img, d_txt)

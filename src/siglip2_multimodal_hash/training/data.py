@@ -1,5 +1,6 @@
 """The embeddings and labels that a fit works on, as near to the device as they fit."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.features.lengths import Lengths
 from siglip2_multimodal_hash.training.placement import (
     MappedRows,
     Rows,
@@ -198,6 +200,16 @@ _REMEDY = "the embeddings and the index do not belong together: run `dvc repro`"
 
 def _float_tensor(array: npt.NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+
+def row_lengths(v: Rows) -> Lengths:
+    """Of the rows of ``v``, in float64, where no length overflows."""
+    least, most = math.inf, 0.0
+    for start in range(0, len(v), _PIECE):
+        rows = torch.arange(start, min(start + _PIECE, len(v)), device=v.device)
+        norms = torch.linalg.vector_norm(v.index_select(0, rows), dim=-1, dtype=torch.float64)
+        least, most = min(least, norms.min().item()), max(most, norms.max().item())
+    return Lengths(least, most)
 
 
 def _require_finite(name: str, v: Rows) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.devices import choose_device
+from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
@@ -18,7 +19,7 @@ from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
 from siglip2_multimodal_hash.training.batches import updates_per_epoch
 from siglip2_multimodal_hash.training.checkpoint import EpochRecord
-from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData, row_lengths
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.fingerprint import fit_fingerprint
 from siglip2_multimodal_hash.training.memory import (
@@ -98,10 +99,11 @@ def fit(
     Raises:
         InputError: A parameter does not suit the data or the device, the loss diverges, or memory
             runs out; the message names the parameter.
-        DataError: Data and config differ in width, no val image has a label, the disk is full, or
-            another process fits into the same folder.
+        DataError: Data and config differ in width, an embedding is too long to compute with, no val
+            image has a label, the disk is full, or another process fits into the same folder.
     """
     _require_widths(config, train, val)
+    _check_lengths(config, train, val)
     device = choose_device(settings.runtime.device)
     with contextlib.ExitStack() as stack:
         stack.enter_context(explained_out_of_memory(settings.training.batch_size))
@@ -244,6 +246,23 @@ def build_trainer(
         ),
         after_update=watch.after_update,
     )
+
+
+def _check_lengths(config: HeadConfig, train: TrainingData, val: ValidationData) -> None:
+    if config.fusion == "raw":
+        return
+    for name, other, of_train, of_val in (
+        ("image", "caption", train.v_img, val.v_img),
+        ("caption", "image", train.captions, val.v_txt),
+    ):
+        if config.modalities == other:
+            continue
+        lengths, held_out = row_lengths(of_train), row_lengths(of_val)
+        require_computable(f"{name}.npy, training split", lengths)
+        require_computable(f"{name}.npy, validation split", held_out)
+        warn_of_lengths(
+            f"{name}.npy", lengths, eps=config.eps, magnitude="magnitude" in config.fusion
+        )
 
 
 def _require_widths(config: HeadConfig, train: TrainingData, val: ValidationData) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.params import (
     DecomposerParams,
     FusionParams,
     HashParams,
+    LossParams,
 )
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
@@ -29,30 +30,21 @@ def head_config(
     fusion: FusionParams,
     hashing: HashParams,
     classifier: ClassifierParams,
+    loss: LossParams,
 ) -> HeadConfig:
     """The head of params.yaml for these embeddings; a class for each of their prompts.
 
     Raises:
-        InputError: The embeddings were imported without a modality that ``fusion.modalities`` asks
-            for.
-        HeadConfigError: Their widths do not suit the fusion.
+        HeadConfigError: Their widths, of which one may be 0, do not suit the fusion or the loss.
     """
-    widths = {"image": embeddings.image.shape[1], "caption": embeddings.caption.shape[1]}
-    for name, other in (("image", "caption"), ("caption", "image")):
-        if not widths[name] and fusion.modalities != other:
-            raise InputError(
-                f"fusion.modalities = {fusion.modalities}: the imported features are of the "
-                f"{other} alone",
-                f"`smhash use -S fusion.modalities={other} -S fusion.type=concat`, or import "
-                f"{name} features, too",
-            )
     return HeadConfig.from_params(
         decomposer,
         fusion,
         hashing,
         classifier,
-        image_dim=widths["image"],
-        caption_dim=widths["caption"],
+        cosine_weight=loss.cosine_weight,
+        image_dim=embeddings.image.shape[1],
+        caption_dim=embeddings.caption.shape[1],
         classes=len(embeddings.prompt),
     )
 

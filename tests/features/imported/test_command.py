@@ -58,6 +58,30 @@ def test_params_yaml_uses_them_and_a_preset_undoes_it(project, smhash, monkeypat
     assert after == before
 
 
+def test_check_knows_what_train_would_refuse_and_its_remedy_helps(
+    project, smhash, image, capsys, monkeypatch
+):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["smhash", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        said = capsys.readouterr()
+        return caught.value.code, said.out, said.err
+
+    np.save(project / "caption.npy", image[:, :3])
+    caption = ("--caption", "caption.npy", "--caption-ids", "ids.txt")
+    assert run("use", "-S", "fusion.type=concat")[0] == 0
+    _, out, _ = smhash("--name", "mine", *PLAIN, *caption)
+    assert "next: smhash use -S fusion.project_dim=3 && dvc repro" in out
+    code, _, err = run("check")
+    assert code == 2
+    assert "loss.cosine_weight = 1.0: directions of unlike widths" in err
+    remedy = err.partition("`smhash ")[2].partition("`")[0]
+    assert remedy == "use -S fusion.project_dim=3"
+    assert run(*remedy.split())[0] == 0
+    assert run("check")[0] == 0
+
+
 def test_the_same_features_again_change_nothing(project, smhash):
     assert smhash("--name", "mine", *PLAIN)[0] == 0
     code, out, _ = smhash("--name", "mine", *PLAIN)

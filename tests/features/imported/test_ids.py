@@ -2,9 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.ids import read_ids
 from siglip2_multimodal_hash.features.imported.matching import ImageIds, match_images
 
@@ -50,7 +53,23 @@ def coco():
     ],
 )
 def test_what_an_id_means(coco, one, row):
-    assert ImageIds(coco).row(one) == row
+    assert ImageIds(coco).row(one)[0] == row
+
+
+@pytest.mark.parametrize(
+    ("one", "by_name"),
+    [
+        ("42", False),
+        ("000000000042.jpg", False),  # COCO 2017's name is the number
+        ("COCO_train2014_000000000042", True),
+        ("http://images.cocodataset.org/train2014/COCO_train2014_000000000042.jpg?w=1#x", True),
+        ("s3://bucket/train2014/same%2Ejpg", True),
+    ],
+)
+def test_a_file_name_is_more_than_a_number(coco, one, by_name):
+    row, found = ImageIds(coco).row(one)
+    assert row >= 0
+    assert found is by_name
 
 
 def test_the_first_column_that_knows_the_dataset(coco):
@@ -72,7 +91,8 @@ def test_the_first_column_that_knows_the_dataset(coco):
 )
 def test_text(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8", newline="")
-    assert list(read_ids(tmp_path / name).values()) == [["42", "1000"]]
+    columns = read_ids(tmp_path / name)
+    assert [ids for column, ids in columns.items() if column != "caption"] == [["42", "1000"]]
 
 
 @pytest.mark.parametrize("ids", [[42, 1000], ["42", "1000"]])
@@ -81,4 +101,36 @@ def test_arrays_and_tables(tmp_path, ids):
     assert read_ids(tmp_path / "ids.npy") == {"array": ["42", "1000"]}
     frame = pd.DataFrame({"caption": ["a", "b"], "image_path": ["x", "y"], "key": ids})
     frame.to_parquet(tmp_path / "ids.parquet")
-    assert read_ids(tmp_path / "ids.parquet") == {"image_path": ["x", "y"], "key": ["42", "1000"]}
+    assert read_ids(tmp_path / "ids.parquet") == {
+        "image_path": ["x", "y"],
+        "key": ["42", "1000"],
+        "caption": ["a", "b"],
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+        pa.dictionary(pa.int8(), pa.large_string()),
+        pa.int64(),
+        pa.uint16(),
+    ],
+)
+def test_text_and_integers_of_every_arrow_type(tmp_path, kind):
+    ids = pa.array([42, 1000], kind) if pa.types.is_integer(kind) else pa.array(["42", "1000"])
+    pq.write_table(pa.table({"key": ids.cast(kind)}), tmp_path / "ids.parquet")
+    assert read_ids(tmp_path / "ids.parquet") == {"key": ["42", "1000"]}
+
+
+def test_a_column_that_is_named(tmp_path):
+    frame = pd.DataFrame({"image_path": ["0", "1"], "coco": [42, 1000]})
+    frame.to_parquet(tmp_path / "ids.parquet")
+    frame.to_csv(tmp_path / "ids.csv", index=False)
+    for name in ("ids.parquet", "ids.csv"):
+        assert read_ids(tmp_path / name, "coco")["coco"] == ["42", "1000"]
+        with pytest.raises(DataError, match=r"no column of ids: image_path, coco\n.*id-column no "):
+            read_ids(tmp_path / name, "no")

@@ -85,8 +85,10 @@ def test_chunks_do_not_show(monkeypatch, take_plain, image, image_ids):
     assert take_plain(image=image, image_ids=image_ids).digest == whole.digest
 
 
-def test_the_folder_is_named_by_its_content(tmp_path, take_plain, layout, take_layout, image):
-    ids = [str(number) for number in range(1, 13)]
+def test_the_folder_is_named_by_its_content(
+    tmp_path, index, take_plain, layout, take_layout, image
+):
+    ids = list(index.frame["file_name"])
     plain = take_plain(image=image, image_ids=ids)
     assert plain.folder == (tmp_path / "features" / plain.digest).resolve()
     # Where it comes from is no part of the content.

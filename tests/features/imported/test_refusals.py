@@ -16,8 +16,9 @@ from siglip2_multimodal_hash.features.imported.sources import read_clip_retrieva
 
 
 @pytest.fixture
-def clip(tmp_path, layout, image, image_ids) -> Path:
-    return layout(tmp_path / "clip", image_ids, {"img_emb": image, "text_emb": image + 1})
+def clip(tmp_path, index, layout, image) -> Path:
+    names = list(index.frame["file_name"])
+    return layout(tmp_path / "clip", names, {"img_emb": image, "text_emb": image + 1})
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,14 @@ def test_not_finite(tmp_path, clip, index, image, value, reason):
     with pytest.raises(DataError, match=rf"img_emb_10\.npy: row 2 .*{reason}"):
         import_features(read_clip_retrieval(clip), index, tmp_path / "features")
     assert list((tmp_path / "features").iterdir()) == []
+
+
+def test_a_row_too_long_to_compute_with(take_plain, image, image_ids):
+    image[4] *= 1e30
+    with pytest.raises(DataError, match=r"image\.npy: row 4: a row is .* overflow") as caught:
+        take_plain(image=image, image_ids=image_ids)
+    assert "-> multiply these features by one number" in str(caught.value)
+    take_plain(image=image * np.float32(1e-30), image_ids=image_ids)
 
 
 def test_a_row_of_zeros_has_no_direction(tmp_path, clip, index):
@@ -202,7 +211,7 @@ def test_captions_of_which_some_are_missing(take_plain, caption, caption_ids):
         ("ids.txt", b"1\n\n3\n", "row 1 has an empty id"),
         ("ids.txt", b"\xff\xfe1", "not UTF-8"),
         ("ids.csv", b"id,split\n1,train\n2\n", "line 3 has 1 columns, the first 2"),
-        ("ids.csv", b"1,train\n2,val\n", "several columns, and none"),
+        ("ids.csv", b"1,train\n2,val\n", "no column of ids: 1, train"),
         ("ids.csv", b'id\n"1\n', "not readable CSV"),
         ("ids.npy", b"1\n2\n", "not a readable .npy array"),
         ("ids.parquet", b"1\n2\n", "not a readable Parquet file"),

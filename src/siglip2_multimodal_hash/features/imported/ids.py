@@ -1,9 +1,9 @@
 """Which image each row belongs to: lists of ids as text, CSV, ``.npy`` or Parquet."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,22 +12,37 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import load_array
 
 # The columns that may tell the image, by precedence; the first two are clip-retrieval's.
-ID_COLUMNS = ("image_path", "key", "id", "image_id", "file_name")
+ID_COLUMNS = ("image_path", "key", "id", "image_id", "file_name", "url")
+# Lists that can hold nothing else, and a column of that very name: their numbers are ids.
+PLAIN_LISTS = ("line", "column", "array")
+CERTAIN = (*PLAIN_LISTS, "image_id")
+# No id, but it tells whether one is true.
+CAPTION_COLUMN = "caption"
 
 IdColumns = Mapping[str, list[str]]
-"""Candidates for the ids: one list a column, each with an id a row."""
+"""What may tell the image of each row: one list per column, each with a text per row."""
 
 _FORMS = "give a .txt (one id a line), .csv, .npy (integers or strings) or .parquet file"
 
 
-def read_ids(path: Path) -> IdColumns:
-    """Read the ids of the rows of one file of features.
+def read_ids(path: Path, id_column: str | None = None) -> IdColumns:
+    """Read the ids of the rows of one file of features, and their captions where it has them.
+
+    Args:
+        path: The file.
+        id_column: The column that holds the ids; else any of :data:`ID_COLUMNS` may. A plain list
+            has no columns and needs no name.
 
     Raises:
-        DataError: The file is missing, damaged or of another kind, has no column of
-            :data:`ID_COLUMNS`, or an id is empty.
+        DataError: The file is missing, damaged or of another kind, has no column of ids, or an id
+            is empty.
     """
-    readers = {".txt": _from_text, ".csv": _from_csv, ".npy": _from_array, ".parquet": read_table}
+    readers: dict[str, Callable[[Path], IdColumns]] = {
+        ".txt": _from_text,
+        ".csv": partial(_from_csv, id_column=id_column),
+        ".npy": _from_array,
+        ".parquet": partial(_from_parquet, id_column=id_column),
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path}: not a list of ids", _FORMS)
@@ -39,24 +54,20 @@ def read_ids(path: Path) -> IdColumns:
         raise DataError(f"{path}: not UTF-8 text ({error})", _FORMS) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", _FORMS) from None
-    for ids in columns.values():
+    for name, ids in columns.items():
+        if name == CAPTION_COLUMN:
+            continue
         empty = next((row for row, one in enumerate(ids) if not one.strip()), None)
         if empty is not None:
             raise DataError(f"{path}: row {empty} has an empty id", _FORMS)
     return columns
 
 
-def read_table(path: Path) -> IdColumns:
-    """The columns of a Parquet file, such as clip-retrieval's metadata, that may be ids.
-
-    Columns of another type than string or integer, or with gaps, are none.
-
-    Raises:
-        DataError: The file is no Parquet, or no column is left.
-    """
+def _from_parquet(path: Path, id_column: str | None) -> IdColumns:
+    """Such as clip-retrieval's metadata; columns of other types than text or integers are none."""
     try:
         file = pq.ParquetFile(path)
-        names = [name for name in ID_COLUMNS if name in file.schema_arrow.names]
+        names = [name for name in _wanted(id_column) if name in file.schema_arrow.names]
         table = file.read(columns=names)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
@@ -64,30 +75,43 @@ def read_table(path: Path) -> IdColumns:
         raise DataError(
             f"{path}: not a readable Parquet file ({error})", "fetch or write the file again"
         ) from None
-    columns = {
-        name: [str(one) for one in table.column(name).to_pylist()]
+    texts = {
+        name: table.column(name).cast(pa.string())
         for name in names
-        if _is_id(table.schema.field(name).type) and not table.column(name).null_count
+        if _is_id(table.schema.field(name).type)
     }
-    if not columns:
-        raise DataError(
-            f"{path}: no column of ids: {', '.join(file.schema_arrow.names) or 'no column at all'}",
-            f"one of {', '.join(ID_COLUMNS)} must hold a string or an integer in every row",
-        )
+    columns = {name: text.to_pylist() for name, text in texts.items() if not text.null_count}
+    _require_ids(path, columns, file.schema_arrow.names, id_column)
     return columns
 
 
-def _is_id(kind: Any) -> bool:
+def _is_id(kind: pa.DataType) -> bool:
     types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     return bool(text or types.is_integer(kind))
+
+
+def _wanted(id_column: str | None) -> list[str]:
+    return list(dict.fromkeys([*ID_COLUMNS, CAPTION_COLUMN, *([id_column] if id_column else [])]))
+
+
+def _require_ids(path: Path, columns: IdColumns, there: list[str], id_column: str | None) -> None:
+    if id_column in columns or (id_column is None and columns.keys() - {CAPTION_COLUMN}):
+        return
+    wanted = f"one of {', '.join(ID_COLUMNS)}" if id_column is None else f"--id-column {id_column}"
+    raise DataError(
+        f"{path}: no column of ids: {', '.join(there) or 'no column at all'}",
+        f"{wanted} must hold a string or an integer in every row",
+    )
 
 
 def _from_text(path: Path) -> IdColumns:
     return {"line": path.read_text(encoding="utf-8-sig").splitlines()}
 
 
-def _from_csv(path: Path) -> IdColumns:
+def _from_csv(path: Path, id_column: str | None) -> IdColumns:
     """With a header where it names a column of ids; one column of ids needs none."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         try:
@@ -104,14 +128,13 @@ def _from_csv(path: Path) -> IdColumns:
             _FORMS,
         )
     named = {
-        name: [row[header.index(name)] for row in rows[1:]] for name in ID_COLUMNS if name in header
+        name: [row[header.index(name)] for row in rows[1:]]
+        for name in _wanted(id_column)
+        if name in header
     }
-    if named:
+    if named or len(header) > 1:
+        _require_ids(path, named, header, id_column)
         return named
-    if len(header) > 1:
-        raise DataError(
-            f"{path}: several columns, and none of them is called {', '.join(ID_COLUMNS)}", _FORMS
-        )
     return {"column": [row[0] for row in rows]}
 
 

@@ -1,6 +1,5 @@
 """Take features over: match, check, reorder, and put them into a folder named by its content."""
 
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,15 +23,9 @@ from siglip2_multimodal_hash.features.imported.matching import (
     match_images,
 )
 from siglip2_multimodal_hash.features.imported.sources import Source, Tower
-from siglip2_multimodal_hash.features.imported.writing import (
-    Lengths,
-    explained_disk,
-    write_matrix,
-)
+from siglip2_multimodal_hash.features.imported.writing import explained_disk, write_matrix
+from siglip2_multimodal_hash.features.lengths import Lengths, warn_of_lengths
 from siglip2_multimodal_hash.files import file_sha256, replacing, save_array, write_json
-
-logger = logging.getLogger(__name__)
-
 
 _MATCH = {store.IMAGE: match_images, store.CAPTION: match_captions}
 
@@ -59,7 +52,7 @@ class Imported:
 def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported:
     """Write ``root/<digest>/`` in the form of :mod:`..store`, whole or not at all.
 
-    Equal features give equal bytes and so the same folder. Rows at unit length are warned of.
+    Equal features give equal bytes and so the same folder. Rows of one length are warned of.
 
     Args:
         source: See :mod:`.sources`.
@@ -73,7 +66,9 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
     """
     _check_prompts(source, index)
     towers = _towers(source)
-    matches = {name: _MATCH[name](tower.ids, index) for name, tower in towers.items()}
+    matches = {
+        name: _MATCH[name](tower.ids, index, tower.id_column) for name, tower in towers.items()
+    }
     with _working_in(root) as work:
         lengths = {
             name: write_matrix(work / name, tower.matrix, matches[name].rows)
@@ -92,7 +87,7 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
             folder = root.resolve() / digest
             _give_name(work, folder)
     for name, found in lengths.items():
-        _warn_of_unit_length(name, found)
+        warn_of_lengths(name, found)
     return Imported(
         folder,
         digest,
@@ -141,24 +136,15 @@ def _facts(source: Source, lengths: dict[str, Lengths]) -> dict[str, Any]:
     }
 
 
-def _warn_of_unit_length(name: str, lengths: Lengths) -> None:
-    if lengths.unit:
-        logger.warning(
-            "%s: every row has length 1 (%.6f to %.6f): these features were normalised, so their "
-            "magnitude is a constant and tells the head nothing; fusion.type = hadamard or concat "
-            "leaves it out, and features from before the normalisation would bring it in",
-            name,
-            lengths.least,
-            lengths.most,
-        )
-
-
 def _line(name: str, tower: Tower, match: Match) -> str:
     matrix = tower.matrix
     line = (
         f"{name}: {len(match.rows)} x {matrix.width}, from {len(matrix)} rows of {matrix.dtype} in "
-        f"{len(matrix.paths)} file(s), ids by {match.column}"
+        f"{len(matrix.paths)} file(s), ids by {match.column} ({match.evidence}): "
+        f"{len(matrix) - match.extra} of {len(matrix)} rows fit"
     )
+    if match.pairs:
+        line += "; of one row per caption the first of each image was taken"
     if match.repeated:
         line += "; each row stands for all captions of its image"
     if match.extra:

@@ -1,15 +1,18 @@
 """From ids to the rows of the dataset's index."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.imported.ids import IdColumns
+from siglip2_multimodal_hash.features.imported.ids import CAPTION_COLUMN, CERTAIN, IdColumns
+
+logger = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 
@@ -27,13 +30,36 @@ class Match:
         rows: int64 [N] of the images, or [M] of the captions.
         extra: Rows whose id the index does not have; they are left out.
         column: Where the ids were found.
+        evidence: Why they are believed.
         repeated: Whether one caption row stands for all captions of an image.
+        pairs: Whether image rows came one per caption, of which the first was taken.
     """
 
     rows: Rows
     extra: int
     column: str
+    evidence: str
     repeated: bool = False
+    pairs: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The row of the index that each id of one column means, or -1.
+
+    Attributes:
+        column: Its name.
+        rows: int64 [R].
+        by_name: bool [R]: by a file name, and not by a number alone.
+    """
+
+    column: str
+    rows: Rows
+    by_name: npt.NDArray[np.bool_]
+
+    def images(self) -> int:
+        """How many images of the index have a row."""
+        return len(np.unique(self.rows[self.rows != _UNKNOWN]))
 
 
 class ImageIds:
@@ -50,91 +76,202 @@ class ImageIds:
             for known in set(_endings(str(name))):
                 self._by_name[known] = _UNKNOWN if known in self._by_name else row
 
-    def row(self, one: str) -> int:
-        """The row of the index that an id means, or -1."""
-        if (row := self._number(one)) != _UNKNOWN:
-            return row
+    def row(self, one: str) -> tuple[int, bool]:
+        """The row of the index that an id means, or -1; and whether it is a file name that says so.
+
+        The file names of COCO 2017 are the ids themselves, and so are numbers.
+        """
+        if _is_number(one):
+            return self._by_id.get(int(one), self._by_name.get(one, _UNKNOWN)), False
         endings = _endings(one)
         for known in endings:
             if (row := self._by_name.get(known, _UNKNOWN)) != _UNKNOWN:
-                return row
-        # COCO 2017 names its files by the id alone.
-        return self._number(endings[-1])
+                return row, True
+        stem = endings[-1]
+        return (self._by_id.get(int(stem), _UNKNOWN) if _is_number(stem) else _UNKNOWN), False
 
-    def rows(self, ids: Iterable[str]) -> Rows:
-        """:meth:`row` of each."""
-        return np.fromiter(map(self.row, ids), dtype=np.int64)
-
-    def _number(self, text: str) -> int:
-        digits = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
-        return self._by_id.get(int(text), _UNKNOWN) if digits else _UNKNOWN
+    def find(self, column: str, ids: Iterable[str]) -> Found:
+        """:meth:`row` of each id of a column."""
+        pairs = np.array([self.row(one) for one in ids], dtype=np.int64).reshape(-1, 2)
+        return Found(column, pairs[:, 0], pairs[:, 1].astype(bool))
 
 
-def match_images(columns: IdColumns, index: DatasetIndex) -> Match:
-    """One row for each image of the index.
+def match_images(columns: IdColumns, index: DatasetIndex, id_column: str | None = None) -> Match:
+    """One row for each image of the index; of one row per caption, the first of its image.
+
+    Args:
+        columns: See :mod:`.ids`.
+        index: The dataset.
+        id_column: The column that holds the ids, whatever its numbers look like.
 
     Raises:
-        DataError: An image has no row or more than one, or no id is known at all.
+        DataError: An image has no row or more than one, no id is known at all, or numbers are not
+            believed; see :func:`find_rows`.
     """
-    column, found = _known(columns, index)
-    counts = _counts(found, index)
-    if (twice := np.flatnonzero(counts > 1)).size:
-        places = np.flatnonzero(found == twice[0])
+    found, evidence = find_rows(columns, index, id_column)
+    counts = _counts(found.rows, index)
+    pairs = bool((counts == np.diff(index.caption_offsets())).all()) and counts.max() > 1
+    if not pairs and (twice := np.flatnonzero(counts > 1)).size:
+        places, ids = np.flatnonzero(found.rows == twice[0]), columns[found.column]
         raise DataError(
             f"image features: {_names(index, twice)} has more than one row, such as rows "
-            f"{places[0]} and {places[1]} (ids {columns[column][places[0]]!r} and "
-            f"{columns[column][places[1]]!r})",
-            "keep one row an image",
+            f"{places[0]} and {places[1]} (ids {ids[places[0]]!r} and {ids[places[1]]!r})",
+            "keep one row per image, or one per caption",
         )
     _require_all("image", counts, index)
-    order = np.argsort(found, kind="stable")
-    extra = int((found == _UNKNOWN).sum())
-    return Match(order[extra:], extra, column)
+    order = np.argsort(found.rows, kind="stable")
+    extra = int((found.rows == _UNKNOWN).sum())
+    first = order[extra:][np.cumsum(counts) - counts]
+    return Match(first, extra, found.column, evidence, pairs=pairs)
 
 
-def match_captions(columns: IdColumns, index: DatasetIndex) -> Match:
-    """One row for each caption of the index.
+def match_captions(columns: IdColumns, index: DatasetIndex, id_column: str | None = None) -> Match:
+    """One row for each caption of the index, by the ids of their images.
 
-    The k-th row of an image is its k-th caption in the index. A source with one row an image gives
+    The k-th row of an image is its k-th caption in the index. A source with one row per image gives
     it to all captions of that image.
 
     Raises:
-        DataError: An image has no row, or neither one nor as many as it has captions.
+        DataError: An image has no row, or neither one nor as many as it has captions; or numbers
+            are not believed, see :func:`find_rows`.
     """
-    column, found = _known(columns, index)
-    counts = _counts(found, index)
+    found, evidence = find_rows(columns, index, id_column)
+    counts = _counts(found.rows, index)
     _require_all("caption", counts, index)
     captions = np.diff(index.caption_offsets())
-    order = np.argsort(found, kind="stable")
-    extra = int((found == _UNKNOWN).sum())
+    order = np.argsort(found.rows, kind="stable")
+    extra = int((found.rows == _UNKNOWN).sum())
     rows = order[extra:]
     if (counts == captions).all():
-        return Match(rows, extra, column)
+        return Match(rows, extra, found.column, evidence)
     if (counts == 1).all():
-        return Match(np.repeat(rows, captions), extra, column, repeated=True)
+        return Match(np.repeat(rows, captions), extra, found.column, evidence, repeated=True)
     wrong = np.flatnonzero(counts != captions)
     raise DataError(
         f"caption features: {_names(index, wrong)} has {counts[wrong[0]]} rows and "
         f"{captions[wrong[0]]} captions in the index",
-        "give one row an image, or for every image one row a caption, in the order of the index",
+        "give one row per image, or for every image one row per caption, in the order of the index",
     )
 
 
-def _known(columns: IdColumns, index: DatasetIndex) -> tuple[str, Rows]:
-    """The first column with ids of the index, and the row of the index for each of its ids."""
+def find_rows(
+    columns: IdColumns, index: DatasetIndex, id_column: str | None = None
+) -> tuple[Found, str]:
+    """The column whose ids cover most images of the index, and why it is believed.
+
+    A file name proves itself. A number does not: running counts and shard keys fall on ids of COCO,
+    too. File names and captions beside it must not contradict it, and without either it must not
+    look like a count, unless the column is called ``image_id``, is a list of nothing but ids, or
+    is named.
+
+    Args:
+        columns: See :mod:`.ids`.
+        index: The dataset.
+        id_column: The only column to look at, with a warning where something contradicts it.
+
+    Raises:
+        DataError: No id is known, or no column with known ids is believed.
+    """
     known = ImageIds(index)
-    for column, ids in columns.items():
-        found = known.rows(ids)
-        if (found != _UNKNOWN).any():
-            return column, found
-    column, ids = next(iter(columns.items()))
+    found = {name: known.find(name, ids) for name, ids in columns.items() if name != CAPTION_COLUMN}
+    witnesses = {name: np.where(one.by_name, one.rows, _UNKNOWN) for name, one in found.items()}
+    if CAPTION_COLUMN in columns:
+        witnesses[CAPTION_COLUMN] = _images_of_captions(columns[CAPTION_COLUMN], index)
+    candidates = [found[id_column]] if id_column in found else list(found.values())
+    candidates.sort(key=lambda one: (one.images(), one.by_name.sum()), reverse=True)
+    refusals = []
+    for one in candidates:
+        if not one.images():
+            continue
+        try:
+            certain = one.column in (*CERTAIN, id_column)
+            return one, _evidence(one, columns, witnesses, index, certain=certain)
+        except DataError as error:
+            if one.column == id_column:
+                logger.warning("%s", str(error).partition("\n")[0])
+                return one, f"numbers, as --id-column {id_column} says"
+            refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    ids = columns[candidates[0].column]
     shown = ", ".join(map(repr, ids[:_SHOWN])) or "none at all"
     first = index.frame.iloc[0]
     raise DataError(
-        f"no id is of the dataset's index: {shown} ({', '.join(columns)})",
+        f"no id is of the dataset's index: {shown} ({', '.join(found)})",
         f"ids are COCO image ids or file names, such as {first['image_id']} or "
         f"{first['file_name']}",
     )
+
+
+def _evidence(
+    found: Found,
+    columns: IdColumns,
+    witnesses: Mapping[str, Rows],
+    index: DatasetIndex,
+    *,
+    certain: bool,
+) -> str:
+    """Why the ids of a column are believed.
+
+    Raises:
+        DataError: They are numbers that something contradicts, or that look like a count and are
+            not ``certain`` to be ids.
+    """
+    column, ids, rows = found.column, columns[found.column], found.rows
+    if found.by_name[rows != _UNKNOWN].all():
+        return "file names"
+    remedy = (
+        "import features with file names or image ids beside them, or give `--id-column "
+        f"{column}` if these numbers are the ids of the dataset"
+    )
+    agreeing = []
+    for name, other in witnesses.items():
+        told = np.flatnonzero(other != _UNKNOWN)
+        wrong = told[rows[told] != other[told]]
+        # Captions are no keys: some are of several images.
+        if name != column and len(wrong) > (len(told) / 2 if name == CAPTION_COLUMN else 0):
+            row = wrong[0]
+            raise DataError(
+                f"{column}: its numbers are no ids of the dataset: {name} contradicts them in "
+                f"{len(wrong)} of {len(told)} rows, such as row {row} with {ids[row]!r} beside "
+                f"{columns[name][row]!r}, which is of {_names(index, other[[row]])}",
+                remedy,
+            )
+        # A few rows prove nothing.
+        if name != column and len(told) - len(wrong) >= found.images() / 2:
+            agreeing.append(f"{name} agrees in {len(told) - len(wrong)} of {len(told)} rows")
+    if not agreeing and not certain and _is_count(ids):
+        raise DataError(
+            f"{column}: its numbers, such as {ids[0]!r}, are a running count or keys of shards, "
+            "and no file name or caption beside them says that they are image ids",
+            remedy,
+        )
+    return f"numbers; {', '.join(agreeing)}" if agreeing else "numbers, with nothing to check them"
+
+
+def _is_count(ids: Iterable[str]) -> bool:
+    """Whether most numbers have their successor; of COCO's image ids a fifth has."""
+    stems = (_endings(one)[-1] for one in ids)
+    numbers = {int(stem) for stem in stems if _is_number(stem)}
+    return 2 * sum(number + 1 in numbers for number in numbers) > len(numbers)
+
+
+def _images_of_captions(captions: Iterable[str], index: DatasetIndex) -> Rows:
+    """The image that each text is a caption of; -1 for none and for several."""
+    known: dict[str, int] = {}
+    for row, texts in enumerate(index.frame["captions"]):
+        for text in map(_plain_text, texts):
+            known[text] = row if known.get(text, row) == row else _UNKNOWN
+    found = (known.get(_plain_text(one), _UNKNOWN) for one in captions)
+    return np.fromiter(found, dtype=np.int64)
+
+
+def _plain_text(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _counts(found: Rows, index: DatasetIndex) -> Rows:
@@ -159,7 +296,13 @@ def _names(index: DatasetIndex, rows: Rows) -> str:
 
 
 def _endings(name: str) -> list[str]:
-    """``a/b/c.jpg`` as ``a/b/c.jpg``, ``b/c.jpg``, ``b/c``, ``c.jpg`` and ``c``."""
-    path = PurePosixPath(name.strip().replace("\\", "/"))
-    near = PurePosixPath(*path.parts[-2:])
-    return [str(path), str(near), str(near.parent / near.stem), path.name, path.stem]
+    """``a/b/c.jpg`` as ``a/b/c.jpg``, ``b/c.jpg``, ``b/c``, ``c.jpg`` and ``c``; so, too, a URL."""
+    scheme, separator, rest = name.partition("://")
+    path = unquote(rest.partition("?")[0].partition("#")[0]) if separator else scheme
+    path = path.strip().replace("\\", "/").rstrip("/")
+    folders, _, last = path.rpartition("/")
+    dot = last.rfind(".")
+    stem = last[:dot] if dot > 0 else last
+    near = folders.rpartition("/")[2]
+    near = f"{near}/" if near else ""
+    return [path, f"{near}{last}", f"{near}{stem}", last, stem]

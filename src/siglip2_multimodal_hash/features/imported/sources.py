@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.imported.ids import IdColumns, read_ids
+from siglip2_multimodal_hash.features.imported.ids import CAPTION_COLUMN, IdColumns, read_ids
 from siglip2_multimodal_hash.features.imported.matrices import Matrix, open_matrix
 
 IMAGES, CAPTIONS, METADATA = "img_emb", "text_emb", "metadata"
@@ -20,10 +20,14 @@ _LAYOUT = (
 
 @dataclass(frozen=True, eq=False)
 class Tower:
-    """The features of one modality and the candidates for their ids, a row each."""
+    """The features of one modality and the candidates for their ids, a row each.
+
+    ``id_column`` names the one that holds the ids, where that was said.
+    """
 
     matrix: Matrix
     ids: IdColumns
+    id_column: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +39,12 @@ class Source:
     prompts: Matrix | None = None
 
 
-def read_clip_retrieval(folder: Path) -> Source:
+def read_clip_retrieval(folder: Path, id_column: str | None = None) -> Source:
     """Map what ``clip-retrieval inference`` writes; files belong together by their number.
+
+    Args:
+        folder: Of the files.
+        id_column: See :func:`.read_ids`.
 
     Raises:
         DataError: A folder or a file is missing, damaged or has another number of rows than its
@@ -60,9 +68,9 @@ def read_clip_retrieval(folder: Path) -> Source:
                 "copy the files that are missing",
             )
     numbers = sorted(metadata)
-    read = [read_ids(metadata[number]) for number in numbers]
+    read = [read_ids(metadata[number], id_column) for number in numbers]
     common = [name for name in read[0] if all(name in columns for columns in read)]
-    if not common:
+    if not {*common} - {CAPTION_COLUMN}:
         raise DataError(
             f"{folder / METADATA}: no column of ids that every file has",
             "write image_path, key or id to each of them",
@@ -83,7 +91,7 @@ def read_clip_retrieval(folder: Path) -> Source:
                     f"{path}: {len(part)} rows, but {metadata[number].name} has {expected}",
                     "copy both files again; they must come from one run",
                 )
-        return Tower(matrix, ids)
+        return Tower(matrix, ids, id_column)
 
     return Source(tower(images), tower(captions))
 
@@ -93,26 +101,30 @@ def read_plain(
     image_ids: Path | None,
     caption: Path | None,
     caption_ids: Path | None,
+    id_column: str | None = None,
 ) -> Source:
-    """Map plain ``.npy`` arrays, each with its list of ids.
+    """Map plain ``.npy`` arrays, each with its list of ids; see :func:`.read_ids`.
 
     Raises:
         InputError: An array without ids, ids without an array, or nothing at all.
         DataError: A file is missing or damaged, or rows and ids are not equally many.
     """
-    source = Source(_plain("image", image, image_ids), _plain("caption", caption, caption_ids))
+    source = Source(
+        _plain("image", image, image_ids, id_column),
+        _plain("caption", caption, caption_ids, id_column),
+    )
     if source.image is None and source.caption is None:
         raise InputError("no features are named", _LAYOUT)
     return source
 
 
-def _plain(name: str, array: Path | None, ids: Path | None) -> Tower | None:
+def _plain(name: str, array: Path | None, ids: Path | None, id_column: str | None) -> Tower | None:
     if array is None and ids is None:
         return None
     if array is None or ids is None:
         given, other = (f"{name}-ids", name) if array is None else (name, f"{name}-ids")
         raise InputError(f"--{given} needs --{other}", _LAYOUT)
-    tower = Tower(open_matrix([array]), read_ids(ids))
+    tower = Tower(open_matrix([array]), read_ids(ids, id_column), id_column)
     count = len(next(iter(tower.ids.values())))
     if count != len(tower.matrix):
         raise DataError(
@@ -123,9 +135,12 @@ def _plain(name: str, array: Path | None, ids: Path | None) -> Tower | None:
 
 
 def _numbered(folder: Path, suffix: str) -> dict[int, Path]:
-    """The files of a folder by their number, the last in the name: 10 comes after 9."""
+    """The files of a folder by their number, the last in the name: 10 comes after 9.
+
+    Hidden files are those that desktops leave behind (``._img_emb_0.npy``).
+    """
     found: dict[int, Path] = {}
-    for path in sorted(folder.glob(f"*{suffix}")):
+    for path in sorted(folder.glob(f"[!.]*{suffix}")):
         numbers = re.findall(r"[0-9]+", path.stem)
         if not numbers:
             raise DataError(f"{path}: no number in the name", _LAYOUT)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +9,8 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.imported.matrices import Matrix
+from siglip2_multimodal_hash.features.lengths import Lengths, require_computable
 from siglip2_multimodal_hash.features.store import CHUNK
-
-UNIT_TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """The shortest and the longest row."""
-
-    least: float
-    most: float
-
-    @property
-    def unit(self) -> bool:
-        """Whether every row is of unit length, so that its magnitude says nothing."""
-        return self.least >= 1 - UNIT_TOLERANCE and self.most <= 1 + UNIT_TOLERANCE
 
 
 def write_matrix(path: Path, matrix: Matrix, rows: npt.NDArray[np.int64]) -> Lengths:
@@ -37,7 +22,8 @@ def write_matrix(path: Path, matrix: Matrix, rows: npt.NDArray[np.int64]) -> Len
         rows: int64 [n], at least one.
 
     Raises:
-        DataError: A row holds NaN, infinity or a value beyond float32, or is all zeros.
+        DataError: A row holds NaN, infinity or a value beyond float32, is all zeros, or too long
+            for :mod:`..lengths`.
         InputError: The disk is full or cannot be written.
     """
     least, most = np.inf, 0.0
@@ -59,6 +45,8 @@ def write_matrix(path: Path, matrix: Matrix, rows: npt.NDArray[np.int64]) -> Len
                     "direction",
                     "compute the features of that item again",
                 )
+            longest = int(np.argmax(lengths))
+            require_computable(matrix.place(int(chunk[longest])), Lengths(0, lengths[longest]))
             least, most = min(least, float(lengths.min())), max(most, float(lengths.max()))
             stream.write(values.tobytes())
     return Lengths(least, most)

@@ -43,6 +43,7 @@ class HeadSettings:
     fusion: FusionParams
     hash: HashParams
     classifier: ClassifierParams
+    cosine_weight: float
 
     def config(self, image_dim: int, caption_dim: int, classes: int) -> HeadConfig:
         """The head on towers of these widths.
@@ -55,6 +56,7 @@ class HeadSettings:
             self.fusion,
             self.hash,
             self.classifier,
+            cosine_weight=self.cosine_weight,
             image_dim=image_dim,
             caption_dim=caption_dim,
             classes=classes,
@@ -101,7 +103,13 @@ class TuneSettings:
                 text_max_length=params.backbone.text_max_length,
             ),
             tune=params.tune,
-            head=HeadSettings(params.decomposer, params.fusion, params.hash, params.classifier),
+            head=HeadSettings(
+                params.decomposer,
+                params.fusion,
+                params.hash,
+                params.classifier,
+                params.loss.cosine_weight,
+            ),
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
             adam=AdamSettings.of_optimizer(params),
