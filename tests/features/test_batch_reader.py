@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, canonical
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor
 from siglip2_multimodal_hash.features.reader import (
     Batch,
     ImageReader,
@@ -133,7 +133,7 @@ def test_errors_that_are_no_damage_come_through(archive, open_images, names):
 
 
 def test_equal_texts_are_read_once():
-    reader = TextReader(["a cat", "two dogs", "A  cat ", "zebra", "two dogs"], lengths, 2)
+    reader = TextReader(["a cat", "two dogs", "A CAT", "zebra", "two dogs"], lengths, 2)
     assert reader.distinct == ["a cat", "two dogs", "zebra"]
     first, second = (reader[number] for number in range(len(reader)))
     assert first.rows.tolist() == [0, 2, 1, 4]
@@ -149,7 +149,7 @@ def test_every_row_gets_its_own_text(texts, data):
     for batch in read_batches(reader, 0):
         assert (found[batch.rows] == -1).all()
         found[batch.rows] = batch.inputs["input_ids"][:, 0].numpy()[batch.items]
-    assert found.tolist() == [len(canonical(text)) for text in texts]
+    assert found.tolist() == [len(text.lower()) for text in texts]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -165,5 +165,5 @@ def test_starts_at_any_batch_with_the_same_boundaries(reader, workers, start):
 
 
 def test_rows_before_a_batch_of_texts_count_the_repeated_ones():
-    reader = TextReader(["a cat", "two dogs", "A  cat ", "zebra", "two dogs"], lengths, 2)
+    reader = TextReader(["a cat", "two dogs", "A CAT", "zebra", "two dogs"], lengths, 2)
     assert [reader.rows_before(number) for number in range(3)] == [0, 4, 5]

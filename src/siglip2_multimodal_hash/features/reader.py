@@ -18,12 +18,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.preprocessing import (
-    ImagePreprocessor,
-    Inputs,
-    Tokenizer,
-    canonical,
-)
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 
 SHOWN_FAILURES = 10
 
@@ -108,7 +103,7 @@ class ImageReader:
 
 
 class TextReader:
-    """The :class:`Reader` of M texts; equal texts (as the tokenizer sees them) are read once.
+    """The :class:`Reader` of M texts; texts that are equal but for case are read once.
 
     Attributes:
         distinct: The distinct texts, by first occurrence.
@@ -116,7 +111,7 @@ class TextReader:
 
     def __init__(self, texts: Sequence[str], tokenize: Tokenizer, batch_size: int) -> None:
         numbers: dict[str, int] = {}
-        item_of_row = [numbers.setdefault(canonical(text), len(numbers)) for text in texts]
+        item_of_row = [numbers.setdefault(text.lower(), len(numbers)) for text in texts]
         self.distinct = list(numbers)
         self._rows = np.argsort(np.array(item_of_row, dtype=np.int64), kind="stable")
         counts = np.bincount(item_of_row, minlength=len(self.distinct))
