@@ -116,7 +116,7 @@ def test_the_object_of_a_photo(workspace, predict):
     (found,) = json.loads(predict(path, "--json").out)
     assert list(found) == [
         *("path", "caption", "caption_from", "distance", "thresholds", "predicted", "tags"),
-        "neighbours",
+        *("neighbours", "warning"),
     ]
     assert (found["path"], found["caption"], found["distance"]) == (str(path), None, "hamming")
     assert found["caption_from"] == "nearest_images"

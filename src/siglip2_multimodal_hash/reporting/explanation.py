@@ -83,10 +83,13 @@ def _article(prediction: Prediction, images: ImageSource) -> str:
     if prediction.caption_from == "given":
         caption = str(prediction.caption)
     predicted = ", ".join(prediction.predicted) or "none reaches the threshold"
+    warning = ""
+    if prediction.warning:
+        warning = f"<p><strong>{html.escape(prediction.warning)}</strong></p>"
     return (
         f"<article><h2>{name}</h2>{photo}"
         f"<p>caption: <em>{html.escape(caption)}</em></p>"
-        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>"
+        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>{warning}"
         f'<div class="scroll">{_table(prediction)}</div>'
         f"<h3>{len(prediction.neighbours)} neighbours, nearest first</h3>"
         f"<p>Below each stand its {prediction.distance} distance (a photo that is in the database "
