@@ -1,12 +1,11 @@
 """``smhash predict``."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
 from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
@@ -63,8 +62,7 @@ def predict(arguments: argparse.Namespace) -> None:
     outputs = RunOutputs.of(data, made)
     answer = session.answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
-        objects = [wording.as_json(one) for one in answer.predictions]
-        print(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json([wording.as_json(one) for one in answer.predictions])
         for note in answer.notes:
             print(f"note: {note}", file=sys.stderr)
     else:

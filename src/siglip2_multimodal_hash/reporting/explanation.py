@@ -59,10 +59,10 @@ def write_explanation(
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         *(f"<p>{html.escape(note)}</p>" for note in notes),
     ]
-    size = len("".join(parts).encode())
+    size = len("".join(parts))
     for number, prediction in enumerate(predictions):
         parts.append(_article(prediction, images))
-        size += len(parts[-1].encode())
+        size += len(parts[-1])
         if size > MOST_BYTES:
             raise InputError(
                 f"--explain {path}: a page of {len(predictions)} photos is larger than "
@@ -71,7 +71,9 @@ def write_explanation(
             )
     try:
         with replacing(path) as temporary:
-            temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
+            # A file name need not be UTF-8: it is shown as on the terminal.
+            page = "\n".join(parts) + "\n"
+            temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"--explain {path}: cannot be written ({error.strerror})") from None
 
