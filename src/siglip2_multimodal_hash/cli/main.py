@@ -32,8 +32,9 @@ _COMMANDS = (
 def main() -> NoReturn:
     """Parse the command line and run one command."""
     # File names need not be UTF-8, and a terminal need not be: what it cannot show is escaped.
-    if isinstance(sys.stdout, io.TextIOWrapper):  # as Python itself does for stderr
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="smhash", description="What is not a stage of the pipeline."
     )

@@ -69,11 +69,11 @@ def write_explanation(
                 f"{MOST_BYTES / 1e6:.0f} MB",
                 f"explain at most {number} of them at a time" if number else "lower --k",
             )
+    # A file name need not be UTF-8: it is shown as on the terminal.
+    page = ("\n".join(parts) + "\n").encode(errors="backslashreplace").decode()
     try:
         with replacing(path) as temporary:
-            # A file name need not be UTF-8: it is shown as on the terminal.
-            page = "\n".join(parts) + "\n"
-            temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+            temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--explain {path}: cannot be written ({error.strerror})") from None
 
