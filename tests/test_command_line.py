@@ -245,6 +245,14 @@ def test_a_stage_refuses_a_missing_path(
     assert "--out" in capsys.readouterr().err
 
 
+def test_an_empty_name_is_no_folder(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    for arguments in (["predict", ""], ["predict", "a.jpg", "--explain", ""]):
+        assert smhash(*arguments) == EXIT_BAD_INPUT
+        assert "an empty name" in capsys.readouterr().err
+
+
 def test_stats(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
 ) -> None:

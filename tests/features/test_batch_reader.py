@@ -10,7 +10,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor
 from siglip2_multimodal_hash.features.reader import (
     Batch,
@@ -129,6 +131,19 @@ def test_errors_that_are_no_damage_come_through(archive, open_images, names):
 
     reader = ImageReader(open_images(archive), names, ImagePreprocessor(broken, None), 5)
     with pytest.raises(RuntimeError, match="a defect"):
+        list(read_batches(reader, 2))
+
+
+def test_out_of_memory_names_the_largest_image(open_images, tmp_path):
+    sizes = {"wide.png": (90, 2), "large.png": (20, 30), "small.png": (4, 4)}
+    with zipfile.ZipFile(tmp_path / "val2014.zip", "w") as target:
+        for name, size in sizes.items():
+            with target.open(f"val2014/{name}", "w") as stream:
+                Image.new("RGB", size).save(stream, "PNG")
+    names = [f"val2014/{name}" for name in sizes]
+    hungry = ImagePreprocessor(lambda **_: np.empty(2**50), None)
+    reader = ImageReader(open_images(tmp_path / "val2014.zip"), names, hungry, 3)
+    with pytest.raises(InputError, match=r"large\.png: out of memory with this image of 20 x 30 pix"):
         list(read_batches(reader, 2))
 
 

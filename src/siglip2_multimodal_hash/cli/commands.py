@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 # In quotes, because argparse's class takes no parameter at run time.
@@ -16,6 +17,13 @@ def new_command(
     parser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
     parser.set_defaults(run=run)
     return parser
+
+
+def path_argument(text: str) -> Path:
+    """The type of an argument that is a path; an empty one would mean the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(text)
 
 
 def print_json(value: Any) -> None:

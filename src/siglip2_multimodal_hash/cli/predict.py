@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
 from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
@@ -20,7 +20,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "predict", predict)
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
+        "paths", nargs="+", type=path_argument, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
     )
     parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
     parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
@@ -29,7 +29,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
     parser.add_argument(
-        "--explain", type=Path, metavar="HTML", help="write a page with the photos and neighbours"
+        "--explain", type=path_argument, metavar="HTML", help="write a page with the photos and neighbours"
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb
+from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb, explained_memory
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 
@@ -98,7 +98,12 @@ class ImageReader:
             except DataError as error:
                 failures.append(str(error).splitlines()[0])
         items = np.arange(len(names), dtype=np.int64)
-        inputs = None if failures else self._preprocess(pictures)
+        inputs = None
+        if not failures:
+            sizes = {name: one.size for name, one in zip(names, pictures, strict=True)}
+            largest = max(sizes, key=lambda name: sizes[name][0] * sizes[name][1])
+            with explained_memory(largest, sizes[largest]):
+                inputs = self._preprocess(pictures)
         return Batch(inputs, start + items, items, tuple(failures))
 
 
