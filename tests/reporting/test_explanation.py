@@ -114,9 +114,10 @@ def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
 def test_a_photo_unlike_the_dataset_is_said(tmp_path, prediction, coloured_images):
     strange = replace(prediction, warning="unlike <all> others")
     write_explanation(tmp_path / "out.html", [prediction, strange], [], coloured_images)
-    assert Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts.count(
-        "unlike <all> others"
-    ) == 1
+    assert (
+        Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts.count("unlike <all> others")
+        == 1
+    )
 
 
 def test_a_caption_that_was_not_given_is_said(tmp_path, prediction, coloured_images):

@@ -20,7 +20,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "predict", predict)
     parser.add_argument(
-        "paths", nargs="+", type=path_argument, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
+        "paths",
+        nargs="+",
+        type=path_argument,
+        metavar="PATH",
+        help="photos (JPEG, PNG, WebP) or folders",
     )
     parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
     parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
@@ -29,7 +33,10 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
     parser.add_argument(
-        "--explain", type=path_argument, metavar="HTML", help="write a page with the photos and neighbours"
+        "--explain",
+        type=path_argument,
+        metavar="HTML",
+        help="write a page with the photos and neighbours",
     )
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.doctor.checklist import check_disk, check_list, check_memory
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, check_checkpoint, check_trained_on
+from siglip2_multimodal_hash.doctor.checkpoints import (
+    Checkpoint,
+    check_checkpoint,
+    check_trained_on,
+)
 from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.doctor.environment import (
     check_device_memory,

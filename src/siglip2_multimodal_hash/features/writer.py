@@ -17,8 +17,8 @@ FloatArray = npt.NDArray[np.float32]
 StoreDtype = Literal["float32", "float16"]
 
 DISK_REMEDY = (
-    "make room on that disk, or check the folder's rights, and run again: it goes on after the last "
-    "whole shard"
+    "make room on that disk, or check the folder's rights, and run again: it goes on after the "
+    "last whole shard"
 )
 
 

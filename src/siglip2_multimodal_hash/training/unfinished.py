@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
 _REMEDY = (
-    "make room on that disk, or check the folder's rights, and run again: the fit goes on after its "
-    "last whole epoch"
+    "make room on that disk, or check the folder's rights, and run again: the fit goes on after "
+    "its last whole epoch"
 )
 
 
