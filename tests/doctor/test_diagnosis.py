@@ -54,6 +54,19 @@ def test_a_laptop_without_network_is_fine_with_the_default(tmp_path: Path) -> No
     assert worst(findings) == "ok", as_text(findings)
 
 
+def test_towers_that_know_another_dataset_alone_are_told(tmp_path: Path) -> None:
+    config = json.loads((ROOT / "models/siglip2-tiny-naflex/config.json").read_text())
+    facts = replace(FACTS, checkpoint=Checkpoint("folder", "", 3_000_000, config))
+    (found,) = (
+        one
+        for one in diagnose(params_with(dataset__name="coco2014"), facts, tmp_path)
+        if one.name == "checkpoint"
+    )
+    assert found.status == "warn"
+    assert "trained on mojicoco and on nothing else, but dataset.name = coco2014" in found.finding
+    assert "siglip2-base-256" in found.remedy
+
+
 def test_whatever_is_not_ok_has_a_remedy_and_names_come_once(tmp_path: Path) -> None:
     bare = replace(
         LAPTOP, python=(3, 9, 0), torch=None, faiss=None, artwork=False, ram=1, disk_free=1

@@ -116,7 +116,7 @@ def test_the_object_of_a_photo(workspace, predict):
     (found,) = json.loads(predict(path, "--json").out)
     assert list(found) == [
         *("path", "caption", "caption_from", "distance", "thresholds", "predicted", "tags"),
-        "neighbours",
+        *("neighbours", "warning"),
     ]
     assert (found["path"], found["caption"], found["distance"]) == (str(path), None, "hamming")
     assert found["caption_from"] == "nearest_images"
@@ -339,10 +339,12 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
         assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))
 
 
-def run_process(workspace: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run_process(
+    workspace: Path, *arguments: object, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """The command as a user starts it: the database loads in a process beside."""
     command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
     return subprocess.run(
         command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
@@ -359,6 +361,26 @@ def test_as_a_process_it_says_the_same(workspace, predict):
     for mine, other in zip(ours["tags"], theirs["tags"], strict=True):
         assert mine["name"] == other["name"]
         assert mine["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
+    shutil.copy(path, odd)
+    more = ("--caption", "Ein Hündchen", "--explain", "out.html")
+    told = run_process(workspace, odd, *more, PYTHONIOENCODING="ascii")
+    assert told.returncode == 0
+    assert told.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
+    told = run_process(workspace, odd, *more[:2], "--json", PYTHONIOENCODING="ascii")
+    (found,) = json.loads(told.stdout)
+    assert (Path(found["path"]), found["caption"]) == (odd, "Ein Hündchen")
+    gone = predict(os.fsdecode(b"caf\xe9.png"), "--json")
+    assert (gone.code, gone.out) == (EXIT_BAD_INPUT, "[]\n")
+    refused = predict(path, "--caption", os.fsdecode(b"caf\xe9"))
+    assert refused.code == EXIT_BAD_INPUT
+    assert "--caption is not UTF-8" in refused.err
 
 
 def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):

@@ -1,12 +1,11 @@
 """``smhash predict``."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
 from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
@@ -21,7 +20,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "predict", predict)
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
+        "paths",
+        nargs="+",
+        type=path_argument,
+        metavar="PATH",
+        help="photos (JPEG, PNG, WebP) or folders",
     )
     parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
     parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
@@ -30,7 +33,10 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
     parser.add_argument(
-        "--explain", type=Path, metavar="HTML", help="write a page with the photos and neighbours"
+        "--explain",
+        type=path_argument,
+        metavar="HTML",
+        help="write a page with the photos and neighbours",
     )
 
 
@@ -63,8 +69,7 @@ def predict(arguments: argparse.Namespace) -> None:
     outputs = RunOutputs.of(data, made)
     answer = session.answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
-        objects = [wording.as_json(one) for one in answer.predictions]
-        print(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json([wording.as_json(one) for one in answer.predictions])
         for note in answer.notes:
             print(f"note: {note}", file=sys.stderr)
     else:

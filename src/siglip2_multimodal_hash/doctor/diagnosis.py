@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.doctor.checklist import check_disk, check_list, check_memory
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, check_checkpoint
+from siglip2_multimodal_hash.doctor.checkpoints import (
+    Checkpoint,
+    check_checkpoint,
+    check_trained_on,
+)
 from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.doctor.environment import (
     check_device_memory,
@@ -69,7 +73,9 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
 def _check_features(params: Params, checkpoint: Checkpoint) -> Finding:
     if params.backbone.checkpoint == IMPORTED:
         return check_imported(checkpoint)
-    return check_checkpoint(params.backbone.checkpoint, checkpoint)
+    name = params.backbone.checkpoint
+    unsuited = check_trained_on(name, checkpoint, params.dataset.name)
+    return unsuited or check_checkpoint(name, checkpoint)
 
 
 def _check_needs(params: Params, facts: Facts) -> list[Finding]:
@@ -115,7 +121,7 @@ def as_json(findings: Sequence[Finding], facts: Facts) -> str:
         "checks": [asdict(one) for one in findings],
         "machine": machine,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 _VERDICTS: dict[Status, str] = {

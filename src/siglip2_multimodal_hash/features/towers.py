@@ -50,6 +50,11 @@ class Towers:
         kind: str = self.model.config.model_type
         return kind
 
+    @property
+    def trained_on(self) -> str | None:
+        """The dataset that they know alone, as ``config.json`` says; None where it is silent."""
+        return getattr(self.model.config, "trained_on", None)
+
     def encode_images(self, inputs: Inputs) -> Tensor:
         """Pooled output of the image tower, float32 [B, D_i] on the device, not normalised.
 

@@ -134,10 +134,14 @@ def check_caption(head: HeadConfig, caption: str | None) -> None:
     """Refuse what leaves the head nothing to see.
 
     Raises:
-        InputError: The head takes captions alone, and there is none; or the caption is blank.
+        InputError: The head takes captions alone, and there is none; or the caption is blank or
+            not UTF-8.
     """
     if caption is not None and not caption.strip():
         raise InputError("--caption is blank", "leave it out, or describe the photo")
+    # Other bytes than UTF-8 on the command line reach Python as lone surrogates.
+    if caption is not None and any("\ud800" <= letter <= "\udfff" for letter in caption):
+        raise InputError("--caption is not UTF-8", "set the terminal to UTF-8, or leave it out")
     if caption is None and head.modalities == "caption":
         raise InputError(
             "fusion.modalities = caption: this head takes captions alone, and there is none",

@@ -59,19 +59,21 @@ def write_explanation(
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         *(f"<p>{html.escape(note)}</p>" for note in notes),
     ]
-    size = len("".join(parts).encode())
+    size = len("".join(parts))
     for number, prediction in enumerate(predictions):
         parts.append(_article(prediction, images))
-        size += len(parts[-1].encode())
+        size += len(parts[-1])
         if size > MOST_BYTES:
             raise InputError(
                 f"--explain {path}: a page of {len(predictions)} photos is larger than "
                 f"{MOST_BYTES / 1e6:.0f} MB",
                 f"explain at most {number} of them at a time" if number else "lower --k",
             )
+    # A file name need not be UTF-8: it is shown as on the terminal.
+    page = ("\n".join(parts) + "\n").encode(errors="backslashreplace").decode()
     try:
         with replacing(path) as temporary:
-            temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
+            temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--explain {path}: cannot be written ({error.strerror})") from None
 
@@ -83,10 +85,13 @@ def _article(prediction: Prediction, images: ImageSource) -> str:
     if prediction.caption_from == "given":
         caption = str(prediction.caption)
     predicted = ", ".join(prediction.predicted) or "none reaches the threshold"
+    warning = ""
+    if prediction.warning:
+        warning = f"<p><strong>{html.escape(prediction.warning)}</strong></p>"
     return (
         f"<article><h2>{name}</h2>{photo}"
         f"<p>caption: <em>{html.escape(caption)}</em></p>"
-        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>"
+        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>{warning}"
         f'<div class="scroll">{_table(prediction)}</div>'
         f"<h3>{len(prediction.neighbours)} neighbours, nearest first</h3>"
         f"<p>Below each stand its {prediction.distance} distance (a photo that is in the database "

@@ -57,6 +57,7 @@ def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) 
     }
     architecture: Any = type(model)
     half = architecture(model.config).to(torch.float16)
+    half.config.trained_on = "mojicoco"  # to warn whoever shows it something else
     half.load_state_dict(weights)
     with replacing(folder) as temporary:
         half.save_pretrained(temporary)
