@@ -51,10 +51,15 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def commands() -> dict[str, list[str]]:
-    """Each stage's module and arguments, with dvc.yaml's templates filled in."""
+    """Each stage's module and arguments, with dvc.yaml's templates filled in.
+
+    Those for inputs outside the repository are left out: there are none.
+    """
     params = YAML(typ="safe").load(small_params())
     filled = {}
     for name, stage in pipeline_stages().items():
+        if "${item}" in stage["cmd"]:
+            continue
         text = stage["cmd"].replace("${dataset.name}", params["dataset"]["name"])
         text = text.replace("${dataset.protocol}", params["dataset"]["protocol"])
         text = text.replace("${backbone.name}", params["backbone"]["name"])
