@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,3 +226,15 @@ def test_a_dry_run_runs_nothing(folder):
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
     assert recorded(folder) == before
+
+
+def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy", symlinks=True)
+    here = smhash(copy, "ablate", "A3", "--seeds", "1", "--dry-run")
+    assert "1 experiment: 1 there" in here.stdout, here.stdout + here.stderr
+    assert smhash(copy, "use", "-S", "backbone.name=mine").returncode == 0
+    run(copy, "git", "commit", "-qam", "another backbone")
+    other = smhash(copy, "ablate", "A3", "--seeds", "1", "--dry-run")
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert "1 experiment: 0 there, 0 of another make, 1 to run" in other.stdout
+    assert "mojicoco-karpathy-mine-default-s0" in other.stdout
