@@ -229,12 +229,16 @@ def test_a_dry_run_runs_nothing(folder):
 
 
 def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
-    copy = shutil.copytree(folder, tmp_path / "copy", symlinks=True)
-    here = smhash(copy, "ablate", "A3", "--seeds", "1", "--dry-run")
-    assert "1 experiment: 1 there" in here.stdout, here.stdout + here.stderr
+    copy, row = shutil.copytree(folder, tmp_path / "copy", symlinks=True), ("A3", "--seeds", "1")
+    assert smhash(copy, "ablate", *row).returncode == 0
     assert smhash(copy, "use", "-S", "backbone.name=mine").returncode == 0
     run(copy, "git", "commit", "-qam", "another backbone")
-    other = smhash(copy, "ablate", "A3", "--seeds", "1", "--dry-run")
-    assert other.returncode == 0, other.stdout + other.stderr
-    assert "1 experiment: 0 there, 0 of another make, 1 to run" in other.stdout
-    assert "mojicoco-karpathy-mine-default-s0" in other.stdout
+    none = smhash(copy, "table", *row, "--draws", "100")
+    assert (none.returncode, "`smhash ablate A3` runs them" in none.stderr) == (2, True)
+    result = smhash(copy, "ablate", *row)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 experiment: 0 there, 0 of another make, 1 to run" in result.stdout
+    assert {"default-s0", "mojicoco-karpathy-mine-default-s0"} <= set(recorded(copy))
+    table = smhash(copy, "table", *row, "--draws", "100")
+    assert table.returncode == 0, table.stderr
+    assert "Left out" not in table.stdout
