@@ -1,6 +1,8 @@
 """Files are written whole or not at all, and only JSON and plain arrays are read."""
 
 import contextlib
+import hashlib
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import (
     load_array,
     read_json,
+    remembered_sha256,
     replacing,
     save_array,
     write_json,
@@ -266,3 +269,26 @@ def test_a_damaged_header_gives_an_array_or_a_named_error(
     # Every other exception would fail the test.
     with contextlib.suppress(DataError):
         assert isinstance(load_array(path, memory_map=memory_map), np.ndarray)
+
+
+def test_files_are_read_again_where_they_changed(tmp_path):
+    memory, file = tmp_path / "memory.json", tmp_path / "file"
+
+    def digest() -> str:
+        with remembered_sha256(memory) as sha256:
+            return sha256(file)
+
+    file.write_bytes(b"old")
+    old = hashlib.sha256(b"old").hexdigest()
+    assert digest() == old
+    before = file.stat()
+    # From memory: what it holds is given out.
+    memory.write_text(memory.read_text().replace(old, "remembered"))
+    assert digest() == "remembered"
+    # As large and as old as before.
+    file.write_bytes(b"new")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert digest() == hashlib.sha256(b"new").hexdigest()
+    for damaged in ("{", "[1]", json.dumps({str(file.resolve()): 1})):
+        memory.write_text(damaged)
+        assert digest() == hashlib.sha256(b"new").hexdigest()

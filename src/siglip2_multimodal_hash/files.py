@@ -5,8 +5,8 @@ import json
 import os
 import shutil
 import tokenize
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,6 +73,31 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def remembered_sha256(memory: Path) -> Iterator[Callable[[Path], str]]:
+    """Yield :func:`file_sha256` that reads only files that changed since it read them last.
+
+    Changed are those of another size, inode, or time of change of content or inode; the latter is
+    nothing that a program can set back, so that no copy passes for the file that it replaced.
+
+    Args:
+        memory: A file that keeps what was read; one that is missing or damaged is made anew.
+    """
+    known: dict[str, list[Any]] = {}
+    with suppress(DataError, AttributeError):
+        known |= {key: one for key, one in read_json(memory).items() if isinstance(one, list)}
+
+    def sha256(path: Path) -> str:
+        status, key = path.stat(), str(path.resolve())
+        now = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        if known.get(key, [])[:-1] != now:
+            known[key] = [*now, file_sha256(path)]
+        return str(known[key][-1])
+
+    yield sha256
+    write_json(memory, known)
 
 
 def write_json(path: Path, value: Any) -> None:

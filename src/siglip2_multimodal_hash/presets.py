@@ -1,5 +1,6 @@
 """Presets: named groups of overrides that are written into ``params.yaml``, comments kept."""
 
+import contextlib
 import difflib
 import io
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
@@ -16,8 +18,9 @@ from ruamel.yaml.scalarfloat import ScalarFloat
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.files import replacing
-from siglip2_multimodal_hash.params import parse_params
+from siglip2_multimodal_hash.params import parse_params, watched_inputs
 
+WATCH = "runtime.watch"
 PRESET_FOLDER = Path("configs/presets")
 
 _KINDS = {
@@ -135,6 +138,8 @@ def override_text(
 ) -> str:
     """``params.yaml`` with some values replaced; comments, order and layout stay.
 
+    ``runtime.watch`` follows the dataset and the checkpoint.
+
     Args:
         text: The file's content.
         overrides: Values by dotted key; each key must exist.
@@ -156,6 +161,8 @@ def override_text(
     for key, value in overrides.items():
         section, leaf = _place(document, key, value, source)
         section[leaf] = _like(section[leaf], value)
+    if WATCH not in overrides:
+        _watch(document)
     for key, limit in (at_most or {}).items():
         section, leaf = _place(document, key, limit, source)
         # Anything but a number is left to the check of the whole.
@@ -211,9 +218,19 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
     return section, leaf
 
 
+def _watch(document: Any) -> None:
+    """Set ``runtime.watch``; what is wrong with the rest is left to the check of the whole."""
+    with contextlib.suppress(KeyError, TypeError):
+        watch = document["runtime"]["watch"]
+        now = watched_inputs(document["dataset"]["name"], document["backbone"]["checkpoint"])
+        document["runtime"]["watch"] = _like(watch, now)
+
+
 def _like(old: Any, new: Any) -> Any:
     """``new`` in the layout of ``old``: a list in one line stays so, and a number that is equal."""
     if isinstance(old, list) and isinstance(new, list):
+        if isinstance(old, CommentedSeq) and not old:
+            old.fa.set_flow_style()  # `[]` is in one line
         old[:] = new
         return old
     if isinstance(old, float) and isinstance(new, float):

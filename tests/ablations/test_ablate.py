@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,3 +226,19 @@ def test_a_dry_run_runs_nothing(folder):
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
     assert recorded(folder) == before
+
+
+def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
+    copy, row = shutil.copytree(folder, tmp_path / "copy", symlinks=True), ("A3", "--seeds", "1")
+    assert smhash(copy, "ablate", *row).returncode == 0
+    assert smhash(copy, "use", "-S", "backbone.name=mine").returncode == 0
+    run(copy, "git", "commit", "-qam", "another backbone")
+    none = smhash(copy, "table", *row, "--draws", "100")
+    assert (none.returncode, "`smhash ablate A3` runs them" in none.stderr) == (2, True)
+    result = smhash(copy, "ablate", *row)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 experiment: 0 there, 0 of another make, 1 to run" in result.stdout
+    assert {"default-s0", "mojicoco-karpathy-mine-default-s0"} <= set(recorded(copy))
+    table = smhash(copy, "table", *row, "--draws", "100")
+    assert table.returncode == 0, table.stderr
+    assert "Left out" not in table.stdout
