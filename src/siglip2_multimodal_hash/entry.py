@@ -1,6 +1,7 @@
 """What every stage does before its work: read its paths and parameters, set up the log."""
 
 import argparse
+import faulthandler
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         main: The stage.
         paths: Names of its paths; each is a required option ``--name PATH``.
     """
+    # A library that dies by a signal leaves no other word of where.
+    faulthandler.enable()
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name in paths:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="PATH")

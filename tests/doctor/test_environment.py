@@ -139,6 +139,7 @@ def test_faiss(machine: Machine, status: str, part: str) -> None:
         (replace(LAPTOP, cpu_features=None), "warn", "does not tell"),
         (replace(LAPTOP, processor="arm64", cpu_features=None), "warn", "arm64"),
         (replace(LAPTOP, torch=replace(CPU_BUILD, cpu_kernels="AVX512")), "warn", "AVX512"),
+        (replace(LAPTOP, crash="NumPy (SIGSEGV)"), "fail", "matrices ends NumPy (SIGSEGV)"),
         (replace(LAPTOP, torch=None), "ok", "AVX2 with FMA"),
     ],
 )

@@ -115,7 +115,17 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
 
 
 def check_kernels(machine: Machine) -> Finding:
-    """Whether the pinned CPU kernels are in force, on which equal results across machines rest."""
+    """Whether the libraries survive their kernels, and the pinned ones are in force.
+
+    Equal results across machines rest on these.
+    """
+    if machine.crash:
+        return fail(
+            "cpu kernels",
+            f"a product of two matrices ends {machine.crash}, and so would a stage",
+            "install the tested versions: pip install --constraint constraints.txt --editable "
+            "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
+        )
     if machine.processor.lower() not in ("x86_64", "amd64"):
         return warn(
             "cpu kernels",
