@@ -1,8 +1,10 @@
 """Checks of what is installed: Python, PyTorch and its card, FAISS, the CPU's kernels."""
 
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
 from siglip2_multimodal_hash.doctor.machine import Card, Machine, TorchBuild
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.architectures import has_kernels
+from siglip2_multimodal_hash.features.engines.ray_cluster import import_ray
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import Params
 
@@ -114,18 +116,30 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
     )
 
 
-def check_kernels(machine: Machine) -> Finding:
-    """Whether the libraries survive their kernels, and the pinned ones are in force.
-
-    Equal results across machines rest on these.
-    """
+def check_products(machine: Machine) -> Finding:
+    """Whether the numerical libraries survive the kernels that they are told to use."""
     if machine.crash:
         return fail(
-            "cpu kernels",
-            f"a product of two matrices ends {machine.crash}, and so would a stage",
+            "matrix products",
+            f"one of two matrices ends {machine.crash}, and so would a stage",
             "install the tested versions: pip install --constraint constraints.txt --editable "
             "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
         )
+    return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch survive them")
+
+
+def check_ray(params: Params) -> list[Finding]:
+    """Whether Ray starts, where ``runtime.embed.engine`` asks for it."""
+    if params.runtime.embed.engine != "ray":
+        return []
+    try:
+        return [ok("ray", f"Ray {import_ray(params.runtime.embed).__version__}")]
+    except InputError as error:
+        return [fail_with("ray", error)]
+
+
+def check_kernels(machine: Machine) -> Finding:
+    """Whether the pinned CPU kernels are in force, on which equal results across machines rest."""
     if machine.processor.lower() not in ("x86_64", "amd64"):
         return warn(
             "cpu kernels",
