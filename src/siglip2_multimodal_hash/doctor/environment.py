@@ -97,7 +97,8 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
         return fail(
             "faiss",
             "missing, or it cannot be loaded",
-            "install the extra `cpu` or `gpu` of this project: pip install -e '.[cpu]'",
+            "make install; or `pip uninstall faiss-cpu faiss-gpu`, then the extra `cpu` or `gpu`: "
+            "pip install --constraint constraints.txt --editable '.[cpu]'",
         )
     version = f"FAISS {build.version}"
     if build.gpus:
@@ -112,7 +113,8 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
     return warn(
         "faiss",
         f"{version} without GPU support: it searches on the CPU, with the same results",
-        "pip uninstall faiss-cpu, then pip install -e '.[gpu]'",
+        "make install ACCELERATOR=gpu; or pip uninstall faiss-cpu, then pip install --constraint "
+        "constraints.txt --editable '.[gpu]'",
     )
 
 
