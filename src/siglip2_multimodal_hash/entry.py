@@ -1,7 +1,9 @@
 """What every stage does before its work: read its paths and parameters, set up the log."""
 
 import argparse
+import faulthandler
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +19,9 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         main: The stage.
         paths: Names of its paths; each is a required option ``--name PATH``.
     """
+    # A library that dies by a signal leaves no other word of where.
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name in paths:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="PATH")
@@ -24,10 +29,21 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
 
     def guarded() -> None:
         params = load_params()
-        set_up_log(params)
+        set_up(params)
         main(params, **arguments)
 
     run_guarded(guarded)
+
+
+def set_up(params: Params) -> None:
+    """Set up the log, and hide the cards from libraries where ``runtime.device`` is the CPU.
+
+    PyTorch is told where to compute; FAISS takes any card that it sees. Must run before either
+    looks for one.
+    """
+    set_up_log(params)
+    if params.runtime.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def set_up_log(params: Params) -> None:

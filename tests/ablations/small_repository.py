@@ -95,8 +95,9 @@ Path("reports/page.html").write_text("<p>")
 """
 
 
-def make_repository(folder: Path) -> None:
-    """The pipeline, run once and committed."""
+def make_repository(folder: Path, root: Path | None = None) -> None:
+    """The pipeline, run once and committed; in a Git repository at ``root`` where it is above."""
+    run(root or folder, "git", "init", "-q")
     (folder / "configs").mkdir()
     (folder / "stages").mkdir()
     for name in ("params.yaml", "configs/ablations.yaml"):
@@ -108,8 +109,7 @@ def make_repository(folder: Path) -> None:
     (folder / "stages/report.py").write_text(REPORT, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
     for command in (
-        "git init -q",
-        "dvc init -q",
+        "dvc init -q --subdir" if root else "dvc init -q",
         "dvc config core.analytics false",
         "dvc repro -q",
         "git add -A",

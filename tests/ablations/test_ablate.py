@@ -118,6 +118,41 @@ def test_a_changed_file_is_refused_and_named(folder):
     assert "git commit" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def below(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project two folders below the root of Git."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "README").touch()
+    found = root / "ml" / "hash"
+    found.mkdir(parents=True)
+    make_repository(found, root)
+    return found
+
+
+def test_below_the_root_of_git_only_the_projects_own_changes_count(below):
+    outside, code = below.parents[1] / "README", below / "src/new.py"
+    outside.write_text("changed")
+    code.parent.mkdir()
+    code.touch()
+    assert Repository(below).changed_files() == ["src/new.py"]
+    code.unlink()
+    assert Repository(below).changed_files() == []
+    run(below, "git", "checkout", "-q", str(outside))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [(), ("--queue", "--jobs", "2")])
+def test_a_row_below_the_root_of_git(below, how):
+    seed = "2" if how else "1"
+    result = smhash(below, "ablate", "C4", "--seeds", seed, *how)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {f"C4-tau-{tau}-s{int(seed) - 1}" for tau in ("0.03", "0.2")} <= set(recorded(below))
+    table = smhash(below, "table", "C4", "--seeds", seed)
+    assert (table.returncode, "Not run yet" in table.stdout) == (0, False), table.stderr
+    compared = smhash(below, "compare", "HEAD", "C4-tau-0.2-s0")
+    assert compared.returncode == 0, compared.stderr
+
+
 def test_an_unknown_row_ends_with_near_matches(folder):
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2

@@ -11,7 +11,7 @@ import pytest
 from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
 from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
 from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, size_text, worst
-from siglip2_multimodal_hash.doctor.gathering import gather_machine
+from siglip2_multimodal_hash.doctor.gathering import crash_of, gather_machine
 from siglip2_multimodal_hash.doctor.repository import Repository
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
@@ -119,6 +119,7 @@ def test_this_machine() -> None:
     assert machine.cores >= 1
     assert machine.disk_free > 0
     assert set(machine.environment) == set(PINNED_ENVIRONMENT)
+    assert machine.crash == ""
     if sys.platform == "linux" and machine.processor == "x86_64":
         assert machine.cpu_features is not None
         assert "sse2" in machine.cpu_features
@@ -143,6 +144,14 @@ def test_cards_that_only_the_driver_sees(
     monkeypatch.setenv("PATH", str(tmp_path))
     machine = gather_machine(ROOT)
     assert machine.unseen_cards == (() if machine.cards else cards)
+
+
+@pytest.mark.parametrize(
+    ("end", "crash"),
+    [("os.abort()", "NumPy (SIGABRT)"), ("sys.exit(3)", ""), ("sys.exit(0)", "")],
+)
+def test_a_library_that_a_signal_ends_is_named(end: str, crash: str) -> None:
+    assert crash_of(f"import os, sys\nprint('NumPy', flush=True)\n{end}") == crash
 
 
 def test_parts_of_an_error() -> None:

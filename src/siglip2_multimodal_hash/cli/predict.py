@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
-from siglip2_multimodal_hash.entry import set_up_log
+from siglip2_multimodal_hash.entry import set_up
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
 from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
 
@@ -43,7 +43,7 @@ def add_parser(commands: Commands) -> None:
 def predict(arguments: argparse.Namespace) -> None:
     """Tag your own photos by the finished run of params.yaml's dataset and backbone."""
     params = load_params()
-    set_up_log(params)
+    set_up(params)
     if params.backbone.checkpoint == IMPORTED:
         raise InputError(
             f"backbone.checkpoint = {IMPORTED}: imported features come without their towers, so "

@@ -18,7 +18,9 @@ from siglip2_multimodal_hash.doctor.environment import (
     check_faiss,
     check_kernels,
     check_precision,
+    check_products,
     check_python,
+    check_ray,
     check_torch,
 )
 from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, worst
@@ -62,6 +64,8 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
         check_device_memory(machine, params),
         check_faiss(machine, params),
         check_kernels(machine),
+        check_products(machine),
+        *check_ray(params),
         check_repository(facts.repository),
         *check_dataset(params, sources / params.dataset.name / "source", artwork=machine.artwork),
         _check_features(params, facts.checkpoint),

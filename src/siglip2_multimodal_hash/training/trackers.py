@@ -177,7 +177,7 @@ def _package(name: str, parameter: str) -> Any:
     except ImportError as error:
         raise InputError(
             f"runtime.logging.{parameter} = true: the package {name} is not installed ({error})",
-            f"pip install {name} (or pip install -e '.[tracking]' for all of them), or set "
+            'pip install --constraint constraints.txt --editable ".[tracking]", or set '
             f"runtime.logging.{parameter} to false",
         ) from None
 
