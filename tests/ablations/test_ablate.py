@@ -249,3 +249,9 @@ def test_a_dry_run_runs_nothing(folder):
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
     assert recorded(folder) == before
+
+
+def test_other_parameters_are_no_other_code(folder):
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
+    commits = ("HEAD", recorded(folder)["eleven"])
+    assert len({Repository(folder).code_version(commit) for commit in commits}) == 1
