@@ -161,3 +161,15 @@ def load_array(
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: an archive, not a .npy array", remedy)
     return array
+
+
+def main_repository() -> Path | None:
+    """The root of the project whose experiment runs here in a copy of it, which DVC deletes.
+
+    None outside of such a copy. DVC tells a stage the root; within a stage of another project it
+    is that one's, so the copy must also lie where DVC puts copies.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if root and Path.cwd().resolve().is_relative_to(Path(root, ".dvc/tmp/exps").resolve()):
+        return Path(root)
+    return None

@@ -1,4 +1,4 @@
-"""A repository of Git and DVC with four short stages and the real parameters."""
+"""A repository of Git and DVC with five short stages and the real parameters."""
 
 import subprocess
 import sys
@@ -10,9 +10,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STAGES = """\
 stages:
+  check_params:
+    cmd: mkdir -p outputs && touch outputs/checked
+    deps: [params.yaml]
+    outs:
+      - outputs/checked
   evaluate_knn:
     cmd: python stages/make.py
-    deps: [stages/make.py]
+    deps: [stages/make.py, outputs/checked]
     params: [hash.bits, knn.K, knn.tau, knn.distance, loss.imbalance, fusion.type, seed]
     outs:
       - outputs/evaluation

@@ -205,6 +205,30 @@ def test_the_queue_does_the_same(folder):
     assert workspace(folder) == before
 
 
+def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path):
+    mark = tmp_path / "mark"
+    process = subprocess.Popen(
+        ["dvc", "exp", "run", "-n", "mine", "-S", "knn.K=7"],
+        cwd=folder,
+        env=environment() | {"SLOW": str(mark)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(mark, process)
+        result = smhash(folder, "ablate", "C2", "--seeds", "1")
+    finally:
+        for stage in psutil.Process(process.pid).children(recursive=True):
+            stage.kill()
+        process.wait(100)
+        run(folder, "git", "checkout", "-q", ".")
+        run(folder, "dvc", "checkout", "-q")
+    assert result.returncode == 2
+    assert "experiment mine is running in this workspace" in result.stderr
+    assert "one at a time, others with --temp or --queue" in result.stderr
+    assert "git stash" not in result.stderr
+
+
 @pytest.mark.slow
 def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
@@ -277,3 +301,9 @@ def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
     table = smhash(copy, "table", *row, "--draws", "100")
     assert table.returncode == 0, table.stderr
     assert "Left out" not in table.stdout
+
+
+def test_other_parameters_are_no_other_code(folder):
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
+    commits = ("HEAD", recorded(folder)["eleven"])
+    assert len({Repository(folder).code_version(commit) for commit in commits}) == 1

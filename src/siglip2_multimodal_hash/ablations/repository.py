@@ -186,6 +186,8 @@ class Repository:
                     parts.add(f"{name}\n{listed(sources.of_stage(name))}")
                 place = posixpath.join(posixpath.dirname(pipeline), stage.get("wdir", ""))
                 for dependency in stage.get("deps", ()):
+                    if str(dependency) == str(PARAMS_FILE):
+                        continue  # what experiments differ in
                     path = posixpath.normpath(posixpath.join(place, str(dependency)))
                     parts |= {
                         f"{file} {identity}"

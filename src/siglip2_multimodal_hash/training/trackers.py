@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import main_repository
 from siglip2_multimodal_hash.params import LoggingParams
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,8 @@ def open_trackers(
 
     Args:
         params: The section.
-        folder: Where they write; None opens none.
+        folder: Where they write; None opens none. A copy of the repository is deleted after its
+            experiment, so there they write to the repository itself, below ``folder/NAME``.
         updates_done: Of a fit that is continued; what was logged after them is dropped.
         config: What the run is about, for those that show it.
 
@@ -143,6 +145,8 @@ def open_trackers(
     trackers: list[Tracker] = []
     with contextlib.closing(Trackers(trackers)) as opened:
         if folder is not None:
+            if (root := main_repository()) is not None:
+                folder = root / folder / os.environ["DVC_EXP_NAME"]
             if params.use_dvclive:
                 trackers.append(DvcLive(folder, updates_done))
             if params.use_tensorboard:
