@@ -40,10 +40,12 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
 	python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
 		--constraint constraints.txt --editable ".[$(ACCELERATOR),dev]"
 	touch $@
 
 clean:
+	@test -e $(VENV)/.made-by-make || test ! -e $(VENV) || \
+		{ echo "$(VENV): not made by make, and so not removed" >&2; exit 2; }
 	rm -rf $(VENV)
