@@ -15,6 +15,7 @@ ACCELERATOR ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_OPTIONS ?=
 
 VENV := .venv
+NEWEST := .venv-newest
 CONSTRAINT := --constraint constraints.txt
 OTHER := $(if $(filter gpu,$(ACCELERATOR)),cpu,gpu)
 TESTS :=
@@ -23,6 +24,10 @@ QUICK := tests/test_*.py tests/doctor tests/models tests/retrieval tests/evaluat
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 # Stages are started as `python -m stages.NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# An environment of make's own; one that somebody put there stays.
+remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
+	|| { echo "$(1): not made by make, and so not removed" >&2; exit 2; }; rm -rf $(1)
 
 .PHONY: repro verify test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
@@ -43,8 +48,8 @@ test-slow: $(INSTALLED)
 	python -m pytest -m "slow or not slow"
 
 test-newest:
-	rm -rf .venv-newest
-	$(MAKE) test VENV=.venv-newest CONSTRAINT= TESTS="$(QUICK)"
+	$(call remove,$(NEWEST))
+	$(MAKE) test VENV=$(NEWEST) CONSTRAINT= TESTS="$(QUICK)"
 
 check: $(INSTALLED)
 	ruff check .
@@ -57,7 +62,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
 	rm -f $(VENV)/.installed-*
 	# Both packages bring the module faiss: the second overwrites a part of the first.
 	! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
@@ -67,4 +72,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-newest
+	$(call remove,$(VENV))
+	$(call remove,$(NEWEST))

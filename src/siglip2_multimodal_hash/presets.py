@@ -17,7 +17,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarfloat import ScalarFloat
 
 from siglip2_multimodal_hash.errors import ParamsError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import require_free, write_text
 from siglip2_multimodal_hash.params import parse_params, watched_inputs
 
 WATCH = "runtime.watch"
@@ -179,14 +179,19 @@ def apply_overrides(
 
     Raises:
         ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
+        InputError: It is a link or read-only.
     """
     try:
-        before = path.read_text(encoding="utf-8")
+        # Not as text, which would lose the line ends.
+        before = path.read_bytes().decode()
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
+    require_free(path)
+    windows = 2 * before.count("\r\n") > before.count("\n")
+    before = before.replace("\r\n", "\n")
     after = override_text(before, overrides, source=str(path), at_most=at_most)
-    with replacing(path) as temporary:
-        temporary.write_text(after, encoding="utf-8")
+    if after != before:
+        write_text(path, after.replace("\n", "\r\n") if windows else after)
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), f"{path} (before)", f"{path} (after)",
         n=0, lineterm="",

@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
+from tests.places import FREE, everything, place
 from tests.signalling import INTERRUPTIBLE_COMMAND
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -271,7 +272,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
         (["--top", "0"], "--top 0"),
         (["--caption", " "], "--caption is blank"),
         (["more.png", "--caption", "x"], "--caption is of one photo, but there are 2"),
-        (["--explain", "params.yaml/out.html"], "cannot be written"),
+        (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )
 def test_refusals(workspace, predict, arguments, part):
@@ -429,3 +430,22 @@ def test_the_page_of_real_photos(workspace, predict):
     assert text.count("<img ") == 2 * 21
     assert "http" not in text
     assert len(text) < 5_000_000
+
+
+@pytest.mark.parametrize("kind", [*FREE, "file", "mounted file"])
+def test_the_page_takes_the_place_of_a_file_alone(workspace, predict, kind):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    with place(kind, workspace) as page:
+        before = everything(workspace)
+        result = predict(path, "--explain", page)
+        after = everything(workspace)
+        if kind == "mounted file":
+            assert (result.code, after) == (EXIT_BAD_INPUT, before)
+            assert f"error: {page}: cannot be written" in result.err
+            return
+        assert result.code == 0
+        assert "<article>" in page.read_text(encoding="utf-8")
+        named = str(page.resolve().relative_to(workspace))
+        assert {k: v for k, v in before.items() if k != named} == {
+            k: v for k, v in after.items() if k in before and k != named
+        }

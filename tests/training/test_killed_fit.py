@@ -242,7 +242,7 @@ def test_another_parameter_begins_anew_and_is_named(
 
 
 def test_two_processes_do_not_share_a_folder(out: Path) -> None:
-    with locked(partial(out)), pytest.raises(DataError, match="another process is writing there"):
+    with locked(out), pytest.raises(DataError, match="another process is writing there"):
         resumable_fit(out)
 
 

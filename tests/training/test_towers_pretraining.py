@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.training.towers import forward, pretraining
 from siglip2_multimodal_hash.training.towers.architecture import fixed_config, new_fixed_model
 from siglip2_multimodal_hash.training.towers.export import export_checkpoint
@@ -164,3 +164,29 @@ def test_equal_weights_give_equal_bytes(tmp_path):
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         assert str(tmp_path).encode() not in (tmp_path / "one" / name).read_bytes()
+
+
+@pytest.mark.parametrize("folder", ["checkpoint", "state"])
+def test_a_folder_of_something_else_is_refused(tmp_path, folder):
+    """Another checkpoint of these towers makes way, one of others does not, nor do notes in it."""
+
+    def write():
+        model = small_model()
+        if folder == "checkpoint":
+            export_checkpoint(tmp_path / folder, model, TOKENIZER)
+        else:
+            plan = Plan(minutes=1)
+            save_state(tmp_path / folder, model, make_optimizers(model, plan), Progress())
+
+    write()
+    write()
+    (tmp_path / folder / "notes.txt").touch()
+    with pytest.raises(InputError, match="a folder is there"):
+        write()
+    assert (tmp_path / folder / "notes.txt").exists()
+    if folder == "checkpoint":
+        (tmp_path / folder / "notes.txt").unlink()
+        config = tmp_path / folder / "config.json"
+        config.write_text(config.read_text().replace('"vocab_size": ', '"vocab_size": 1'))
+        with pytest.raises(InputError, match="a folder is there"):
+            write()

@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
+from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.entry import set_up
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
-from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import (
+    IMPORTED,
+    PARAMS_FILE,
+    KnnParams,
+    Params,
+    load_params,
+    parse_params,
+)
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.prediction.session import Answer
@@ -54,18 +63,23 @@ def predict(arguments: argparse.Namespace) -> None:
     top = params.knn.top_n_tags if arguments.top is None else arguments.top
     if top < 1:
         raise InputError(f"--top {top}: must be at least 1")
-    # After the cheap refusals: these take seconds.
-    from siglip2_multimodal_hash.prediction import session, wording
-    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 
     files, failures = find_photos(arguments.paths)
+    data = DATA_FOLDER / params.dataset.name
+    made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
+    inputs = [*files, PARAMS_FILE, data, made, root / "images", root / "annotations"]
+    if arguments.explain is not None:
+        require_free(arguments.explain, inputs=inputs)
     if arguments.caption is not None and len(files) > 1:
         raise InputError(
             f"--caption is of one photo, but there are {len(files)}", "name one file a call"
         )
-    data = DATA_FOLDER / params.dataset.name
-    made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    # After the cheap refusals: these take seconds.
+    from siglip2_multimodal_hash.prediction import session, wording
+    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
+
     outputs = RunOutputs.of(data, made)
     answer = session.answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
@@ -75,7 +89,7 @@ def predict(arguments: argparse.Namespace) -> None:
     else:
         print(wording.as_text(answer.predictions, answer.notes), end="")
     if arguments.explain is not None and answer.predictions:
-        _explain(arguments.explain, params, data, answer)
+        _explain(arguments.explain, answer, root, inputs)
     for failure in (*failures, *answer.failures):
         print(f"error: {failure}", file=sys.stderr)
     if failures or answer.failures:
@@ -95,11 +109,9 @@ def _knn(params: Params, k: int | None) -> KnnParams:
     return parse_params(changed, source="--k").knn
 
 
-def _explain(path: Path, params: Params, data: Path, answer: "Answer") -> None:
+def _explain(path: Path, answer: "Answer", root: Path, inputs: list[Path]) -> None:
     from siglip2_multimodal_hash.datasets.images import open_image_source
-    from siglip2_multimodal_hash.datasets.layout import source_root
     from siglip2_multimodal_hash.reporting.explanation import write_explanation
 
-    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
-    write_explanation(path, answer.predictions, answer.notes, open_image_source(root))
+    write_explanation(path, answer.predictions, answer.notes, open_image_source(root), inputs)
     print(f"explained in {path}", file=sys.stderr)

@@ -156,7 +156,7 @@ def partial_work(
     Raises:
         DataError: Another process is at it.
     """
-    with locked(partial_root(target)):
+    with locked(target):
         work = PartialWork(target, fingerprint, rows, batches, dtype)
         try:
             yield work

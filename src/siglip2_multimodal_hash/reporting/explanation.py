@@ -10,7 +10,7 @@ from PIL import Image
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
     SHARED_BY,
@@ -38,7 +38,11 @@ figure { margin: 0; font-size: .75rem; } .thumbnail { width: 7rem; border-radius
 
 
 def write_explanation(
-    path: Path, predictions: Sequence[Prediction], notes: Sequence[str], images: ImageSource
+    path: Path,
+    predictions: Sequence[Prediction],
+    notes: Sequence[str],
+    images: ImageSource,
+    inputs: Sequence[Path] = (),
 ) -> None:
     """Write one page that needs no other file.
 
@@ -47,6 +51,7 @@ def write_explanation(
         predictions: Of the photos, which are read again for their pictures.
         notes: What holds for all of them.
         images: Of the dataset.
+        inputs: See :func:`.files.require_free`.
 
     Raises:
         InputError: The page would be larger than :data:`MOST_BYTES`, or cannot be written.
@@ -71,11 +76,7 @@ def write_explanation(
             )
     # A file name need not be UTF-8: it is shown as on the terminal.
     page = ("\n".join(parts) + "\n").encode(errors="backslashreplace").decode()
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--explain {path}: cannot be written ({error.strerror})") from None
+    write_text(path, page, inputs=inputs)
 
 
 def _article(prediction: Prediction, images: ImageSource) -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import main_repository
+from siglip2_multimodal_hash.files import holds_only, main_repository, replacing, require_free
 from siglip2_multimodal_hash.params import LoggingParams
 
 logger = logging.getLogger(__name__)
 
+_DVCLIVE = r"(metrics|params)\.(json|yaml)|dvc\.yaml|report\..*|plots|artifacts"
 PROJECT = "siglip2-multimodal-hash"
 
 
@@ -42,6 +43,8 @@ class DvcLive:
     def __init__(self, folder: Path, updates_done: int) -> None:
         self._folder = folder / "dvclive"
         live = _package("dvclive", "use_dvclive")
+        # At the start DVCLive removes what an earlier run left in there.
+        require_free(self._folder, ours=holds_only(_DVCLIVE))
         if updates_done:
             _drop_rows_after(self._folder, updates_done)
         self._live: Any = live.Live(
@@ -195,7 +198,5 @@ def _drop_rows_after(folder: Path, update: int) -> None:
         if column is None:
             continue
         kept = [rows[0], *(row for row in rows[1:] if int(row[column]) <= update)]
-        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
+        with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, delimiter="\t", lineterminator="\n").writerows(kept)
-        temporary.replace(path)

@@ -191,7 +191,7 @@ def unfinished_fit(
     Raises:
         DataError: Another process is at it.
     """
-    with locked(partial_root(target)):
+    with locked(target):
         work = UnfinishedFit(target, params, fingerprint)
         try:
             yield work

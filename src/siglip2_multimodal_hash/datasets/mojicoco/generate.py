@@ -35,7 +35,6 @@ _CHUNK: Final = 64
 """Images that a worker draws at a time."""
 
 _MEMBER_TIME: Final = (2014, 8, 1, 0, 0, 0)
-_PARTS: Final = frozenset({"annotations", "images", "karpathy_split.json"})
 
 _Drawn = tuple[Picture, bytes]
 
@@ -73,7 +72,7 @@ def generate_mojicoco(
     `image_size` and on `seed` only, not on `workers`.
 
     Args:
-        root: the folder to make; an earlier result there is replaced.
+        root: the folder to make.
         train: number of images in Karpathy's "train"; likewise `restval`, `val` and `test`.
         restval: see `train`.
         val: see `train`.
@@ -84,11 +83,11 @@ def generate_mojicoco(
         progress: show a progress bar on stderr.
 
     Raises:
-        DataError: the seed is out of range, or `root` holds something else.
+        DataError: the seed is out of range.
+        InputError: `root` is there already.
     """
     if not 0 <= seed < TOWER_STREAM:
         raise DataError(f"seed {seed} is not in 0 ... {TOWER_STREAM - 1}", "choose another seed")
-    _check_replaceable(root)
     orders = _orders(
         {"train": train, "restval": restval, "val": val, "test": test}, image_size, seed
     )
@@ -102,11 +101,6 @@ def generate_mojicoco(
             pictures += _write_folder(folder, name, count, drawn, bar.update)
         by_folder = sorted(pictures, key=lambda picture: picture.folder != "val2014")
         _write_json(folder / "karpathy_split.json", karpathy(by_folder))
-
-
-def _check_replaceable(root: Path) -> None:
-    if root.exists() and not (root.is_dir() and {p.name for p in root.iterdir()} <= _PARTS):
-        raise DataError(f"{root}: holds something other than this dataset", "choose another folder")
 
 
 def _orders(sizes: dict[str, int], image_size: int, seed: int) -> list[_Order]:

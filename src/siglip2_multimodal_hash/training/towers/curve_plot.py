@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import replacing, require_free
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
@@ -36,7 +37,9 @@ def plot_curves(curves: Mapping[str, Path], picture: Path) -> None:
 
     Raises:
         DataError: a curve is missing or damaged.
+        InputError: the picture's place is not free; see :func:`.files.require_free`.
     """
+    require_free(picture, inputs=curves.values())
     # Only drawing needs it, and it takes a second to load.
     import matplotlib
 
@@ -55,5 +58,6 @@ def plot_curves(curves: Mapping[str, Path], picture: Path) -> None:
         score.legend(frameon=False)
         for axes in (loss, score):
             axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(picture, metadata={"Date": None})
+        with replacing(picture, inputs=curves.values()) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None})
         pyplot.close(figure)

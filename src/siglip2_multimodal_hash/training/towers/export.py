@@ -1,5 +1,6 @@
 """Checkpoints in the form of the published SigLIP 2 ones, in half precision."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from transformers import (
     SiglipProcessor,
 )
 
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import Ours, holds_only, replacing
 from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE, PATCH_SIZE
 from siglip2_multimodal_hash.training.towers.forward import Towers
 
@@ -46,10 +47,33 @@ def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> Any:
     return naflex(patches, tokenizer)
 
 
+def _of_architecture(model: Towers) -> Ours:
+    """Tells a folder with a checkpoint of these towers, whatever the weights, and nothing else."""
+    config: Any = model.config
+    sizes = (config.text_config.vocab_size, config.vision_config.hidden_size)
+    only_a_checkpoint = holds_only(
+        r"config\.json|model\.safetensors|processor_config\.json|tokenizer(_config)?\.json"
+    )
+
+    def ours(folder: Path) -> bool:
+        try:
+            found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            same = (found["text_config"]["vocab_size"], found["vision_config"]["hidden_size"])
+        except (ValueError, KeyError, TypeError):
+            return False
+        return only_a_checkpoint(folder) and same == sizes
+
+    return ours
+
+
 def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) -> None:
     """Write a folder for ``AutoModel`` and ``AutoProcessor``, whole or not at all.
 
-    Equal weights give equal bytes: no path, time or machine enters the files.
+    Equal weights give equal bytes: no path, time or machine enters the files. A checkpoint of the
+    same architecture makes way.
+
+    Raises:
+        InputError: The folder holds something else.
     """
     weights = {
         name: weight.detach().to("cpu", torch.float16).contiguous()
@@ -59,7 +83,7 @@ def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) 
     half = architecture(model.config).to(torch.float16)
     half.config.trained_on = "mojicoco"  # to warn whoever shows it something else
     half.load_state_dict(weights)
-    with replacing(folder) as temporary:
+    with replacing(folder, ours=_of_architecture(model)) as temporary:
         half.save_pretrained(temporary)
         processor_for(model, tokenizer).save_pretrained(temporary)
         for file in temporary.iterdir():

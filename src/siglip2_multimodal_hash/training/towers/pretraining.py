@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from transformers import Siglip2Tokenizer
 
+from siglip2_multimodal_hash.files import replacing, require_free
 from siglip2_multimodal_hash.training.towers import forward, parallel
 from siglip2_multimodal_hash.training.towers.export import export_checkpoint
 from siglip2_multimodal_hash.training.towers.forward import Towers
 from siglip2_multimodal_hash.training.towers.sigmoid_loss import positive_pairs, sigmoid_loss
-from siglip2_multimodal_hash.training.towers.state import Progress, load_state, save_state
+from siglip2_multimodal_hash.training.towers.state import OURS, Progress, load_state, save_state
 from siglip2_multimodal_hash.training.towers.stream import VALIDATION, VALIDATION_SCENES, endless
 from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, zero_shot_map
 
@@ -167,7 +168,10 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
 
     Raises:
         DataError: the saved state belongs to another architecture.
+        InputError: a place holds something else.
     """
+    require_free(places.state, ours=OURS)
+    require_free(places.curve)
     model = course.model
     optimizers = make_optimizers(model, plan)
     progress = load_state(places.state, model, optimizers) or Progress()
@@ -243,8 +247,7 @@ def backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[flo
 
 def write_curve(path: Path, rows: tuple[tuple[float, int, float, float], ...]) -> None:
     """Write the curve as CSV."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("minutes", "samples", "loss", "zero_shot_map"))
         for minutes, samples, loss, score in rows:

@@ -8,8 +8,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import read_json, replacing, write_json
+from siglip2_multimodal_hash.files import holds_only, read_json, replacing, write_json
 
+OURS = holds_only(r"progress\.json|state\.safetensors")
 Optimizers = tuple[torch.optim.Optimizer, ...]
 
 CurveRow = tuple[float, int, float, float]
@@ -43,13 +44,17 @@ class Progress:
 
 
 def save_state(folder: Path, model: nn.Module, optimizers: Optimizers, progress: Progress) -> None:
-    """Write the state as a folder, whole or not at all."""
+    """Write the state as a folder, whole or not at all, in the place of an older state.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
     tensors = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     for name, weight in model.named_parameters():
         for optimizer in optimizers:
             for key, value in optimizer.state.get(weight, {}).items():
                 tensors[f"optimizer.{name}.{key}"] = value
-    with replacing(folder) as temporary:
+    with replacing(folder, ours=OURS) as temporary:
         temporary.mkdir()
         save_file(
             {name: value.detach().contiguous().clone() for name, value in tensors.items()},
