@@ -1,24 +1,35 @@
-"""The resumable state of a training: weights, optimizer and progress, without pickle."""
+"""Folders that a training writes: its resumable state, without pickle, and the checkpoint."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from transformers import (
+    Siglip2ImageProcessorPil,
+    Siglip2Processor,
+    Siglip2Tokenizer,
+    SiglipImageProcessorPil,
+    SiglipModel,
+    SiglipProcessor,
+)
 
+from models.pretrain.curve import CurveRow
+from models.pretrain.towers import IMAGE_SIZE, NAFLEX_PATCHES, PATCH_SIZE, Towers
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json, replacing, write_json
 
-Optimizers = tuple[torch.optim.Optimizer, ...]
+_MEAN = [0.5, 0.5, 0.5]
+_BILINEAR = 2
 
-CurveRow = tuple[float, int, float, float]
-"""Minutes, samples, mean loss since the row before, zero-shot macro mAP."""
+Optimizers = tuple[torch.optim.Optimizer, ...]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training has come."""
+    """Progress of a training."""
 
     steps: int = 0
     samples: int = 0
@@ -59,10 +70,10 @@ def save_state(folder: Path, model: nn.Module, optimizers: Optimizers, progress:
 
 
 def load_state(folder: Path, model: nn.Module, optimizers: Optimizers) -> Progress | None:
-    """Restore what :func:`save_state` wrote; None where there is no state.
+    """Restore the state that :func:`save_state` wrote; None where there is none.
 
     Raises:
-        DataError: the state belongs to another architecture, or the file is damaged.
+        DataError: The state belongs to another architecture, or the file is damaged.
     """
     file = folder / "state.safetensors"
     if not file.exists():
@@ -90,3 +101,45 @@ def _taken(tensors: dict[str, Tensor], name: str, file: Path) -> Tensor:
     if name not in tensors:
         raise DataError(f"{file}: holds no {name}", f"remove {file.parent} to start afresh")
     return tensors[name]
+
+
+def processor_for(model: Towers, tokenizer: Siglip2Tokenizer) -> Any:
+    """The processor that prepares images and texts as the model was trained on them."""
+    if isinstance(model, SiglipModel):
+        images = SiglipImageProcessorPil(
+            size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
+            resample=_BILINEAR,
+            image_mean=_MEAN,
+            image_std=_MEAN,
+        )
+        fixed: Any = SiglipProcessor
+        return fixed(images, tokenizer)
+    patches = Siglip2ImageProcessorPil(
+        patch_size=PATCH_SIZE,
+        max_num_patches=NAFLEX_PATCHES,
+        resample=_BILINEAR,
+        image_mean=_MEAN,
+        image_std=_MEAN,
+    )
+    naflex: Any = Siglip2Processor
+    return naflex(patches, tokenizer)
+
+
+def export_checkpoint(folder: Path, model: Towers, tokenizer: Siglip2Tokenizer) -> None:
+    """Write a folder for ``AutoModel`` and ``AutoProcessor``, whole or not at all.
+
+    Weights are in half precision. Equal ones give equal bytes: no path, time or machine enters
+    the files.
+    """
+    weights = {
+        name: weight.detach().to("cpu", torch.float16).contiguous()
+        for name, weight in model.state_dict().items()
+    }
+    architecture: Any = type(model)
+    half = architecture(model.config).to(torch.float16)
+    half.load_state_dict(weights)
+    with replacing(folder) as temporary:
+        half.save_pretrained(temporary)
+        processor_for(model, tokenizer).save_pretrained(temporary)
+        for file in temporary.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone

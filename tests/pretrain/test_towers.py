@@ -6,28 +6,22 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from siglip2_multimodal_hash.datasets.mojicoco import render_scene, sample_scene
-from siglip2_multimodal_hash.training.towers.architecture import (
+from models.pretrain.checkpoints import processor_for
+from models.pretrain.scenes import VALIDATION, reshaped, to_patches
+from models.pretrain.tokenizer import train_tokenizer
+from models.pretrain.towers import (
+    cut_into_patches,
     fixed_config,
+    flatten_kernel,
+    flexible_features,
+    image_features,
     naflex_from_fixed,
     new_fixed_model,
-)
-from siglip2_multimodal_hash.training.towers.export import processor_for
-from siglip2_multimodal_hash.training.towers.flexible import (
-    flexible_features,
     position_weights,
-    reshaped,
-    to_patches,
-)
-from siglip2_multimodal_hash.training.towers.forward import (
-    cut_into_patches,
-    flatten_kernel,
-    image_features,
+    square_features,
     text_features,
 )
-from siglip2_multimodal_hash.training.towers.naflex import square_features
-from siglip2_multimodal_hash.training.towers.stream import VALIDATION
-from siglip2_multimodal_hash.training.towers.tokenizer import train_tokenizer
+from siglip2_multimodal_hash.datasets.mojicoco import render_scene, sample_scene
 
 VOCABULARY = 50
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.pretrain import parallel
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.training.towers import parallel
 
 SCRIPT = """
 import sys
@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save_file
-from siglip2_multimodal_hash.training.towers import forward, parallel
-from siglip2_multimodal_hash.training.towers.architecture import fixed_config, new_fixed_model
-from siglip2_multimodal_hash.training.towers.pretraining import Course, Plan, backward
-from siglip2_multimodal_hash.training.towers.stream import FIXED, scene_batch
-from siglip2_multimodal_hash.training.towers.tokenizer import train_tokenizer
+from models.pretrain import parallel, towers
+from models.pretrain.towers import fixed_config, new_fixed_model
+from models.pretrain.loop import Course, Plan, backward
+from models.pretrain.scenes import FIXED, scene_batch
+from models.pretrain.tokenizer import train_tokenizer
 
 
 def task(out):
@@ -32,8 +32,8 @@ def task(out):
     course = Course(
         model=model,
         batches=None,
-        encode_images=lambda batch: forward.image_features(model, batch.pixels),
-        encode_texts=partial(forward.text_features, model),
+        encode_images=lambda batch: towers.image_features(model, batch.pixels),
+        encode_texts=partial(towers.text_features, model),
         validate=None,
         export=None,
     )

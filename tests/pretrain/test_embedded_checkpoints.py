@@ -8,16 +8,16 @@ import torch
 from sklearn.metrics import average_precision_score
 from transformers import AutoModel, AutoProcessor
 
-from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training.towers.stream import VALIDATION
-from siglip2_multimodal_hash.training.towers.tokenizer import load_tokenizer, token_ids
-from siglip2_multimodal_hash.training.towers.zero_shot import (
+from models.pretrain.scenes import VALIDATION
+from models.pretrain.tokenizer import load_tokenizer, token_ids
+from models.pretrain.zero_shot import (
     LabelledScenes,
     class_prompts,
     evaluate_checkpoint,
     labelled_scenes,
     macro_average_precision,
 )
+from siglip2_multimodal_hash.errors import DataError
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 FIXED = MODELS / "siglip2-tiny-patch16-128"

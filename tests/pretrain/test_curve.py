@@ -1,10 +1,13 @@
-"""The picture of the training curves."""
+"""Training curves, their picture, and the command that draws it."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from models.pretrain.curve import plot_curves, read_curve, write_curve
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training.towers.curve_plot import plot_curves, read_curve
-from siglip2_multimodal_hash.training.towers.pretraining import write_curve
 
 ROWS = ((2.0, 1000, 6.5, 0.1), (4.0, 2000, 5.5, 0.2))
 
@@ -30,3 +33,11 @@ def test_what_is_no_curve_is_refused(tmp_path, text):
 def test_missing_curve_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv"):
         read_curve(tmp_path / "none.csv")
+
+
+def test_the_command_draws_the_committed_curves(tmp_path):
+    picture = tmp_path / "curve.svg"
+    command = [sys.executable, "-m", "models.pretrain", "plot", "--picture", str(picture)]
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run(command, cwd=root, check=True)
+    assert b"<svg" in picture.read_bytes()

@@ -1,10 +1,10 @@
-"""Zero-shot tagging with class prompts: how well a checkpoint knows the categories."""
+"""Zero-shot tagging with class prompts, the measure of a checkpoint."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, AutoModel, Siglip2Tokenizer
 
+from models.pretrain.tokenizer import load_tokenizer, token_ids
+from models.pretrain.towers import IMAGE_SIZE
 from siglip2_multimodal_hash.datasets.mojicoco import CATEGORIES, render_scene, sample_scene
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training.towers.architecture import IMAGE_SIZE
-from siglip2_multimodal_hash.training.towers.tokenizer import load_tokenizer, token_ids
 
-TEMPLATES: Final = ("a photo of a {}.", "{}", "a picture with a {} in it.")
+TEMPLATES = ("a photo of a {}.", "{}", "a picture with a {} in it.")
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ def class_prompts(templates: Sequence[str] = TEMPLATES) -> list[str]:
 
 
 def class_embeddings(prompts: Tensor) -> Tensor:
-    """One unit vector a category, [80, D]: the mean of its prompts' unit vectors.
+    """One unit vector per category, [80, D]: the mean of its prompts' unit vectors.
 
     Args:
-        prompts: features of :func:`class_prompts`, [3 * 80, D], of any length.
+        prompts: Features of :func:`class_prompts`, [3 * 80, D], of any length.
     """
     prompts = F.normalize(prompts.float(), dim=-1)
     return F.normalize(prompts.view(len(TEMPLATES), len(CATEGORIES), -1).mean(dim=0), dim=-1)
@@ -95,8 +95,8 @@ def zero_shot_map(
     """Zero-shot macro mAP of towers that are given as functions.
 
     Args:
-        scenes: what to tag.
-        tokenizer: for the class prompts.
+        scenes: Images and their categories.
+        tokenizer: Tokenizer of the class prompts.
         encode_images: uint8 [B, 128, 128, 3] -> [B, D].
         encode_texts: int64 [B, 64] -> [B, D].
     """
@@ -110,7 +110,7 @@ def evaluate_checkpoint(folder: Path, scenes: LabelledScenes) -> float:
     """Zero-shot macro mAP of an exported checkpoint, through transformers' own classes.
 
     Raises:
-        DataError: the folder holds no checkpoint.
+        DataError: The folder holds no checkpoint.
     """
     if not (folder / "config.json").exists():
         raise DataError(f"{folder}: holds no config.json", "train the checkpoint first")

@@ -1,4 +1,4 @@
-"""The sigmoid loss of SigLIP (Zhai et al., ICCV 2023, algorithm 1), with several texts an image."""
+"""The sigmoid loss of SigLIP (Zhai et al., ICCV 2023, algorithm 1), several texts per image."""
 
 from hashlib import blake2b
 
@@ -38,10 +38,10 @@ def text_code(text: str) -> int:
 
 
 def positive_pairs(codes: Tensor) -> Tensor:
-    """Which images and texts belong together: a text is right wherever the same words are.
+    """Pairs of images and texts that belong together: equal texts count as the same.
 
     Args:
-        codes: int64 [B, n], the codes of the n texts of each image.
+        codes: int64 [B, n], codes of the n texts of each image.
 
     Returns:
         bool [B, n * B]. Column ``k * B + j`` stands for text ``k`` of image ``j``.

@@ -1,6 +1,5 @@
 """The training loop of the towers: one pass over an endless stream, one learning-rate cycle."""
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -12,17 +11,17 @@ import torch
 from torch import Tensor, nn
 from transformers import Siglip2Tokenizer
 
-from siglip2_multimodal_hash.training.towers import forward, parallel
-from siglip2_multimodal_hash.training.towers.export import export_checkpoint
-from siglip2_multimodal_hash.training.towers.forward import Towers
-from siglip2_multimodal_hash.training.towers.sigmoid_loss import positive_pairs, sigmoid_loss
-from siglip2_multimodal_hash.training.towers.state import Progress, load_state, save_state
-from siglip2_multimodal_hash.training.towers.stream import VALIDATION, VALIDATION_SCENES, endless
-from siglip2_multimodal_hash.training.towers.zero_shot import labelled_scenes, zero_shot_map
+from models.pretrain import parallel, towers
+from models.pretrain.checkpoints import Progress, export_checkpoint, load_state, save_state
+from models.pretrain.curve import write_curve
+from models.pretrain.loss import positive_pairs, sigmoid_loss
+from models.pretrain.scenes import VALIDATION, VALIDATION_SCENES, endless
+from models.pretrain.towers import Towers
+from models.pretrain.zero_shot import labelled_scenes, zero_shot_map
 
 
 class Batch(Protocol):
-    """What the loop itself reads of a batch; how images are given is the towers' business."""
+    """The part of a batch that the loop itself reads; images are the towers' business."""
 
     @property
     def tokens(self) -> Tensor:
@@ -38,7 +37,7 @@ AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train; the learning rate follows the clock, not a number of steps."""
+    """Settings of a training; the learning rate follows the clock, not a number of steps."""
 
     minutes: float
     peak_lr: float = 2e-3
@@ -56,19 +55,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a training writes."""
+    """Folders and files that a training writes."""
 
     out: Path
     """Folder of the checkpoint."""
     state: Path
     """Folder of the resumable state."""
     curve: Path
-    """CSV of (minutes, samples, loss, zero_shot_map), one row a validation."""
+    """CSV of (minutes, samples, loss, zero_shot_map), one row per validation."""
 
 
 @dataclass(frozen=True)
 class Course(Generic[AnyBatch]):
-    """What is trained, on what, and how it is judged."""
+    """Towers, batches and the evaluation of a training."""
 
     model: Towers
     batches: Callable[[int], Iterator[AnyBatch]]
@@ -78,7 +77,7 @@ class Course(Generic[AnyBatch]):
     encode_texts: Callable[[Tensor], Tensor]
     """int64 [T, 64] -> [T, D]."""
     validate: Callable[[], float]
-    """Zero-shot macro mAP; asked in process 0 only, as is ``export``."""
+    """Zero-shot macro mAP; called in process 0 only, as is ``export``."""
     export: Callable[[], None]
     """Write the checkpoint in its present state."""
 
@@ -93,21 +92,21 @@ def scene_course(
     out: Path,
     workers: int,
 ) -> Course[AnyBatch]:
-    """A course on mojicoco's scenes: the texts' side and the judgement are the same for all towers.
+    """A course on mojicoco's scenes: texts and evaluation are the same for all towers.
 
     Args:
-        model: on its device.
-        tokenizer: of the texts.
-        make_batch: a batch from its number; picklable where there are workers.
+        model: The towers, on their device.
+        tokenizer: The texts' tokenizer.
+        make_batch: A batch from its number; picklable where there are workers.
         encode_images: [B, D] features of a batch's images.
-        square_features: uint8 [B, 128, 128, 3] on the device -> [B, D], for the judgement.
-        out: folder of the checkpoint.
-        workers: see :func:`.endless`.
+        square_features: uint8 [B, 128, 128, 3] on the device -> [B, D], for the evaluation.
+        out: Folder of the checkpoint.
+        workers: See :func:`.endless`.
     """
     device = model.logit_scale.device
 
     def text_features(tokens: Tensor) -> Tensor:
-        return forward.text_features(model, tokens)
+        return towers.text_features(model, tokens)
 
     return Course(
         model=model,
@@ -154,19 +153,25 @@ def make_optimizers(model: nn.Module, plan: Plan) -> tuple[torch.optim.Optimizer
     )
 
 
-def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
+def pretrain(
+    course: Course[AnyBatch],
+    plan: Plan,
+    places: Places,
+    clock: Callable[[], float] = monotonic,
+) -> None:
     """Train until the time is up; go on from the state if there is one.
 
     Ctrl-C loses what came after the last saved state, and nothing else. A finished training goes
     on when it is given more time: its rate then rises to where that longer cycle would be.
 
     Args:
-        course: what is trained, on what.
-        plan: how.
-        places: where the state and the curve are kept.
+        course: Towers, batches and evaluation.
+        plan: Settings.
+        places: Folders and files to write.
+        clock: Seconds from any start; the time from one call to another counts.
 
     Raises:
-        DataError: the saved state belongs to another architecture.
+        DataError: The saved state belongs to another architecture.
     """
     model = course.model
     optimizers = make_optimizers(model, plan)
@@ -178,7 +183,7 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
     with parallel.first_then_others():
         _compile(course, plan, first)
     batches = chain((first,), batches)
-    began = monotonic() - 60 * progress.minutes
+    began = clock() - 60 * progress.minutes
     losses: list[float] = []
     while progress.minutes < plan.minutes:
         rate = learning_rate(progress.minutes / plan.minutes, plan)
@@ -189,7 +194,7 @@ def pretrain(course: Course[AnyBatch], plan: Plan, places: Places) -> None:
             optimizer.step()
         model.zero_grad(set_to_none=True)
         losses.append(loss)
-        progress = progress.after_step(size, parallel.agree((monotonic() - began) / 60))
+        progress = progress.after_step(size, parallel.agree((clock() - began) / 60))
         over = progress.minutes >= plan.minutes
         if over or progress.minutes >= progress.validated + plan.validate_every:
             score = parallel.agree(0.0 if parallel.rank() else course.validate())
@@ -239,13 +244,3 @@ def backward(course: Course[AnyBatch], plan: Plan, batch: AnyBatch) -> tuple[flo
     parallel.sum_gradients(model, (model.logit_scale, model.logit_bias))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
     return loss.item(), len(codes)
-
-
-def write_curve(path: Path, rows: tuple[tuple[float, int, float, float], ...]) -> None:
-    """Write the curve as CSV."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("minutes", "samples", "loss", "zero_shot_map"))
-        for minutes, samples, loss, score in rows:
-            writer.writerow((f"{minutes:.2f}", samples, f"{loss:.4f}", f"{score:.4f}"))

@@ -23,7 +23,7 @@ def rank() -> int:
 
 
 def world_size() -> int:
-    """How many processes train."""
+    """Number of processes that train."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 

@@ -8,12 +8,9 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training.towers import forward, pretraining
-from siglip2_multimodal_hash.training.towers.architecture import fixed_config, new_fixed_model
-from siglip2_multimodal_hash.training.towers.export import export_checkpoint
-from siglip2_multimodal_hash.training.towers.parallel import first_then_others, gather_texts
-from siglip2_multimodal_hash.training.towers.pretraining import (
+from models.pretrain import towers
+from models.pretrain.checkpoints import Progress, export_checkpoint, load_state, save_state
+from models.pretrain.loop import (
     Course,
     Places,
     Plan,
@@ -21,9 +18,11 @@ from siglip2_multimodal_hash.training.towers.pretraining import (
     make_optimizers,
     pretrain,
 )
-from siglip2_multimodal_hash.training.towers.state import Progress, load_state, save_state
-from siglip2_multimodal_hash.training.towers.stream import FIXED, endless, scene_batch
-from siglip2_multimodal_hash.training.towers.tokenizer import train_tokenizer
+from models.pretrain.parallel import first_then_others, gather_texts
+from models.pretrain.scenes import FIXED, endless, scene_batch
+from models.pretrain.tokenizer import train_tokenizer
+from models.pretrain.towers import fixed_config, new_fixed_model
+from siglip2_multimodal_hash.errors import DataError
 
 TOKENIZER = train_tokenizer(["a dog and a cat", "a photo of a bus."])
 
@@ -45,8 +44,8 @@ def small_course(model, out, started):
     return Course(
         model=model,
         batches=batches,
-        encode_images=lambda batch: forward.image_features(model, batch.pixels),
-        encode_texts=partial(forward.text_features, model),
+        encode_images=lambda batch: towers.image_features(model, batch.pixels),
+        encode_texts=partial(towers.text_features, model),
         validate=lambda: 0.25,
         export=lambda: export_checkpoint(out, model, TOKENIZER),
     )
@@ -58,20 +57,14 @@ def test_rate_climbs_then_falls_to_nothing():
     assert rates == pytest.approx([0.0, 1e-3, 2e-3, 1e-3, 0.0, 0.0])
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that advances by 12 seconds whenever it is read: 5 steps a minute."""
-    ticks = count(0, 12)
-    monkeypatch.setattr(pretraining, "monotonic", lambda: float(next(ticks)))
-
-
-@pytest.mark.usefixtures("clock")
 def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path):
     places = Places(tmp_path / "out", tmp_path / "state", tmp_path / "curves" / "one.csv")
     model, started = small_model(), []
     untrained = {name: weight.clone() for name, weight in model.state_dict().items()}
     plan = Plan(minutes=1, bfloat16=False)
-    pretrain(small_course(model, places.out, started), plan, places)
+    # 12 seconds from one reading to the next: 5 steps per minute.
+    clock = count(0.0, 12.0).__next__
+    pretrain(small_course(model, places.out, started), plan, places, clock)
     with places.curve.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["minutes"], row["samples"], row["zero_shot_map"]) for row in rows] == [
@@ -81,7 +74,7 @@ def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path
 
     again = small_model()
     course = small_course(again, places.out, started)
-    pretrain(course, Plan(minutes=2, bfloat16=False), places)
+    pretrain(course, Plan(minutes=2, bfloat16=False), places, clock)
     assert started == [0, 5]
     with places.curve.open() as stream:
         rows = list(csv.DictReader(stream))
@@ -93,8 +86,8 @@ def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path
 
 def one_step(model, optimizers):
     batch = small_batch(0)
-    loss = forward.image_features(model, batch.pixels).square().sum()
-    (loss + forward.text_features(model, batch.tokens).square().sum()).backward()
+    loss = towers.image_features(model, batch.pixels).square().sum()
+    (loss + towers.text_features(model, batch.tokens).square().sum()).backward()
     for optimizer in optimizers:
         optimizer.step()
     model.zero_grad()

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, Siglip2Tokenizer
 from siglip2_multimodal_hash.errors import DataError
 
 TEXT_LENGTH = 64
-"""Tokens a text: SigLIP 2 pads every text to exactly this many and masks none."""
+"""Tokens per text: SigLIP 2 pads every text to exactly this many and masks none."""
 
 VOCABULARY = 1_280
 
@@ -26,8 +26,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = VOCABULARY) -> Sigli
     """Learn byte-pair merges, within words only: "dog" and "dog." share a token.
 
     Args:
-        texts: what the towers will read.
-        vocabulary: the most tokens, special ones and single characters included.
+        texts: Texts like those that the towers will read.
+        vocabulary: Most tokens, special ones and single characters included.
 
     Returns:
         A tokenizer that pads on the right to 64 tokens when asked for ``padding="max_length"``.
@@ -83,7 +83,7 @@ def load_tokenizer(folder: Path) -> Siglip2Tokenizer:
     """The tokenizer of an exported checkpoint.
 
     Raises:
-        DataError: the folder holds none of this kind.
+        DataError: The folder holds none of this kind.
     """
     if not (folder / "tokenizer.json").exists():
         raise DataError(f"{folder}: holds no tokenizer.json", "train the fixed checkpoint first")

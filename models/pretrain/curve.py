@@ -1,17 +1,30 @@
-"""The picture of the training curves."""
+"""Training curves: CSV files and their picture."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from siglip2_multimodal_hash.errors import DataError
+
+CurveRow = tuple[float, int, float, float]
+"""Minutes, samples, mean loss since the row before, zero-shot macro mAP."""
+
+
+def write_curve(path: Path, rows: Iterable[CurveRow]) -> None:
+    """Write the curve as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("minutes", "samples", "loss", "zero_shot_map"))
+        for minutes, samples, loss, score in rows:
+            writer.writerow((f"{minutes:.2f}", samples, f"{loss:.4f}", f"{score:.4f}"))
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
     """The rows of a curve: minutes, samples, loss, zero_shot_map.
 
     Raises:
-        DataError: the file is missing, or is no such curve.
+        DataError: The file is missing, or is no such curve.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
@@ -28,14 +41,14 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def plot_curves(curves: Mapping[str, Path], picture: Path) -> None:
-    """Draw loss and zero-shot macro mAP over the scenes seen, one line a checkpoint, as SVG.
+    """Draw loss and zero-shot macro mAP over the scenes seen, one line per checkpoint, as SVG.
 
     Args:
-        curves: CSV files by the name that the legend gives them.
-        picture: the file to write; the same bytes whenever the curves are the same.
+        curves: CSV files by their name in the legend.
+        picture: The file to write; equal curves give equal bytes.
 
     Raises:
-        DataError: a curve is missing or damaged.
+        DataError: A curve is missing or damaged.
     """
     # Only drawing needs it, and it takes a second to load.
     import matplotlib

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from siglip2_multimodal_hash.training.towers.sigmoid_loss import (
+from models.pretrain.loss import (
     positive_pairs,
     sigmoid_loss,
     text_code,
