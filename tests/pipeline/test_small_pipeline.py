@@ -22,7 +22,7 @@ OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 STAGES = pipeline_stages()
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", commands())
 def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
     _, reads = finished_run
     keys = sections_by_field(Params)
@@ -42,7 +42,7 @@ CONDITIONAL = {
     "train": UNUSED_IN_A_FIT,
     "train_variants": UNUSED_IN_A_FIT,
     # The section is handed over whole; whatever it changes reaches the page by `evaluate_knn`, too.
-    "report": {"knn.hybrid_weight", "knn.shortlist"},
+    "report": {"knn.hybrid_weight", "knn.shortlist", "runtime.coco_root"},
     "summarise": {"knn.shortlist", "knn.threshold", "knn.top_n_tags"},
 }
 
