@@ -2,6 +2,8 @@
 # make verify     the figures of this machine against the committed ones
 # make test       environment, then the default test suite
 # make test-slow  the slow tests as well
+# make test-newest  the newest versions instead of the tested ones (constraints.txt), in an
+#                 environment of its own: the quick tests, a small run of the pipeline among them
 # make check      lint, format, types, import contracts
 #
 # Variables: PYTHON=python3.12         interpreter of the environment
@@ -13,11 +15,21 @@ ACCELERATOR ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP_OPTIONS ?=
 
 VENV := .venv
+NEWEST := .venv-newest
+CONSTRAINT := --constraint constraints.txt
+OTHER := $(if $(filter gpu,$(ACCELERATOR)),cpu,gpu)
+TESTS :=
+QUICK := tests/test_*.py tests/doctor tests/models tests/retrieval tests/evaluation \
+	tests/features/test_exactness.py tests/pipeline/test_dvc.py
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 # Stages are started as `python -m stages.NAME`: the environment's python must come first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro verify test test-slow check install clean
+# An environment of make's own; one that somebody put there stays.
+remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
+	|| { echo "$(1): not made by make, and so not removed" >&2; exit 2; }; rm -rf $(1)
+
+.PHONY: repro verify test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
 
 # The line at its end is for the reader: with parameters of one's own there is nothing to compare.
@@ -30,10 +42,14 @@ verify: $(INSTALLED)
 
 # Two processes of one thread each: more threads than cores would cost many times what they bring.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 test-slow: $(INSTALLED)
 	python -m pytest -m "slow or not slow"
+
+test-newest:
+	$(call remove,$(NEWEST))
+	$(MAKE) test VENV=$(NEWEST) CONSTRAINT= TESTS="$(QUICK)"
 
 check: $(INSTALLED)
 	ruff check .
@@ -46,10 +62,15 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
+	rm -f $(VENV)/.installed-*
+	# Both packages bring the module faiss: the second overwrites a part of the first.
+	! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
+		|| python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
 	python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
-		--constraint constraints.txt --editable ".[$(ACCELERATOR),dev]"
+		$(CONSTRAINT) --editable ".[$(ACCELERATOR),dev]"
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	$(call remove,$(VENV))
+	$(call remove,$(NEWEST))

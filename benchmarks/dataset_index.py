@@ -30,6 +30,7 @@ from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
 from siglip2_multimodal_hash.datasets.manifest import describe_source
 from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.files import replacing
 
 MOST_SECONDS, MOST_GB = 60, 3
 SPLIT_FILE = "karpathy_split.json"
@@ -74,7 +75,8 @@ def by_loop(root: Path, out: Path) -> None:
                 }
             )
     rows.sort(key=lambda row: row["image_id"])
-    pd.DataFrame(rows).to_parquet(out)
+    with replacing(out) as temporary:
+        pd.DataFrame(rows).to_parquet(temporary)
 
 
 WAYS: dict[str, Callable[[Path, Path], None]] = {"project": by_project, "loop": by_loop}

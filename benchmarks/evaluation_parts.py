@@ -21,6 +21,7 @@ from benchmarks.plain_evaluation import (
 )
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions
 from siglip2_multimodal_hash.evaluation.ranking import evaluate_codes
+from siglip2_multimodal_hash.files import save_array
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.search import search_hamming
@@ -133,8 +134,8 @@ def vote(folder: Path, _: int) -> Found:
     scores = vote_scores(neighbours, codes.database_labels, "uniform", tau=1.0, threshold=0.0)
     timed = _timed(started)
     similarities = search_hamming(index, codes.query_codes, K + 1).similarities
-    np.save(folder / "vote.npy", scores)
-    np.save(folder / "tied.npy", similarities[:, -1] == similarities[:, -2])
+    save_array(folder / "vote.npy", scores)
+    save_array(folder / "tied.npy", similarities[:, -1] == similarities[:, -2])
     return timed
 
 

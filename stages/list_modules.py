@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.modules import Sources, listed
 from siglip2_multimodal_hash.params import Params
 
@@ -12,8 +12,7 @@ def main(params: Params, root: Path, out: Path) -> None:
     """Write a file for each stage: digests and paths."""
     sources = Sources.in_folder(root)
     for name in sources.stages():
-        with replacing(out / f"{name}.txt") as temporary:
-            temporary.write_text(listed(sources.of_stage(name)), encoding="utf-8")
+        write_text(out / f"{name}.txt", listed(sources.of_stage(name)))
 
 
 if __name__ == "__main__":

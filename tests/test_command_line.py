@@ -31,9 +31,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_process(
+    folder: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", *arguments]
-    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "", "OMP_NUM_THREADS": "1", **variables}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -229,6 +231,14 @@ def test_a_stage_refuses_a_missing_path(
     assert "--out" in capsys.readouterr().err
 
 
+def test_an_empty_name_is_no_folder(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    for arguments in (["predict", ""], ["predict", "a.jpg", "--explain", ""]):
+        assert smhash(*arguments) == EXIT_BAD_INPUT
+        assert "an empty name" in capsys.readouterr().err
+
+
 def test_stats(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
 ) -> None:
@@ -256,6 +266,15 @@ def test_stats(
         "overlap": {"train/val": 0},
     }
     path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    # What the output's encoding cannot hold is escaped, and JSON stays JSON.
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+    path.write_text(json.dumps(content).replace("dog", "\N{GOAT} ch\xe8vre"), encoding="utf-8")
+    told = run_process(project, "stats", **ascii_only)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "\\U0001f410 ch\\xe8vre" in told.stdout
+    found = json.loads(run_process(project, "stats", "--json", **ascii_only).stdout)
+    assert list(found["class_frequency"]) == ["\N{GOAT} ch\xe8vre"]
     path.write_text(json.dumps(content), encoding="utf-8")
     assert smhash("stats") == 0
     assert "dog        1    1     1    3" in capsys.readouterr().out

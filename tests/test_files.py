@@ -1,6 +1,8 @@
 """Files are written whole or not at all, and only JSON and plain arrays are read."""
 
 import contextlib
+import hashlib
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -13,13 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import (
+    Ours,
     load_array,
     read_json,
+    remembered_sha256,
     replacing,
     save_array,
     write_json,
+    write_text,
 )
 
 INTERRUPTIONS = [KeyboardInterrupt, SystemExit, ValueError]
@@ -48,27 +53,42 @@ MAKERS = [make_file, make_folder]
 Maker = Callable[[Path, str], None]
 
 
+def ours(folder: Path) -> bool:
+    return names(folder) == ["inside.txt"]
+
+
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_new_target_appears_with_its_parents(tmp_path: Path, make: Maker) -> None:
     target = tmp_path / "a" / "b" / "target"
     with replacing(target) as temporary:
         make(temporary, "new")
         assert not target.exists()
-        assert temporary.parent == target.parent
     assert content(target)[1] == "new"
     assert names(target.parent) == ["target"]
 
 
-@pytest.mark.parametrize("new", MAKERS)
-@pytest.mark.parametrize("old", MAKERS)
-def test_an_old_target_is_replaced_whatever_it_is(tmp_path: Path, old: Maker, new: Maker) -> None:
+OUTPUTS = [(make_file, None), (make_folder, ours)]
+
+
+@pytest.mark.parametrize(("make", "known"), OUTPUTS)
+def test_an_old_target_of_the_same_kind_is_replaced(
+    tmp_path: Path, make: Maker, known: Ours | None
+) -> None:
     target = tmp_path / "target"
-    old(target, "old")
-    with replacing(target) as temporary:
-        new(temporary, "new")
+    make(target, "old")
+    with replacing(target, ours=known) as temporary:
+        make(temporary, "new")
         assert content(target)[1] == "old"
-    assert content(target) == (new is make_folder, "new")
+    assert content(target)[1] == "new"
     assert names(tmp_path) == ["target"]
+
+
+def test_rights_of_a_file_stay(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    make_file(target, "old")
+    target.chmod(0o600)
+    write_text(target, "new")
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("error", INTERRUPTIONS)
@@ -85,30 +105,31 @@ def test_failure_leaves_nothing(tmp_path: Path, make: Maker, error: type[BaseExc
 
 
 @pytest.mark.parametrize("error", INTERRUPTIONS)
-@pytest.mark.parametrize("new", MAKERS)
-@pytest.mark.parametrize("old", MAKERS)
+@pytest.mark.parametrize(("make", "known"), OUTPUTS)
 def test_failure_leaves_the_old_target(
-    tmp_path: Path, old: Maker, new: Maker, error: type[BaseException]
+    tmp_path: Path, make: Maker, known: Ours | None, error: type[BaseException]
 ) -> None:
     target = tmp_path / "target"
-    old(target, "old")
+    make(target, "old")
 
     def fail() -> None:
-        with replacing(target) as temporary:
-            new(temporary, "half")
+        with replacing(target, ours=known) as temporary:
+            make(temporary, "half")
             raise error
 
     with pytest.raises(error):
         fail()
-    assert content(target) == (old is make_folder, "old")
+    assert content(target)[1] == "old"
     assert names(tmp_path) == ["target"]
 
 
-@pytest.mark.parametrize("old", MAKERS)
-def test_a_block_that_makes_nothing_keeps_the_old_target(tmp_path: Path, old: Maker) -> None:
+@pytest.mark.parametrize(("make", "known"), OUTPUTS)
+def test_a_block_that_makes_nothing_keeps_the_old_target(
+    tmp_path: Path, make: Maker, known: Ours | None
+) -> None:
     target = tmp_path / "target"
-    old(target, "old")
-    with pytest.raises(FileNotFoundError), replacing(target):
+    make(target, "old")
+    with pytest.raises(FileNotFoundError), replacing(target, ours=known):
         pass
     assert content(target)[1] == "old"
     assert names(tmp_path) == ["target"]
@@ -129,7 +150,7 @@ def test_ctrl_c_at_the_last_moment_brings_the_old_folder_back(
     monkeypatch.setattr(Path, "replace", interrupted)
 
     def replace() -> None:
-        with replacing(target) as temporary:
+        with replacing(target, ours=ours) as temporary:
             make_folder(temporary, "new")
 
     with pytest.raises(KeyboardInterrupt):
@@ -139,26 +160,33 @@ def test_ctrl_c_at_the_last_moment_brings_the_old_folder_back(
 
 
 @pytest.mark.parametrize("new", MAKERS)
-def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path: Path, new: Maker) -> None:
-    """DVC may put a link to its cache in the place of an output."""
-    cache, target = tmp_path / "cache", tmp_path / "work" / "target"
-    make_folder(cache, "cached")
-    target.parent.mkdir()
-    target.symlink_to(cache, target_is_directory=True)
-    with replacing(target) as temporary:
-        new(temporary, "new")
-    assert not target.is_symlink()
-    assert content(target)[1] == "new"
-    assert content(cache)[1] == "cached"
-    assert names(target.parent) == ["target"]
+def test_what_comes_while_the_block_runs_is_not_replaced(tmp_path: Path, new: Maker) -> None:
+    target = tmp_path / "target"
 
+    def late() -> None:
+        with replacing(target) as temporary:
+            new(temporary, "new")
+            make_folder(target, "the user's")
 
-def test_what_a_killed_process_left_is_overwritten(tmp_path: Path) -> None:
-    make_folder(tmp_path / f".target.tmp-{os.getpid()}", "left over")
-    with replacing(tmp_path / "target") as temporary:
-        assert not temporary.exists()
-        make_file(temporary, "new")
+    with pytest.raises(InputError, match="target: a folder is there"):
+        late()
+    assert content(target) == (True, "the user's")
     assert names(tmp_path) == ["target"]
+
+
+def test_what_a_killed_process_left_is_left(tmp_path: Path) -> None:
+    left = f".target.tmp-{os.getpid()}"
+    make_folder(tmp_path / left, "left over")
+    with replacing(tmp_path / "target") as temporary:
+        make_file(temporary, "new")
+    assert names(tmp_path) == [left, "target"]
+
+
+def test_a_name_of_the_longest_kind(tmp_path: Path) -> None:
+    write_text(tmp_path / ("é" * 127), "new")
+    with pytest.raises(InputError, match="File name too long"):
+        write_text(tmp_path / ("é" * 128), "new")
+    assert names(tmp_path) == ["é" * 127]
 
 
 def test_equal_values_give_equal_json(tmp_path: Path) -> None:
@@ -266,3 +294,26 @@ def test_a_damaged_header_gives_an_array_or_a_named_error(
     # Every other exception would fail the test.
     with contextlib.suppress(DataError):
         assert isinstance(load_array(path, memory_map=memory_map), np.ndarray)
+
+
+def test_files_are_read_again_where_they_changed(tmp_path):
+    memory, file = tmp_path / "memory.json", tmp_path / "file"
+
+    def digest() -> str:
+        with remembered_sha256(memory) as sha256:
+            return sha256(file)
+
+    file.write_bytes(b"old")
+    old = hashlib.sha256(b"old").hexdigest()
+    assert digest() == old
+    before = file.stat()
+    # From memory: what it holds is given out.
+    memory.write_text(memory.read_text().replace(old, "remembered"))
+    assert digest() == "remembered"
+    # As large and as old as before.
+    file.write_bytes(b"new")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert digest() == hashlib.sha256(b"new").hexdigest()
+    for damaged in ("{", "[1]", json.dumps({str(file.resolve()): 1})):
+        memory.write_text(damaged)
+        assert digest() == hashlib.sha256(b"new").hexdigest()

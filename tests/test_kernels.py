@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT, THREADS, pin_cpu_kernels
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -53,3 +55,23 @@ def test_importing_the_package_pins_before_numpy_is_loaded() -> None:
     assert package == "package False False"
     for name, value in (PINNED_ENVIRONMENT | {"OMP_NUM_THREADS": "1"}).items():
         assert f"({name!r}, {value!r})" in numpy
+
+
+@pytest.mark.parametrize(
+    ("version", "forced"), [("0.3.31.188.0", True), ("0.3.34.237.2", False), ("0.3.35", True)]
+)
+def test_an_openblas_that_forced_kernels_crash_chooses_its_own(
+    tmp_path: Path, version: str, forced: bool
+) -> None:
+    built = f'CONFIG = {{"openblas configuration": r"OpenBLAS {version}  DYNAMIC_ARCH Haswell"}}'
+    for library, text in (("numpy", built), ("scipy", "")):
+        (tmp_path / library).mkdir()
+        (tmp_path / library / "__init__.py").touch()
+        (tmp_path / library / "__config__.py").write_text(text, encoding="utf-8")
+    bare = {name: value for name, value in os.environ.items() if name not in PINNED_ENVIRONMENT}
+    bare |= {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}
+    code = "import os, siglip2_multimodal_hash; print('OPENBLAS_CORETYPE' in os.environ)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == str(forced)

@@ -27,9 +27,14 @@ FILES = {
     f"{PACKAGE}/unused.py": b"answer = 43\n",
     f"{PACKAGE}/features/__init__.py": b'"""A docstring alone."""\n',
     f"{PACKAGE}/features/towers.py": b"class Towers: ...\n",
-    f"{PACKAGE}/page.py": b"STYLE = 'page.css'\nOTHER = '../secret.css'\nMODULE = 'late.py'\n",
+    f"{PACKAGE}/page.py": (
+        b"STYLE = 'page.css'\nFOLDER = 'pictures'\nOTHER = '../secret.css'\nMODULE = 'late.py'\n"
+    ),
     f"{PACKAGE}/page.css": b"body {}\n",
     f"{PACKAGE}/other.css": b"p {}\n",
+    f"{PACKAGE}/pictures/dog.png": b"dog\n",
+    f"{PACKAGE}/pictures/code.py": b"answer = 44\n",
+    f"{PACKAGE}/pictures/old/cat.png": b"cat\n",
 }
 
 
@@ -48,6 +53,7 @@ def test_files_that_a_module_names_beside_itself():
         f"{PACKAGE}/__init__.py",
         f"{PACKAGE}/page.css",
         f"{PACKAGE}/page.py",
+        f"{PACKAGE}/pictures/dog.png",
         "stages/report.py",
     ]
 
@@ -66,6 +72,7 @@ def test_digests_are_those_of_the_contents():
     [
         ("deep.py", {"embed"}),
         ("page.css", {"report"}),
+        ("pictures/dog.png", {"report"}),
         ("__init__.py", {"embed", "report"}),
         ("unused.py", set()),
         ("other.css", set()),

@@ -269,6 +269,14 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             },
             ("backbone.tune = lora", "backbone.checkpoint = imported", "frozen"),
         ),
+        (
+            {"backbone__checkpoint": "/my/model"},
+            ("runtime.watch = []", '-S "runtime.watch=[weights//my/model]"'),
+        ),
+        (
+            {"runtime__watch": ["weights/models/siglip2-tiny-naflex"]},
+            ("runtime.watch = ['weights/models/siglip2-tiny-naflex']", "must be []"),
+        ),
     ],
 )
 def test_impossible_combinations_name_both_sides(
@@ -287,7 +295,11 @@ def test_impossible_combinations_name_both_sides(
         {"index__kind": "multihash", "index__multihash__b": 16, "index__multihash__nhash": 4},
         {"index__kind": "ivf", "hash__bits": 0, "knn__distance": "cosine"},
         {"fusion__modalities": "image", "fusion__type": "concat"},
-        {"dataset__name": "coco2014", "runtime__coco_root": "/data/coco"},
+        {
+            "dataset__name": "coco2014",
+            "runtime__coco_root": "/data/coco",
+            "runtime__watch": ["source/coco2014"],
+        },
         {"scheduler__warmup_epochs": 0, "training__num_epochs": 1},
         {"optimizer__lr": 1, "scheduler__min_lr": 0},  # whole numbers are numbers
         {"seed": 2**70},
@@ -389,7 +401,7 @@ VALID: dict[str, st.SearchStrategy[Any]] = {
     "knn.K": st.integers(1, 200),
     "knn.tau": SHORT,
     "knn.vote": st.sampled_from(["uniform", "softmax", "rank", "threshold"]),
-    "optimizer.lr": SHORT,
+    "optimizer.lr": SHORT.filter(lambda rate: rate >= 1e-6),  # scheduler.min_lr
     "optimizer.betas": st.lists(SHORT, min_size=2, max_size=2),
     "fusion.mlp_dims": st.lists(st.integers(1, 4096), min_size=1, max_size=4),
     "fusion.dropout": SHORT,

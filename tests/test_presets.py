@@ -9,7 +9,7 @@ import pytest
 from dvc.utils.hydra import apply_overrides as dvc_writes
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.errors import InputError, ParamsError
 from siglip2_multimodal_hash.params import load_params, parse_params
 from siglip2_multimodal_hash.presets import (
     Preset,
@@ -326,3 +326,44 @@ def test_each_backbone_has_a_name_of_its_own() -> None:
 def test_local_checkpoints_of_the_defaults_are_in_the_repository() -> None:
     checkpoint = load_params(ROOT / "params.yaml").backbone.checkpoint
     assert (ROOT / checkpoint / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (TEXT.replace("\n", "\r\n"), "\r\n"),
+        (TEXT, "\n"),
+        (TEXT.replace("\n", "\r\n").replace("\r\n", "\n", 1), "\r\n"),
+    ],
+    ids=["Windows", "Unix", "one line of the other kind"],
+)
+def test_line_ends_stay(params_file: Path, before: str, after: str) -> None:
+    params_file.write_bytes(before.encode())
+    change = apply_overrides(params_file, {"hash.bits": 128})
+    assert [line[:11] for line in change.splitlines()[3:]] == ["-  bits: 64", "+  bits: 12"]
+    expected = override_text(TEXT, {"hash.bits": 128}, source="params.yaml")
+    assert params_file.read_bytes() == expected.replace("\n", after).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"), [("link", "kept/params.yaml"), ("read-only", r"chmod u\+w")]
+)
+def test_a_link_or_a_read_only_file_is_refused(params_file: Path, kind: str, remedy: str) -> None:
+    """No output takes the place of one, and a user who protects a file means it."""
+    if kind == "link":
+        kept = params_file.parent / "kept/params.yaml"
+        kept.parent.mkdir()
+        params_file.rename(kept)
+        params_file.symlink_to(kept)
+    else:
+        params_file.chmod(0o444)
+    with pytest.raises(InputError, match=rf"params\.yaml: .*\n  -> .*{remedy}"):
+        apply_overrides(params_file, {"hash.bits": 128})
+    assert params_file.read_text(encoding="utf-8") == TEXT
+    assert params_file.is_symlink() == (kind == "link")
+
+
+def test_nothing_to_change_writes_nothing(params_file: Path) -> None:
+    inode = params_file.stat().st_ino
+    assert apply_overrides(params_file, {"hash.bits": 64}) == ""
+    assert params_file.stat().st_ino == inode

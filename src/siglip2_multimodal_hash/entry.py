@@ -1,13 +1,18 @@
 """What every stage does before its work: read its paths and parameters, set up the log."""
 
 import argparse
+import faulthandler
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.params import Params, load_params
+
+# Names of stages that write nothing to be missed.
+CHECKS = "check_"
 
 
 def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
@@ -17,17 +22,58 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         main: The stage.
         paths: Names of its paths; each is a required option ``--name PATH``.
     """
+    # A library that dies by a signal leaves no other word of where.
+    if not faulthandler.is_enabled():
+        faulthandler.enable()
     parser = argparse.ArgumentParser(description=main.__doc__)
     for name in paths:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="PATH")
     arguments = vars(parser.parse_args())
 
     def guarded() -> None:
-        params = load_params()
-        set_up_log(params)
-        main(params, **arguments)
+        try:
+            params = load_params()
+            set_up(params)
+            main(params, **arguments)
+        except InputError as error:
+            raise InputError(str(error), "\n  -> ".join(_left_by_dvc())) from None
 
     run_guarded(guarded)
+
+
+def set_up(params: Params) -> None:
+    """Set up the log, and hide the cards from libraries where ``runtime.device`` is the CPU.
+
+    PyTorch is told where to compute; FAISS takes any card that it sees. Must run before either
+    looks for one.
+    """
+    set_up_log(params)
+    if params.runtime.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _left_by_dvc() -> list[str]:
+    """Remedies for what DVC did to the workspace before the stage that is now refused.
+
+    To a copy of the repository it may do what it likes.
+    """
+    stage = os.environ.get("DVC_STAGE", "").rpartition(":")[2]
+    root = os.environ.get("DVC_ROOT", "")
+    if not stage or Path(root).resolve() != Path.cwd():
+        return []
+    remedies = []
+    if "DVC_EXP_NAME" in os.environ:
+        remedies.append(
+            "what -S set stays in params.yaml: run again with another -S for the same key, or set "
+            "it back by hand (`git diff params.yaml` shows it)"
+        )
+    lock = Path("dvc.lock")
+    recorded = lock.exists() and f"\n  {stage}:\n" in lock.read_text(encoding="utf-8")
+    if recorded and not stage.startswith(CHECKS):
+        remedies.append(
+            f"DVC has removed the outputs of {stage}: `dvc checkout {stage}` brings them back"
+        )
+    return remedies
 
 
 def set_up_log(params: Params) -> None:

@@ -1,7 +1,9 @@
 """Errors that a user can mend: one message that says what is wrong, where, and what to do."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -23,6 +25,25 @@ class ParamsError(InputError):
 
 class DataError(InputError):
     """A file of the dataset is missing, damaged, or contradicts another."""
+
+
+@contextmanager
+def explained_disk(folder: Path, remedy: str, needs: str = "") -> Iterator[None]:
+    """Turn a failure to write into a message.
+
+    Args:
+        folder: Where the block writes.
+        remedy: What the user can do about it.
+        needs: What has to fit there, such as ``image.npy needs 3.1 MB``.
+
+    Raises:
+        DataError: The disk is full, or the folder cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = "; ".join(filter(None, (error.strerror or str(error), needs)))
+        raise DataError(f"{folder}: cannot be written ({reason})", remedy) from None
 
 
 EXIT_BAD_INPUT = 2

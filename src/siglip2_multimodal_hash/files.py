@@ -1,64 +1,176 @@
-"""Reading and writing of small files and arrays: whole or not at all, and never by pickle."""
+"""Reading and writing of small files and arrays: whole or not at all, and never by pickle.
+
+What an output may take the place of is decided here, by :func:`require_free`, and nowhere else.
+"""
 
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
+import tempfile
 import tokenize
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from siglip2_multimodal_hash.errors import DataError, InputError
 
-from siglip2_multimodal_hash.errors import DataError
+if TYPE_CHECKING:
+    # Loading it takes half as long as a stage that has nothing to do.
+    import numpy.typing as npt
+
+Ours = Callable[[Path], bool]
 
 # The header of an array is a Python literal: a damaged one fails in the tokenizer or the parser.
 _DAMAGED_ARRAY = (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError)
+_LONGEST_PREFIX = 32
+_ELSEWHERE = "name another place, or move away what is there"
+
+
+def require_free(target: Path, *, ours: Ours | None = None, inputs: Iterable[Path] = ()) -> None:
+    """Refuse an output in whose place anything lies that must not be lost.
+
+    Nothing may lie there, or one of two things: where the output is a file, a regular file that
+    can be written, for it was named; where it is a folder, an empty one, or one that ``ours``
+    knows. Never a link, a mount point, a device or an input. Call it before the work begins.
+
+    Args:
+        target: Where the output goes.
+        ours: Tells a folder that the project made, for an output that is one; None for a file, or
+            for a folder that replaces none.
+        inputs: Files, and folders of them, that the output must not replace.
+
+    Raises:
+        InputError: The place is not free.
+    """
+    try:
+        mode = os.lstat(target).st_mode
+    except FileNotFoundError:
+        above = next(path for path in target.absolute().parents if os.path.lexists(path))
+        if not above.is_dir():
+            raise InputError(f"{target}: {above} is no folder", _ELSEWHERE) from None
+        return
+    except OSError as error:
+        raise _unwritable(target, error) from None
+    if stat.S_ISLNK(mode):
+        raise InputError(
+            f"{target}: a symbolic link, and no output takes the place of one",
+            f"it leads to {os.path.realpath(target)}: name that, or put the file itself here",
+        )
+    if stat.S_ISDIR(mode):
+        if ours is None or os.path.ismount(target) or not _is_ours(target, ours):
+            raise InputError(
+                f"{target}: a folder is there, and no output takes its place", _ELSEWHERE
+            )
+        return
+    if ours is not None or not stat.S_ISREG(mode) or os.path.ismount(target):
+        kind = "a file" if ours is not None else "no regular file"
+        raise InputError(f"{target}: {kind}, and no output takes its place", _ELSEWHERE)
+    if not mode & 0o222 or not os.access(target, os.W_OK):
+        raise InputError(f"{target}: read-only", f"`chmod u+w {target}`")
+    if _is_among(target, inputs):
+        raise InputError(f"{target}: an input, and no output takes its place", _ELSEWHERE)
+
+
+def holds_only(pattern: str) -> Ours:
+    """Whether the name of everything in a folder matches a pattern, as a rule for ``ours``."""
+    return lambda folder: all(re.fullmatch(pattern, name) for name in os.listdir(folder))
+
+
+def _is_ours(folder: Path, ours: Ours) -> bool:
+    try:
+        return not os.listdir(folder) or ours(folder)
+    except OSError:
+        return False
+
+
+def _is_among(target: Path, inputs: Iterable[Path]) -> bool:
+    """Whether a file is one of the inputs, under whatever name, or lies in one."""
+    places = {_identity(place) for place in (target, *target.resolve().parents)}
+    for one in inputs:
+        with suppress(OSError):
+            if _identity(one) in places:
+                return True
+    return False
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path}: cannot be written ({error.strerror or error})",
+        "check the folder, its rights and the space on its disk, or name another place",
+    )
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds.
+def replacing(
+    target: Path, *, ours: Ours | None = None, inputs: Iterable[Path] = ()
+) -> Iterator[Path]:
+    """Yield a temporary path near ``target``; rename it to ``target`` when the block succeeds.
 
     The block creates a file or a folder there. When it raises (Ctrl-C included), what it wrote is
-    removed and ``target`` stays as it was. An existing target is replaced, whatever it is.
+    removed and ``target`` stays as it was.
+
+    Args:
+        target: Where the output goes.
+        ours: See :func:`require_free`, which is asked before the block and after it.
+        inputs: See there.
 
     Raises:
+        InputError: The place is not free.
         FileNotFoundError: The block succeeded and created nothing; ``target`` stays as it was.
     """
+    require_free(target, ours=ours, inputs=inputs)
+    prefix = f".{target.name[:_LONGEST_PREFIX]}.tmp-{os.getpid()}-"
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp-{os.getpid()}")
-    remove(temporary)
+    # Made now, under a name of its own: nothing else can lie in there.
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
-        yield temporary
-        if target.is_dir() or temporary.is_dir():
-            _swap(temporary, target)
-        else:
-            temporary.replace(target)
+        new = scratch / "new"
+        yield new
+        os.lstat(new)
+        require_free(target, ours=ours, inputs=inputs)
+        _put(new, target, scratch / "old")
     finally:
-        remove(temporary)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _swap(new: Path, target: Path) -> None:
-    """Put ``new`` in the place of ``target``, of which at least one is a folder.
+def _put(new: Path, target: Path, old: Path) -> None:
+    """Rename ``new`` to ``target``.
 
-    Only files replace each other in one step. Here the old one steps aside and comes back when
-    the new one cannot take its place.
+    Only a file replaces another one in one step. A folder steps aside to ``old``, and comes back
+    when the new one cannot take its place.
     """
-    old = new.with_name(f"{new.name}-old")
-    remove(old)
+    if target.is_file():
+        shutil.copymode(target, new)
     try:
-        if os.path.lexists(target):
+        if target.is_dir():
             target.replace(old)
         new.replace(target)
     except BaseException:
-        if os.path.lexists(old) and not os.path.lexists(target):
+        if old.exists() and not os.path.lexists(target):
             old.replace(target)
         raise
-    remove(old)
+
+
+def write_text(path: Path, text: str, *, inputs: Iterable[Path] = ()) -> None:
+    """Write UTF-8 text as it is, line ends included, whole or not at all.
+
+    Raises:
+        InputError: The place is not free, see :func:`require_free`, or cannot be written.
+    """
+    try:
+        with replacing(path, inputs=inputs) as temporary:
+            temporary.write_bytes(text.encode())
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def remove(path: Path) -> None:
@@ -73,6 +185,31 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def remembered_sha256(memory: Path) -> Iterator[Callable[[Path], str]]:
+    """Yield :func:`file_sha256` that reads only files that changed since it read them last.
+
+    Changed are those of another size, inode, or time of change of content or inode; the latter is
+    nothing that a program can set back, so that no copy passes for the file that it replaced.
+
+    Args:
+        memory: A file that keeps what was read; one that is missing or damaged is made anew.
+    """
+    known: dict[str, list[Any]] = {}
+    with suppress(DataError, AttributeError):
+        known |= {key: one for key, one in read_json(memory).items() if isinstance(one, list)}
+
+    def sha256(path: Path) -> str:
+        status, key = path.stat(), str(path.resolve())
+        now = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+        if known.get(key, [])[:-1] != now:
+            known[key] = [*now, file_sha256(path)]
+        return str(known[key][-1])
+
+    yield sha256
+    write_json(memory, known)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -107,15 +244,17 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+def save_array(path: Path, array: "npt.NDArray[Any]") -> None:
     """Write one ``.npy`` file, whole or not at all."""
+    import numpy as np
+
     with replacing(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
 
 
 def load_array(
     path: Path, *, memory_map: bool = False, remedy: str = "run `dvc repro`"
-) -> npt.NDArray[Any]:
+) -> "npt.NDArray[Any]":
     """Read one ``.npy`` file.
 
     Args:
@@ -126,6 +265,8 @@ def load_array(
     Raises:
         DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.
     """
+    import numpy as np
+
     try:
         mode: Literal["r"] | None = "r" if memory_map else None
         array = np.load(path, mmap_mode=mode, allow_pickle=False)
@@ -136,3 +277,15 @@ def load_array(
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: an archive, not a .npy array", remedy)
     return array
+
+
+def main_repository() -> Path | None:
+    """The root of the project whose experiment runs here in a copy of it, which DVC deletes.
+
+    None outside of such a copy. DVC tells a stage the root; within a stage of another project it
+    is that one's, so the copy must also lie where DVC puts copies.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if root and Path.cwd().resolve().is_relative_to(Path(root, ".dvc/tmp/exps").resolve()):
+        return Path(root)
+    return None

@@ -13,8 +13,11 @@ Every value is a default: a variable that is already set in the environment wins
 
 import os
 from collections.abc import MutableMapping
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 THREADS = 2
+CORETYPE = "OPENBLAS_CORETYPE"
 
 PINNED_ENVIRONMENT: dict[str, str] = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -22,7 +25,7 @@ PINNED_ENVIRONMENT: dict[str, str] = {
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     # Conditional numerical reproducibility: the same code path whatever the brand of the CPU.
     "MKL_CBWR": "AVX2,STRICT",
-    "OPENBLAS_CORETYPE": "Haswell",
+    CORETYPE: "Haswell",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4",
     "FAISS_OPT_LEVEL": "avx2",
     # Threads that spin while they wait would take the cores from those that work.
@@ -38,6 +41,25 @@ PINNED_ENVIRONMENT: dict[str, str] = {
     # cuBLAS needs a fixed workspace to be deterministic.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+
+
+def _forced_kernels_crash() -> bool:
+    """Whether NumPy or SciPy, which are not imported for that, bring OpenBLAS 0.3.34.
+
+    On AMD's CPUs with AVX-512 it hands Haswell's kernels twice the rows that their buffer on the
+    stack holds: a product in float64 over more than some 300 of them returns to nowhere. Without
+    the variable it takes kernels without such a buffer (OpenBLAS issues 6021 and 6026).
+    """
+    for library in ("numpy", "scipy"):
+        spec = PathFinder.find_spec(library)
+        built = Path(spec.origin).with_name("__config__.py") if spec and spec.origin else None
+        if built and built.is_file() and "OpenBLAS 0.3.34" in built.read_text(encoding="utf-8"):
+            return True
+    return False
+
+
+if _forced_kernels_crash():
+    del PINNED_ENVIRONMENT[CORETYPE]
 
 
 def pin_cpu_kernels(environment: MutableMapping[str, str] = os.environ) -> None:

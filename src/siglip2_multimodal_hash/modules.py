@@ -60,7 +60,7 @@ class Sources:
 
         These are its script, all that it imports, whenever and however deep, without files that
         hold a docstring alone; and the files beside a module that it names in a string, such as
-        ``page.css``.
+        ``page.css``, with those of a folder that it names.
 
         Raises:
             InputError: There is no such script, or a file is not valid Python.
@@ -120,11 +120,15 @@ class Sources:
 
     def _named_beside(self, path: str) -> Iterator[str]:
         folder = path.rpartition("/")[0]
-        for node in ast.walk(self._tree(path)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                beside = f"{folder}/{node.value}"
-                if "/" not in node.value and beside in self._files and not beside.endswith(".py"):
-                    yield beside
+        names = {
+            f"{folder}/{node.value}"
+            for node in ast.walk(self._tree(path))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            if node.value and "/" not in node.value
+        }
+        for file in self._files:
+            if not file.endswith(".py") and {file, file.rpartition("/")[0]} & names:
+                yield file
 
 
 def listed(modules: Mapping[str, str]) -> str:

@@ -5,13 +5,14 @@ DVC removes a stage's outputs before it runs the stage, so unfinished work canno
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import holds_only, require_free
 
 
 def partial_root(target: Path) -> Path:
@@ -20,13 +21,15 @@ def partial_root(target: Path) -> Path:
 
 
 def become_output(folder: Path, target: Path) -> None:
-    """Turn a folder, in which everything is now, into the output."""
-    if os.path.lexists(target):
-        with replacing(target) as temporary:
-            folder.replace(temporary)
-    else:
-        # As DVC calls it: one step, and nothing is lost on either side of it.
-        folder.replace(target)
+    """Turn a folder, in which everything is now, into the output.
+
+    One step, and nothing is lost on either side of it.
+
+    Raises:
+        InputError: Something lies there; DVC would have removed an old output.
+    """
+    require_free(target)
+    folder.replace(target)
 
 
 def require_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], subject: str) -> None:
@@ -41,14 +44,21 @@ def require_same(ours: Mapping[str, Any], theirs: Mapping[str, Any], subject: st
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it for the block; the system lets go of it for a killed process.
+def locked(target: Path) -> Iterator[None]:
+    """Make the folder beside an output and hold it for the block.
 
-    A stage outlives a DVC that is killed, so the next ``dvc repro`` may meet it still at work.
+    The system lets go of it for a killed process. A stage outlives a DVC that is killed, so the
+    next ``dvc repro`` may meet it still at work.
 
     Raises:
         DataError: Another process holds the folder.
+        InputError: Something lies where the output goes, or the folder holds what is no unfinished
+            work, and so must not be removed with it.
     """
+    folder = partial_root(target)
+    require_free(target)
+    names = rf"\.?progress\.json.*|state-\d+\.safetensors|{re.escape(target.name)}"
+    require_free(folder, ours=holds_only(names))
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,5 +1,6 @@
 """Presets: named groups of overrides that are written into ``params.yaml``, comments kept."""
 
+import contextlib
 import difflib
 import io
 from collections.abc import Iterable, Mapping
@@ -11,9 +12,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
-from siglip2_multimodal_hash.files import replacing
-from siglip2_multimodal_hash.params import parse_params
+from siglip2_multimodal_hash.files import require_free, write_text
+from siglip2_multimodal_hash.params import parse_params, watched_inputs
 
+WATCH = "runtime.watch"
 PRESET_FOLDER = Path("configs/presets")
 
 _KINDS = {
@@ -129,6 +131,8 @@ def override_text(
 ) -> str:
     """``params.yaml`` with some values replaced, byte for byte as DVC's own writer does it.
 
+    ``runtime.watch`` follows the dataset and the checkpoint.
+
     Args:
         text: The file's content.
         overrides: Values by dotted key; each key must exist.
@@ -147,9 +151,9 @@ def override_text(
         raise ParamsError(f"{source}: not valid YAML: {error}") from None
     for key, value in overrides.items():
         section, leaf = _place(document, key, value, source)
-        # An equal number keeps its spelling: 1.0e-3 does not become 0.001.
-        if not (isinstance(section[leaf], type(value)) and section[leaf] == value):
-            section[leaf] = value
+        _set(section, leaf, value)
+    if WATCH not in overrides:
+        _watch(document)
     for key, limit in (at_most or {}).items():
         section, leaf = _place(document, key, limit, source)
         # Anything but a number is left to the check of the whole.
@@ -166,14 +170,19 @@ def apply_overrides(
 
     Raises:
         ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
+        InputError: It is a link or read-only.
     """
     try:
-        before = path.read_text(encoding="utf-8")
+        # Not as text, which would lose the line ends.
+        before = path.read_bytes().decode()
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
+    require_free(path)
+    windows = 2 * before.count("\r\n") > before.count("\n")
+    before = before.replace("\r\n", "\n")
     after = override_text(before, overrides, source=str(path), at_most=at_most)
-    with replacing(path) as temporary:
-        temporary.write_text(after, encoding="utf-8")
+    if after != before:
+        write_text(path, after.replace("\n", "\r\n") if windows else after)
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), f"{path} (before)", f"{path} (after)",
         n=0, lineterm="",
@@ -203,6 +212,19 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
             f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
         )
     return section, leaf
+
+
+def _set(section: Any, leaf: str, value: Any) -> None:
+    """Replace a value; an equal one keeps its spelling: 1.0e-3 does not become 0.001."""
+    if not (isinstance(section[leaf], type(value)) and section[leaf] == value):
+        section[leaf] = value
+
+
+def _watch(document: Any) -> None:
+    """Set ``runtime.watch``; what is wrong with the rest is left to the check of the whole."""
+    with contextlib.suppress(KeyError, TypeError):
+        now = watched_inputs(document["dataset"]["name"], document["backbone"]["checkpoint"])
+        _set(document["runtime"], "watch", now)
 
 
 def _dump(yaml: YAML, document: Any) -> str:

@@ -1,4 +1,4 @@
-"""A repository of Git and DVC with four short stages and the real parameters."""
+"""A repository of Git and DVC with five short stages and the real parameters."""
 
 import subprocess
 import sys
@@ -10,9 +10,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STAGES = """\
 stages:
+  check_params:
+    cmd: mkdir -p outputs && touch outputs/checked
+    deps: [params.yaml]
+    outs:
+      - outputs/checked
   evaluate_knn:
     cmd: python stages/make.py
-    deps: [stages/make.py]
+    deps: [stages/make.py, outputs/checked]
     params: [hash.bits, knn.K, knn.tau, knn.distance, loss.imbalance, fusion.type, seed]
     outs:
       - outputs/evaluation
@@ -95,8 +100,9 @@ Path("reports/page.html").write_text("<p>")
 """
 
 
-def make_repository(folder: Path) -> None:
-    """The pipeline, run once and committed."""
+def make_repository(folder: Path, root: Path | None = None) -> None:
+    """The pipeline, run once and committed; in a Git repository at ``root`` where it is above."""
+    run(root or folder, "git", "init", "-q")
     (folder / "configs").mkdir()
     (folder / "stages").mkdir()
     for name in ("params.yaml", "configs/ablations.yaml"):
@@ -108,8 +114,7 @@ def make_repository(folder: Path) -> None:
     (folder / "stages/report.py").write_text(REPORT, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
     for command in (
-        "git init -q",
-        "dvc init -q",
+        "dvc init -q --subdir" if root else "dvc init -q",
         "dvc config core.analytics false",
         "dvc repro -q",
         "git add -A",

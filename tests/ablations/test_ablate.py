@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,41 @@ def test_a_changed_file_is_refused_and_named(folder):
     assert "git commit" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def below(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project two folders below the root of Git."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "README").touch()
+    found = root / "ml" / "hash"
+    found.mkdir(parents=True)
+    make_repository(found, root)
+    return found
+
+
+def test_below_the_root_of_git_only_the_projects_own_changes_count(below):
+    outside, code = below.parents[1] / "README", below / "src/new.py"
+    outside.write_text("changed")
+    code.parent.mkdir()
+    code.touch()
+    assert Repository(below).changed_files() == ["src/new.py"]
+    code.unlink()
+    assert Repository(below).changed_files() == []
+    run(below, "git", "checkout", "-q", str(outside))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [(), ("--queue", "--jobs", "2")])
+def test_a_row_below_the_root_of_git(below, how):
+    seed = "2" if how else "1"
+    result = smhash(below, "ablate", "C4", "--seeds", seed, *how)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert {f"C4-tau-{tau}-s{int(seed) - 1}" for tau in ("0.03", "0.2")} <= set(recorded(below))
+    table = smhash(below, "table", "C4", "--seeds", seed)
+    assert (table.returncode, "Not run yet" in table.stdout) == (0, False), table.stderr
+    compared = smhash(below, "compare", "HEAD", "C4-tau-0.2-s0")
+    assert compared.returncode == 0, compared.stderr
+
+
 def test_an_unknown_row_ends_with_near_matches(folder):
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2
@@ -167,6 +203,30 @@ def test_the_queue_does_the_same(folder):
     assert {"grid-vote-k-tau-10-0.03-s0", "grid-vote-k-tau-20-0.15-s0"} <= set(there)
     assert "FAILED grid-vote-k-tau-50-0.03-s0: error: fifty are too many" in result.stderr
     assert workspace(folder) == before
+
+
+def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path):
+    mark = tmp_path / "mark"
+    process = subprocess.Popen(
+        ["dvc", "exp", "run", "-n", "mine", "-S", "knn.K=7"],
+        cwd=folder,
+        env=environment() | {"SLOW": str(mark)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(mark, process)
+        result = smhash(folder, "ablate", "C2", "--seeds", "1")
+    finally:
+        for stage in psutil.Process(process.pid).children(recursive=True):
+            stage.kill()
+        process.wait(100)
+        run(folder, "git", "checkout", "-q", ".")
+        run(folder, "dvc", "checkout", "-q")
+    assert result.returncode == 2
+    assert "experiment mine is running in this workspace" in result.stderr
+    assert "one at a time, others with --temp or --queue" in result.stderr
+    assert "git stash" not in result.stderr
 
 
 @pytest.mark.slow
@@ -225,3 +285,25 @@ def test_a_dry_run_runs_nothing(folder):
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
     assert recorded(folder) == before
+
+
+def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
+    copy, row = shutil.copytree(folder, tmp_path / "copy", symlinks=True), ("A3", "--seeds", "1")
+    assert smhash(copy, "ablate", *row).returncode == 0
+    assert smhash(copy, "use", "-S", "backbone.name=mine").returncode == 0
+    run(copy, "git", "commit", "-qam", "another backbone")
+    none = smhash(copy, "table", *row, "--draws", "100")
+    assert (none.returncode, "`smhash ablate A3` runs them" in none.stderr) == (2, True)
+    result = smhash(copy, "ablate", *row)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 experiment: 0 there, 0 of another make, 1 to run" in result.stdout
+    assert {"default-s0", "mojicoco-karpathy-mine-default-s0"} <= set(recorded(copy))
+    table = smhash(copy, "table", *row, "--draws", "100")
+    assert table.returncode == 0, table.stderr
+    assert "Left out" not in table.stdout
+
+
+def test_other_parameters_are_no_other_code(folder):
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
+    commits = ("HEAD", recorded(folder)["eleven"])
+    assert len({Repository(folder).code_version(commit) for commit in commits}) == 1

@@ -27,6 +27,36 @@ def test_names_and_seeds():
     ]
 
 
+def test_names_say_what_is_not_the_committed_dataset_or_backbone():
+    def default(**sections: dict[str, str]) -> str:
+        base = BASE | {key: BASE[key] | changed for key, changed in sections.items()}
+        plan = Plan(ROWS, base)
+        return plan.experiment("A2", ROWS["A2"].variant("64"), 0).name
+
+    assert default() == "default-s0"
+    found = [
+        default(dataset={"protocol": "standard"}),
+        default(backbone={"name": "mine..2"}),
+        default(
+            dataset={"name": "coco2014"},
+            runtime={"coco_root": "/coco", "watch": ["source/coco2014"]},
+        ),
+    ]
+    assert found == [
+        "mojicoco-standard-siglip2-tiny-default-s0",
+        "mojicoco-karpathy-mine.2-default-s0",
+        "coco2014-karpathy-siglip2-tiny-default-s0",
+    ]
+
+
+def test_a_variant_of_another_checkpoint_sets_what_is_watched():
+    runtime = BASE["runtime"] | {"coco_root": "/coco", "watch": ["source/coco2014"]}
+    base = BASE | {"dataset": BASE["dataset"] | {"name": "coco2014"}, "runtime": runtime}
+    found = Plan(ROWS, base).experiment("B3-coco", ROWS["B3-coco"].variant("256"), 0)
+    weights = "weights/google/siglip2-base-patch16-naflex"
+    assert found.overrides["runtime.watch"] == ["source/coco2014", weights]
+
+
 def test_the_first_seed_is_that_of_params():
     first, second = (PLAN.experiment("A1", ROWS["A1"].variant("concat"), k) for k in (0, 1))
     assert first.overrides == {"fusion.type": "concat"} | LEAN

@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from siglip2_multimodal_hash.datasets.mojicoco import TOWER_STREAM, generate, generate_mojicoco
 from siglip2_multimodal_hash.datasets.mojicoco.annotations import tokens
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 
 SIZES = {"train": 60, "restval": 20, "val": 20, "test": 20}
 
@@ -54,8 +54,8 @@ def test_files(root: Path) -> None:
 def test_same_bytes_again_and_with_more_workers(root: Path, tmp_path: Path) -> None:
     make(tmp_path / "two", workers=2)
     assert digests(tmp_path / "two") == digests(root)
-    make(tmp_path / "two", progress=True)
-    assert digests(tmp_path / "two") == digests(root)
+    make(tmp_path / "again", progress=True)
+    assert digests(tmp_path / "again") == digests(root)
 
 
 def test_another_seed_gives_other_images(root: Path, tmp_path: Path) -> None:
@@ -169,11 +169,13 @@ def test_nothing_half_written_stays(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_foreign_folder_is_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("five years of work")
-    with pytest.raises(DataError, match="something other"):
+@pytest.mark.parametrize("name", ["thesis.tex", "annotations"])
+def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """Not even one in COCO's layout, which may be COCO itself; DVC removes what it made."""
+    (tmp_path / name).write_text("five years of work")
+    with pytest.raises(InputError, match="a folder is there"):
         make(tmp_path)
-    assert (tmp_path / "thesis.tex").exists()
+    assert (tmp_path / name).exists()
 
 
 @pytest.mark.parametrize("seed", [-1, TOWER_STREAM])

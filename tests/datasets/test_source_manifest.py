@@ -116,7 +116,7 @@ def test_differences_are_counted_and_the_first_are_named(tiny: Any, tiny_root: P
         "val2014/COCO_val2014_000000000020.jpg: missing",
         f"val2014/COCO_val2014_000000000040.jpg: 4 bytes instead of {len(tiny.jpeg(40))}",
         "val2014/extra.jpg: not in the manifest",
-        "dvc repro prepare_dataset",
+        "`dvc repro`",
     ):
         assert part in message
     for path in list(folder.iterdir()):

@@ -132,7 +132,7 @@ def test_changes_since_the_manifest(coco: Path, tmp_path: Path) -> None:
     found = check(coco, source)[1]
     assert "karpathy_split.json changed since prepare_dataset ran" in found.finding
     assert "annotations/captions_val2014.json, " in found.finding
-    assert "--force --single-item" in found.remedy
+    assert "`dvc repro`" in found.remedy
     (source / "images.parquet").write_bytes(b"no")
     assert check(coco, source)[1].status == "warn"
 

@@ -11,7 +11,7 @@ import pytest
 from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
 from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
 from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, size_text, worst
-from siglip2_multimodal_hash.doctor.gathering import gather_machine
+from siglip2_multimodal_hash.doctor.gathering import crash_of, gather_machine
 from siglip2_multimodal_hash.doctor.repository import Repository
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
@@ -52,6 +52,19 @@ def test_a_laptop_without_network_is_fine_with_the_default(tmp_path: Path) -> No
     facts = Facts(LAPTOP, REPOSITORY, Checkpoint("folder", "", 3_000_000, config), FACTS.presets)
     findings = diagnose(params_with(), facts, tmp_path)
     assert worst(findings) == "ok", as_text(findings)
+
+
+def test_towers_that_know_another_dataset_alone_are_told(tmp_path: Path) -> None:
+    config = json.loads((ROOT / "models/siglip2-tiny-naflex/config.json").read_text())
+    facts = replace(FACTS, checkpoint=Checkpoint("folder", "", 3_000_000, config))
+    (found,) = (
+        one
+        for one in diagnose(params_with(dataset__name="coco2014"), facts, tmp_path)
+        if one.name == "checkpoint"
+    )
+    assert found.status == "warn"
+    assert "trained on mojicoco and on nothing else, but dataset.name = coco2014" in found.finding
+    assert "siglip2-base-256" in found.remedy
 
 
 def test_whatever_is_not_ok_has_a_remedy_and_names_come_once(tmp_path: Path) -> None:
@@ -106,6 +119,7 @@ def test_this_machine() -> None:
     assert machine.cores >= 1
     assert machine.disk_free > 0
     assert set(machine.environment) == set(PINNED_ENVIRONMENT)
+    assert machine.crash == ""
     if sys.platform == "linux" and machine.processor == "x86_64":
         assert machine.cpu_features is not None
         assert "sse2" in machine.cpu_features
@@ -130,6 +144,14 @@ def test_cards_that_only_the_driver_sees(
     monkeypatch.setenv("PATH", str(tmp_path))
     machine = gather_machine(ROOT)
     assert machine.unseen_cards == (() if machine.cards else cards)
+
+
+@pytest.mark.parametrize(
+    ("end", "crash"),
+    [("os.abort()", "NumPy (SIGABRT)"), ("sys.exit(3)", ""), ("sys.exit(0)", "")],
+)
+def test_a_library_that_a_signal_ends_is_named(end: str, crash: str) -> None:
+    assert crash_of(f"import os, sys\nprint('NumPy', flush=True)\n{end}") == crash
 
 
 def test_parts_of_an_error() -> None:

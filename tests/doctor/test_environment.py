@@ -1,5 +1,6 @@
 """Python, PyTorch and its card, FAISS and the CPU: each judged for machines that are not here."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ from siglip2_multimodal_hash.doctor.environment import (
     check_faiss,
     check_kernels,
     check_precision,
+    check_products,
     check_python,
+    check_ray,
     check_torch,
 )
 from siglip2_multimodal_hash.doctor.machine import FaissBuild, Machine, TorchBuild
@@ -146,6 +149,26 @@ def test_cpu_kernels(machine: Machine, status: str, part: str) -> None:
     found = check_kernels(machine)
     assert found.status == status
     assert part in found.finding
+
+
+def test_a_library_that_a_product_ends() -> None:
+    assert check_products(LAPTOP).status == "ok"
+    found = check_products(replace(LAPTOP, crash="NumPy (SIGSEGV)"))
+    assert (found.status, "ends NumPy (SIGSEGV)" in found.finding) == ("fail", True)
+    assert "constraints.txt" in found.remedy
+
+
+def test_ray_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = params_with(runtime__embed__engine="ray")
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/" + 36 * "x")
+    assert check_ray(AUTO) == []
+    (found,) = check_ray(asked)
+    assert (found.status, found.remedy) == ("fail", "export RAY_TMPDIR=/tmp")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delenv("RAY_TMPDIR")
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    (found,) = check_ray(asked)
+    assert "Ray Data is not installed" in found.finding
 
 
 def test_memory_of_the_device_is_told() -> None:

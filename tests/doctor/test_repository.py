@@ -1,5 +1,6 @@
 """States of a repository, made with Git itself."""
 
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -69,10 +70,22 @@ def test_before_the_first_commit(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_inside_a_repository_is_not_its_root(clone: Path) -> None:
+def test_a_project_below_the_root_of_git(clone: Path) -> None:
+    project = clone / "ml" / "hash"
+    shutil.copytree(clone / ".dvc", project / ".dvc")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-q", "-m", "Below")
+    (clone / "elsewhere").touch()
+    (project / "new").touch()
+    found = check_repository(look_at_repository(project))
+    assert (found.status, found.finding.partition(";")[0]) == ("ok", "on main, 1 changed file(s)")
+
+
+def test_a_folder_inside_a_project_is_not_its_root(clone: Path) -> None:
     (clone / "inside").mkdir()
     found = check_repository(look_at_repository(clone / "inside"))
-    assert (found.status, "not the root" in found.finding) == ("fail", True)
+    assert (found.status, found.finding) == ("fail", "there is no .dvc folder")
+    assert "go to the root of the project" in found.remedy
 
 
 def test_a_folder_without_git(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
 WIDTH = 32
 CAPTIONS = (
     ("A cat on a mat.", "a cat"),
-    ("Two dogs.", "TWO dogs. ", "a dog and a cat"),
+    ("Two dogs.", "TWO dogs.", "a dog and a cat"),
     ("a zebra",),
-    ("a cat", "Two  dogs."),
+    ("a cat", "two dogs."),
 )
 
 

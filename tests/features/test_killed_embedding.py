@@ -112,6 +112,39 @@ def start_in(folder, *moment):
     )
 
 
+FULL_DISK = """
+mount -t tmpfs -o size=80k none {disk}
+{child} {disk}/out; echo $?; ls -A {disk}/out.partial/out
+mount -o remount,size=10m {disk}
+{child} {disk}/out; echo $?
+"""
+
+
+def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(many_images, tmp_path):
+    # 400 images of 32 numbers of 4 bytes are 51.2 kB, and so are the captions.
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    child = f"{sys.executable} -m tests.features.embed_child {many_images}"
+    try:
+        done = subprocess.run(
+            ["unshare", "-rm", "sh", "-c", FULL_DISK.format(disk=disk, child=child)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        pytest.skip("no `unshare` here")
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip("no small disk can be mounted here")
+    assert done.stdout.split() == ["2", "image.npy", "0"], done.stderr
+    first, second = done.stderr.split(READY)[1:]
+    assert "out: cannot be written (No space left on device; caption.npy needs 51.2 kB)" in first
+    assert "-> make room" in first
+    assert "found 200 of 200 batches of images and 0 of 100 of captions" in second
+
+
 def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.partial import partial_work
 from siglip2_multimodal_hash.files import save_array
 from siglip2_multimodal_hash.partial_output import locked
@@ -63,13 +63,15 @@ def test_goes_on_and_becomes_the_output(target, root):
     assert not root.exists()
 
 
-def test_an_old_output_is_replaced_only_in_the_end(target):
-    target.mkdir()
-    (target / "old").touch()
-    with partial_work(target, MADE_BY, ROWS, BATCHES) as work:
-        assert (target / "old").exists()
-        work.complete()
-    assert sorted(path.name for path in target.iterdir()) == ["caption.npy", "image.npy"]
+@pytest.mark.parametrize("place", ["out", "out.partial", "out.partial/notes"])
+def test_a_folder_of_another_make_is_refused_before_the_work(target, place):
+    """DVC removes an old output before it runs the stage; what else is there is the user's."""
+    kept = target.parent / place / "thesis.txt"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.touch()
+    with pytest.raises(InputError, match="a folder is there"):
+        reopened(target)
+    assert kept.exists()
 
 
 def test_what_is_not_counted_is_removed(target, root):

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.engines import ray_cluster
+from siglip2_multimodal_hash.features.engines.ray_cluster import LONGEST_TEMP
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import RuntimeParams
 from tests.features.ray_images import NotedImages
@@ -136,6 +138,23 @@ def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path
     with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
         embed("out")
     assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_folder_whose_path_leaves_no_room_for_sockets(embed, monkeypatch, variable, tmp_path):
+    monkeypatch.setenv(variable, f"/scratch/{'x' * 31}")
+    with pytest.raises(InputError, match=rf"{variable} = .* has 40 bytes(.|\n)*RAY_TMPDIR=/tmp"):
+        embed("out")
+    assert not (tmp_path / "out.partial").exists()
+
+
+@pytest.mark.ray
+def test_a_folder_whose_path_leaves_room_for_sockets(embed, monkeypatch, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        longest = Path(folder, "x" * (LONGEST_TEMP - len(folder) - 1))
+        longest.mkdir()
+        monkeypatch.setenv("RAY_TMPDIR", str(longest))
+        assert embed("out") == embed("whole", "local")
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.tuned import embedded_backbone, leave_frozen, read_record
 from siglip2_multimodal_hash.params import load_params
 
@@ -25,15 +25,16 @@ def test_frozen_towers_leave_a_word_and_the_checkpoint_of_the_parameters(tmp_pat
     assert vars(backbone) == {name: section[name] for name in vars(backbone)}
 
 
-def test_frozen_again_replaces_a_tuned_checkpoint_whole(tmp_path):
+def test_a_tuned_checkpoint_is_left_to_dvc_to_remove(tmp_path):
     folder = tmp_path / "towers"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"tuned")
     (folder / "tuning.json").write_text('{"tune": "lora"}')
     assert embedded_backbone(PARAMS, folder).checkpoint == str(folder)
-    leave_frozen(folder)
+    with pytest.raises(InputError, match="a folder is there"):
+        leave_frozen(folder)
     assert [path.name for path in tmp_path.iterdir()] == ["towers"]
-    assert [path.name for path in folder.iterdir()] == ["tuning.json"]
+    assert (folder / "model.safetensors").read_bytes() == b"tuned"
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"tune": "other"}'])

@@ -54,8 +54,15 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def commands() -> dict[str, list[str]]:
-    """Each stage's module and arguments, with dvc.yaml's templates filled in."""
-    return {name: filled(stage["cmd"]).split()[2:] for name, stage in pipeline_stages().items()}
+    """Each stage's module and arguments, with dvc.yaml's templates filled in.
+
+    Those for inputs outside the repository are left out: there are none.
+    """
+    return {
+        name: filled(stage["cmd"]).split()[2:]
+        for name, stage in pipeline_stages().items()
+        if "${item}" not in stage["cmd"]
+    }
 
 
 def filled(text: str) -> str:

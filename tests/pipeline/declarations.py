@@ -11,6 +11,8 @@ from siglip2_multimodal_hash.params import Params, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 UNDECLARED = "runtime"
+# Of those, what comes out nevertheless: with links, the page leads to the photos' own place.
+DECLARED = {"report": {"runtime.coco_root"}}
 UNUSED_IN_A_FIT = {
     # Read only where loss.imbalance or loss.objective is another than params.yaml's.
     *("loss.focal_alpha", "loss.focal_gamma", "loss.continuation_beta"),
@@ -21,9 +23,9 @@ DVC_FILE = ROOT / "dvc.yaml"
 
 
 def pipeline_stages() -> dict[str, Any]:
-    """The stages in the order of the file, in which they can be run."""
+    """The stages in the order of the file, in which they can be run; templates as they stand."""
     stages: dict[str, Any] = YAML(typ="safe").load(DVC_FILE.read_text(encoding="utf-8"))["stages"]
-    return stages
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
 
 
 def leaves(section: type[Section], prefix: str = "") -> Iterator[str]:
@@ -61,9 +63,9 @@ def module_file(name: str) -> Path | None:
 
 def params_of(stage: str) -> set[str]:
     """Parameters that a stage hands on, leaf by leaf; a section that is handed on counts whole."""
-    return _reads(ROOT / "stages" / f"{stage}.py") - {
-        leaf for leaf in ALL_LEAVES if leaf.startswith(f"{UNDECLARED}.")
-    }
+    read = _reads(ROOT / "stages" / f"{stage}.py")
+    undeclared = {leaf for leaf in ALL_LEAVES if leaf.startswith(f"{UNDECLARED}.")}
+    return read - undeclared | read & DECLARED.get(stage, set())
 
 
 def _reads(path: Path, function: str | None = None) -> set[str]:

@@ -22,6 +22,8 @@ def redeclared(text: str) -> str:
 
 
 def _stage(name: str, body: str) -> str:
+    if "    foreach:" in body:
+        return body
     read = params_of(name)
     params = "".join(f"      - {leaf}\n" for leaf in leaves(Params) if leaf in read)
     declared = f"    params:\n{params}" if params else ""

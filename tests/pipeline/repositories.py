@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.pipeline.conftest import ROOT
 
-TRACKED = ("src", "stages", "models", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
+TRACKED = ("src", "stages", "models", "inputs", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
 GIT = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")

@@ -59,7 +59,7 @@ def rerun(folder: Path, out: Path, **variables: str) -> None:
 
 def test_the_bytes_of_each_stage_are_in_the_log(finished_run, record_property):
     folder, _ = finished_run
-    for stage in pipeline_stages():
+    for stage in commands():
         paths = [folder / out for out in outputs(stage)]
         assert all(path.exists() for path in paths), stage
         record_property(f"digest of {stage}", digest(*paths))

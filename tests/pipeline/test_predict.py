@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
+from tests.places import FREE, everything, place
 from tests.signalling import INTERRUPTIBLE_COMMAND
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -116,7 +117,7 @@ def test_the_object_of_a_photo(workspace, predict):
     (found,) = json.loads(predict(path, "--json").out)
     assert list(found) == [
         *("path", "caption", "caption_from", "distance", "thresholds", "predicted", "tags"),
-        "neighbours",
+        *("neighbours", "warning"),
     ]
     assert (found["path"], found["caption"], found["distance"]) == (str(path), None, "hamming")
     assert found["caption_from"] == "nearest_images"
@@ -271,7 +272,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
         (["--top", "0"], "--top 0"),
         (["--caption", " "], "--caption is blank"),
         (["more.png", "--caption", "x"], "--caption is of one photo, but there are 2"),
-        (["--explain", "params.yaml/out.html"], "cannot be written"),
+        (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )
 def test_refusals(workspace, predict, arguments, part):
@@ -339,10 +340,12 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
         assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))
 
 
-def run_process(workspace: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run_process(
+    workspace: Path, *arguments: object, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """The command as a user starts it: the database loads in a process beside."""
     command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
     return subprocess.run(
         command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
@@ -359,6 +362,26 @@ def test_as_a_process_it_says_the_same(workspace, predict):
     for mine, other in zip(ours["tags"], theirs["tags"], strict=True):
         assert mine["name"] == other["name"]
         assert mine["scores"] == pytest.approx(other["scores"], abs=1e-5)
+
+
+def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
+    shutil.copy(path, odd)
+    more = ("--caption", "Ein Hündchen", "--explain", "out.html")
+    told = run_process(workspace, odd, *more, PYTHONIOENCODING="ascii")
+    assert told.returncode == 0
+    assert told.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+    page = Path("out.html").read_text(encoding="utf-8")
+    assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
+    told = run_process(workspace, odd, *more[:2], "--json", PYTHONIOENCODING="ascii")
+    (found,) = json.loads(told.stdout)
+    assert (Path(found["path"]), found["caption"]) == (odd, "Ein Hündchen")
+    gone = predict(os.fsdecode(b"caf\xe9.png"), "--json")
+    assert (gone.code, gone.out) == (EXIT_BAD_INPUT, "[]\n")
+    refused = predict(path, "--caption", os.fsdecode(b"caf\xe9"))
+    assert refused.code == EXIT_BAD_INPUT
+    assert "--caption is not UTF-8" in refused.err
 
 
 def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):
@@ -407,3 +430,22 @@ def test_the_page_of_real_photos(workspace, predict):
     assert text.count("<img ") == 2 * 21
     assert "http" not in text
     assert len(text) < 5_000_000
+
+
+@pytest.mark.parametrize("kind", [*FREE, "file", "mounted file"])
+def test_the_page_takes_the_place_of_a_file_alone(workspace, predict, kind):
+    (path,) = write_photos(workspace, test_images(workspace, 1))
+    with place(kind, workspace) as page:
+        before = everything(workspace)
+        result = predict(path, "--explain", page)
+        after = everything(workspace)
+        if kind == "mounted file":
+            assert (result.code, after) == (EXIT_BAD_INPUT, before)
+            assert f"error: {page}: cannot be written" in result.err
+            return
+        assert result.code == 0
+        assert "<article>" in page.read_text(encoding="utf-8")
+        named = str(page.resolve().relative_to(workspace))
+        assert {k: v for k, v in before.items() if k != named} == {
+            k: v for k, v in after.items() if k in before and k != named
+        }

@@ -13,8 +13,8 @@ GRID = "evaluate_knn_grid"
 FITS = {"train", "train_variants", "evaluate_classifiers"}
 OF_THE_HEAD = {"train", "extract_hashes", "build_faiss_index", "evaluate_knn", GRID}
 REPORTS = {"summarise", "report"}
-# A tuning fits a head of its own, and does so only where it is asked for.
-TUNING = "tune_towers"
+# A tuning fits a head of its own, and does so only where it is asked for; checks make nothing.
+ASIDE = {"tune_towers", "check_params", "check_dataset"}
 
 DECLARED_BY = {
     # The report tells the setting of the vote, and the summary puts it beside the best one.
@@ -49,7 +49,7 @@ REACHED_BY = {
 
 
 def declaring(key: str) -> set[str]:
-    return {name for name, stage in STAGES.items() if key in stage.get("params", [])} - {TUNING}
+    return {name for name, stage in STAGES.items() if key in stage.get("params", [])} - ASIDE
 
 
 def outputs_of(name: str) -> set[str]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from siglip2_multimodal_hash.features.store import Embeddings
-from siglip2_multimodal_hash.prediction.captions import mean_caption, stand_in_captions
+from siglip2_multimodal_hash.prediction.captions import mean_caption
+from tests.prediction.small_database import database_of
 
 
 def test_the_mean_direction_at_the_mean_log_length():
@@ -32,9 +32,6 @@ def test_the_first_captions_of_the_images_most_alike_in_the_database():
     caption[0::2, 0] = 2  # the first captions of images
     caption[1::2, 1] = 7  # the others, which do not count
     caption[[40, 42]] = [0, 0, 100]  # the image at a right angle, and the one outside
-    embeddings = Embeddings(
-        image, caption, np.arange(0, 46, 2), np.zeros((1, 3), dtype=np.float32), {}
-    )
+    database = database_of(["train"] * 21 + ["test"], image, caption)
     photo = np.array([[0.5, 0]], dtype=np.float32)
-    found = stand_in_captions(photo, embeddings, np.arange(21))
-    np.testing.assert_allclose(found, [[2, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(database.stand_in_captions(photo), [[2, 0, 0]], rtol=1e-6)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from siglip2_multimodal_hash.files import replacing
 from tests.reporting.browser import Browser
 
 MOST_BYTES = 150_000
@@ -40,7 +41,8 @@ def take(report: Path, folder: Path) -> None:
             browser.run(f"{at}.scrollIntoView({{behavior: 'instant'}})")
             browser.comes_true(PHOTOS_ARE_SHOWN, PATIENCE)
             picture = Image.open(io.BytesIO(browser.screenshot()))
-            (folder / f"{name}.png").write_bytes(small_png(picture.convert("RGB")))
+            with replacing(folder / f"{name}.png", inputs=[report]) as temporary:
+                temporary.write_bytes(small_png(picture.convert("RGB")))
 
 
 def small_png(picture: Image.Image) -> bytes:

@@ -111,6 +111,15 @@ def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
     assert text.count('<span class="hit">dog</span>') == 4
 
 
+def test_a_photo_unlike_the_dataset_is_said(tmp_path, prediction, coloured_images):
+    strange = replace(prediction, warning="unlike <all> others")
+    write_explanation(tmp_path / "out.html", [prediction, strange], [], coloured_images)
+    assert (
+        Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts.count("unlike <all> others")
+        == 1
+    )
+
+
 def test_a_caption_that_was_not_given_is_said(tmp_path, prediction, coloured_images):
     bare = replace(prediction, caption=None, caption_from="nearest_images", predicted=())
     write_explanation(tmp_path / "out.html", [bare], [], coloured_images)

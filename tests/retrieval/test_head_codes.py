@@ -47,8 +47,7 @@ def test_without_a_hash_layer_the_vectors_take_the_codes_place(tmp_path: Path) -
     assert codes.searchable() is codes.soft
 
 
-def test_writing_again_leaves_nothing_of_the_old(tmp_path: Path) -> None:
-    write_head_codes(tmp_path / "codes", soft_codes(), some_scores(), bits=16)
+def test_without_a_hash_layer_there_are_no_packed_codes(tmp_path: Path) -> None:
     write_head_codes(tmp_path / "codes", unit_vectors(soft_codes()), some_scores(), bits=0)
     assert names(tmp_path / "codes") == ["scores.npy", "soft.npy"]
     assert names(tmp_path) == ["codes"]

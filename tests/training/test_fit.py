@@ -193,14 +193,8 @@ def test_another_runtime_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPat
         small_fit()
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_an_interrupted_fit_leaves_the_folder_as_it_was(
-    before: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_interrupted_fit_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "head"
-    if before:
-        small_fit(folder)
-    found = contents(folder) if before else {}
 
     def interrupted(*_: Any, **__: Any) -> Any:
         assert (folder.parent / "head.partial").is_dir()
@@ -209,9 +203,19 @@ def test_an_interrupted_fit_leaves_the_folder_as_it_was(
     monkeypatch.setattr(loop, "validate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         small_fit(folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["head"] * before
-    if before:
-        assert contents(folder) == found
+    assert list(folder.parent.iterdir()) == []
+
+
+def test_an_old_head_is_refused_before_the_fit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "head"
+    small_fit(folder)
+    found = contents(folder)
+    monkeypatch.setattr(HashNetwork, "forward", raising(AssertionError("it was fitted")))
+    with pytest.raises(InputError, match="head: a folder is there"):
+        small_fit(folder)
+    assert contents(folder) == found
 
 
 def test_data_of_other_widths_than_the_head_are_refused() -> None:

@@ -242,7 +242,7 @@ def test_another_parameter_begins_anew_and_is_named(
 
 
 def test_two_processes_do_not_share_a_folder(out: Path) -> None:
-    with locked(partial(out)), pytest.raises(DataError, match="another process is writing there"):
+    with locked(out), pytest.raises(DataError, match="another process is writing there"):
         resumable_fit(out)
 
 
@@ -280,7 +280,7 @@ def test_a_full_disk_loses_no_whole_epoch(
         pytest.skip("no small disk can be mounted here")
     first, *states, second = done.stdout.split("\n")[:-1]
     assert (first, second) == ("first 2", "second 0"), done.stderr
-    assert "a checkpoint cannot be written (No space left on device)\n  -> make room" in done.stderr
+    assert "head.partial: cannot be written (No space left on device)\n  -> make" in done.stderr
     assert "Traceback" not in done.stderr
     (state,) = states
     assert f"continuing after epoch {int(state[6:8])}," in done.stderr

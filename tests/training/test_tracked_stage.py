@@ -12,12 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STAGE = """
 from pathlib import Path
-from siglip2_multimodal_hash.training.trackers import DvcLive
+from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.training.trackers import open_trackers
 
-tracker = DvcLive(Path("live"), 0)
-for update in (2, 4):
-    tracker.log({"train/total": 1 / update}, update)
-tracker.close()
+logs = load_params(Path(PARAMS)).runtime.logging.model_copy(update={"use_dvclive": True})
+with open_trackers(logs, Path("live"), 0, {}) as trackers:
+    for update in (2, 4):
+        trackers.log({"train/total": 1 / update}, update)
 Path("out").write_text("weights")
 """
 DVC_FILE = """
@@ -27,24 +28,34 @@ stages:
     deps: [stage.py]
     outs: [out]
 """
+OF_A_STAGE = ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV")
 METRICS = "live/dvclive/plots/metrics/train/total.tsv"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "stage.py").write_text(STAGE)
-    (tmp_path / "dvc.yaml").write_text(DVC_FILE.format(python=sys.executable))
-    (tmp_path / ".gitignore").write_text("/live/\n/out\n")
-    run(tmp_path, "git", "init", "-q")
-    dvc(tmp_path, "init", "-q")
-    run(tmp_path, "git", "add", "-A")
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b.invalid")
-    run(tmp_path, "git", *identity, "commit", "-qm", "start")
-    return tmp_path
+    return make_project(tmp_path, tmp_path)
 
 
-def run(folder: Path, *command: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1"}
+def make_project(repository: Path, folder: Path) -> Path:
+    """Put a DVC project into a folder of a Git repository, and commit it."""
+    folder.mkdir(exist_ok=True)
+    stage = STAGE.replace("PARAMS", repr(str(ROOT / "params.yaml")))
+    (folder / "stage.py").write_text(stage)
+    (folder / "dvc.yaml").write_text(DVC_FILE.format(python=sys.executable))
+    (folder / ".gitignore").write_text("/live/\n/out\n")
+    run(repository, "git", "init", "-q")
+    for key, value in (("name", "a"), ("email", "a@b.invalid")):
+        run(repository, "git", "config", f"user.{key}", value)
+    dvc(folder, "init", "-q", *(["--subdir"] if folder != repository else []))
+    run(repository, "git", "add", "-A")
+    run(repository, "git", "commit", "-qm", "start")
+    return folder
+
+
+def run(folder: Path, *command: str, **variables: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in OF_A_STAGE}
+    environment |= {"PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1"} | variables
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -52,8 +63,8 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-def dvc(folder: Path, *arguments: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *arguments)
+def dvc(folder: Path, *arguments: str, **variables: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *arguments, **variables)
 
 
 def test_dvc_shows_the_figures_and_restores_the_output_from_its_run_cache(project: Path) -> None:
@@ -70,3 +81,23 @@ def test_dvc_shows_the_figures_and_restores_the_output_from_its_run_cache(projec
     dvc(project, "repro")
     assert (project / "out").read_text() == "weights"
     assert not (project / METRICS).exists(), "restored, not run again"
+
+
+@pytest.mark.parametrize("place", [".", "project"])
+def test_what_follows_a_copy_of_the_repository_outlives_it(tmp_path: Path, place: str) -> None:
+    pytest.importorskip("dvclive")
+    project = make_project(tmp_path, tmp_path / place)
+    dvc(project, "exp", "run", "--temp", "-n", "first")
+    rows = (project / "live/first/dvclive/plots/metrics/train/total.tsv").read_text()
+    assert rows == "step\ttotal\n2\t0.5\n4\t0.25\n"
+    assert list((project / "live").iterdir()) == [project / "live/first"]
+
+
+def test_a_project_within_a_stage_of_another_keeps_what_follows_it(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("dvclive")
+    other = tmp_path_factory.mktemp("other")
+    dvc(project, "repro", DVC_ROOT=str(other), DVC_EXP_NAME="outer")
+    assert (project / METRICS).is_file()
+    assert not list(other.iterdir())

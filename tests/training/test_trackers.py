@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,20 @@ def test_a_continued_fit_logs_each_update_once(
     tracked_fit(tmp_path, use_dvclive=True)
     assert [step for step, _ in rows(tmp_path, "train/bce")] == [2, 4, 6, 8]
     assert [step for step, _ in rows(tmp_path, "val/mAP")] == [3, 6, 9]
-    # A new fit begins a new record.
+    # A new fit begins a new record; DVC removes the old output.
+    shutil.rmtree(tmp_path / "head")
     tracked_fit(tmp_path, every=4, use_dvclive=True)
     assert [step for step, _ in rows(tmp_path, "train/bce")] == [4, 8]
+
+
+def test_what_dvclive_did_not_make_is_not_removed(tmp_path: Path) -> None:
+    pytest.importorskip("dvclive")
+    mine = tmp_path / "live/dvclive/report/thesis.html"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    with pytest.raises(InputError, match="live/dvclive: a folder is there"):
+        tracked_fit(tmp_path, use_dvclive=True)
+    assert mine.exists()
 
 
 def test_tensorboard(tmp_path: Path) -> None:
@@ -130,7 +142,7 @@ def test_a_missing_package_is_named_with_its_remedy(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(
         InputError,
-        match=rf"^runtime\.logging\.use_{package} = true: .*\n.*pip install {package} .*\[tracking",
+        match=rf"^runtime\.logging\.use_{package} = true: .* {package} is not .*\n.*\[tracking",
     ):
         tracked_fit(tmp_path, **{f"use_{package}": True})
     assert not (tmp_path / "head").exists()

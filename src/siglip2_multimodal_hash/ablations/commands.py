@@ -13,6 +13,7 @@ from typing import IO, Any
 from siglip2_multimodal_hash.ablations.pipeline import TARGET
 from siglip2_multimodal_hash.ablations.plan import Wanted
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
 
 # Words that the grammar of `-S` takes as they are, and that are no number, bool or null there.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -54,9 +55,10 @@ def run_logged(command: Sequence[str], log: Path, folder: Path, keep: Sequence[i
         keep: Open files that stay open in it, such as a lock.
 
     Raises:
-        InputError: DVC is not installed.
+        InputError: DVC is not installed, or the log's place holds something else than a file.
         KeyboardInterrupt: After the command has ended.
     """
+    require_free(log)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as stream:
         process = _start(command, stream, folder, keep)

@@ -80,7 +80,7 @@ def gather(plan: Plan, row: str, seeds: int | None, repository: Repository) -> G
         others = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise InputError(
             f"row {row}: no experiment is tracked" + (f" that fits ({others})" if others else ""),
-            f"`smhash ablate {row}` runs them",
+            f"`smhash ablate {row}{' --force' if others else ''}` runs them",
         )
     return Gathered(
         row, tuple(variants), tuple(missing), left_out,

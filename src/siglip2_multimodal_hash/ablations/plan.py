@@ -1,6 +1,7 @@
 """Which experiments rows ask for: named, each once."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,18 @@ from typing import Any
 from siglip2_multimodal_hash.ablations.rows import PREDICTORS, Row, Variant
 from siglip2_multimodal_hash.ablations.settings import changes, override
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.params import watched_inputs
 from siglip2_multimodal_hash.reporting.experiments import flatten
 
 ALL = "all"
 DEFAULT = "default"
+# Names of experiments of these say nothing of it; others begin with what they are of.
+HOME = {
+    "dataset.name": "mojicoco",
+    "dataset.protocol": "karpathy",
+    "backbone.name": "siglip2-tiny",
+}
+WATCH = "runtime.watch"
 # What takes most of the time of an experiment, and a row rarely asks for.
 BASELINES = ("baselines.classifiers", "baselines.variants", "baselines.untrained")
 
@@ -23,7 +32,7 @@ class Wanted:
     """One experiment.
 
     Attributes:
-        name: Such as ``A2-bits-128-s1``.
+        name: Such as ``A2-bits-128-s1``, or ``coco2014-karpathy-mine-A2-bits-128-s1``.
         overrides: What differs from params.yaml, by dotted key; the seed included.
         params: All parameters, nested.
     """
@@ -40,12 +49,16 @@ class Plan:
     setting that several rows have bears the name of the first of them, in the order of the file;
     the one that changes nothing is ``default``. It keeps the baselines of params.yaml, as does one
     of whose runs a variant reads another method, or that sets a key of ``baselines``; the others
-    leave them out.
+    leave them out. Where the dataset, protocol or backbone of params.yaml is another than
+    :data:`HOME`, names begin with all three.
     """
 
     def __init__(self, rows: Mapping[str, Row], base: Mapping[str, Any]) -> None:
         self._base = base
         known = flatten(base)
+        # Two dots in a row are none that Git takes for a name.
+        of = [re.sub(r"\.+", ".", str(known.get(key, home))) for key, home in HOME.items()]
+        self._prefix = "" if of == list(HOME.values()) else "-".join(of) + "-"
         self.left_out = {name: why for name, row in rows.items() if (why := _why_not(row, known))}
         self.rows = {name: row for name, row in rows.items() if name not in self.left_out}
         self._all = dict(rows)
@@ -92,8 +105,9 @@ class Plan:
             overrides["seed"] = self._base["seed"] + seed
         if key not in self._with_baselines:
             overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
+        overrides |= self._watch(overrides)
         params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
-        return Wanted(f"{self._names[key]}-s{seed}", overrides, params)
+        return Wanted(f"{self._prefix}{self._names[key]}-s{seed}", overrides, params)
 
     def experiments(self, names: Sequence[str], seeds: int | None) -> list[Wanted]:
         """All experiments of some rows, each once, seed by seed so that s0 of all comes first.
@@ -117,6 +131,12 @@ class Plan:
     def _key(self, row: Row, variant: Variant) -> _Key:
         overrides = changes(self._base, {**row.fixed, **variant.overrides})
         return tuple(sorted((key, repr(value)) for key, value in overrides.items()))
+
+    def _watch(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """``runtime.watch``, where another checkpoint asks for it."""
+        known = flatten(self._base) | dict(overrides)
+        now = watched_inputs(known["dataset.name"], known["backbone.checkpoint"])
+        return changes(self._base, {WATCH: now})
 
     def _unknown(self, word: str) -> InputError:
         tiers = dict.fromkeys(row.tier for row in self._all.values())

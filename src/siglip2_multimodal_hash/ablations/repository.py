@@ -71,11 +71,13 @@ class Repository:
 
     def changed_files(self) -> list[str]:
         """Files that an experiment would pick up, or miss, without a commit that says so."""
-        lines = self._git("status", "--porcelain", "-z", "--untracked-files=all").split("\0")
+        # Of the project, which may lie below Git's root: there paths start with where it lies.
+        place = self._git("rev-parse", "--show-prefix").strip()
+        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
         changed: list[str] = []
-        entries = iter(lines)
+        entries = iter(status.split("\0"))
         for entry in entries:
-            state, path = entry[:2], entry[3:]
+            state, path = entry[:2], entry[3:].removeprefix(place)
             if state and (state != "??" or path.startswith(_CODE)):
                 changed.append(path)
             if "R" in state or "C" in state:
@@ -184,6 +186,8 @@ class Repository:
                     parts.add(f"{name}\n{listed(sources.of_stage(name))}")
                 place = posixpath.join(posixpath.dirname(pipeline), stage.get("wdir", ""))
                 for dependency in stage.get("deps", ()):
+                    if str(dependency) == str(PARAMS_FILE):
+                        continue  # what experiments differ in
                     path = posixpath.normpath(posixpath.join(place, str(dependency)))
                     parts |= {
                         f"{file} {identity}"

@@ -39,16 +39,33 @@ def check_clean(repository: Repository) -> None:
     """Refuse to start where a file is changed: an experiment would hold it under no commit.
 
     Raises:
-        InputError: Files are changed; the message lists them.
+        InputError: Files are changed; the message lists them, or names the experiment that runs in
+            the workspace and has changed them.
     """
     changed = repository.changed_files()
     if changed:
+        if running := _in_workspace(repository.folder):
+            raise InputError(
+                f"experiment {running} is running in this workspace, whose files are its own until "
+                "it ends",
+                "wait for it; in a workspace run experiments one at a time, others with --temp or "
+                "--queue",
+            )
         shown = ", ".join(changed[:_SHOWN]) + (", ..." if changed[_SHOWN:] else "")
         raise InputError(
             f"{len(changed)} file(s) changed since the last commit: {shown}",
             "an experiment would take the changes in (untracked code: leave it out) and no commit "
             "would say so: `git commit` or `git stash` them first",
         )
+
+
+def _in_workspace(folder: Path) -> str | None:
+    """The name of the experiment that ``dvc exp run`` runs in the workspace itself."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        name: str | None = repo.experiments.workspace_queue.get_running_exp()
+    return name
 
 
 @contextlib.contextmanager

@@ -1,10 +1,9 @@
 """``smhash compare``."""
 
 import argparse
-import json
 from threading import Lock
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.errors import InputError
 
 METRICS = ("mAP", "CF1", "retrieval")
@@ -73,7 +72,7 @@ def compare(arguments: argparse.Namespace) -> None:
     options = {"draws": arguments.draws, "seeds_alone": alone}
     if arguments.json:
         found = shown.comparison_json(names, comparison, differences, **options)
-        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(found)
     else:
         print(shown.comparison_text(names, comparison, differences, **options), end="")
 

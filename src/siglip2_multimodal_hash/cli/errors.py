@@ -1,10 +1,9 @@
 """``smhash errors``."""
 
 import argparse
-import json
 from pathlib import Path
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import load_params
 
@@ -27,7 +26,7 @@ def errors(arguments: argparse.Namespace) -> None:
     params = load_params()
     found = read_json(METRICS_FOLDER / params.dataset.name / params.backbone.name / "errors.json")
     if arguments.json:
-        print(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(found)
         return
     # Other commands need not wait for what this one loads.
     from siglip2_multimodal_hash.reporting.errors_text import errors_text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
 from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
 from siglip2_multimodal_hash.presets import apply_overrides, list_presets, override_text
 
@@ -54,6 +55,7 @@ def import_features(arguments: argparse.Namespace) -> None:
     params = load_params()
     set_up_log(params)
     _check_name(arguments.name)
+    require_free(PARAMS_FILE)
     from siglip2_multimodal_hash.datasets.index import read_index
     from siglip2_multimodal_hash.features.imported import importer
 

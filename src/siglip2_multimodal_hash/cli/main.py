@@ -1,6 +1,7 @@
 """The command line: each command's module adds its own parser."""
 
 import argparse
+import io
 import os
 import sys
 from typing import NoReturn
@@ -32,6 +33,10 @@ _COMMANDS = (
 
 def main() -> NoReturn:
     """Parse the command line and run one command."""
+    # File names need not be UTF-8, and a terminal need not be: what it cannot show is escaped.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="smhash", description="What is not a stage of the pipeline."
     )

@@ -1,15 +1,23 @@
 """``smhash predict``."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
-from siglip2_multimodal_hash.entry import set_up_log
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
+from siglip2_multimodal_hash.datasets.layout import source_root
+from siglip2_multimodal_hash.entry import set_up
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
-from siglip2_multimodal_hash.params import IMPORTED, KnnParams, Params, load_params, parse_params
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import (
+    IMPORTED,
+    PARAMS_FILE,
+    KnnParams,
+    Params,
+    load_params,
+    parse_params,
+)
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.prediction.session import Answer
@@ -21,7 +29,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "predict", predict)
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="photos (JPEG, PNG, WebP) or folders"
+        "paths",
+        nargs="+",
+        type=path_argument,
+        metavar="PATH",
+        help="photos (JPEG, PNG, WebP) or folders",
     )
     parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
     parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
@@ -30,14 +42,17 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
     parser.add_argument(
-        "--explain", type=Path, metavar="HTML", help="write a page with the photos and neighbours"
+        "--explain",
+        type=path_argument,
+        metavar="HTML",
+        help="write a page with the photos and neighbours",
     )
 
 
 def predict(arguments: argparse.Namespace) -> None:
     """Tag your own photos by the finished run of params.yaml's dataset and backbone."""
     params = load_params()
-    set_up_log(params)
+    set_up(params)
     if params.backbone.checkpoint == IMPORTED:
         raise InputError(
             f"backbone.checkpoint = {IMPORTED}: imported features come without their towers, so "
@@ -48,29 +63,33 @@ def predict(arguments: argparse.Namespace) -> None:
     top = params.knn.top_n_tags if arguments.top is None else arguments.top
     if top < 1:
         raise InputError(f"--top {top}: must be at least 1")
-    # After the cheap refusals: these take seconds.
-    from siglip2_multimodal_hash.prediction import session, wording
-    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 
     files, failures = find_photos(arguments.paths)
+    data = DATA_FOLDER / params.dataset.name
+    made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
+    inputs = [*files, PARAMS_FILE, data, made, root / "images", root / "annotations"]
+    if arguments.explain is not None:
+        require_free(arguments.explain, inputs=inputs)
     if arguments.caption is not None and len(files) > 1:
         raise InputError(
             f"--caption is of one photo, but there are {len(files)}", "name one file a call"
         )
-    data = DATA_FOLDER / params.dataset.name
-    made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    # After the cheap refusals: these take seconds.
+    from siglip2_multimodal_hash.prediction import session, wording
+    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
+
     outputs = RunOutputs.of(data, made)
     answer = session.answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
-        objects = [wording.as_json(one) for one in answer.predictions]
-        print(json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json([wording.as_json(one) for one in answer.predictions])
         for note in answer.notes:
             print(f"note: {note}", file=sys.stderr)
     else:
         print(wording.as_text(answer.predictions, answer.notes), end="")
     if arguments.explain is not None and answer.predictions:
-        _explain(arguments.explain, params, data, answer)
+        _explain(arguments.explain, answer, root, inputs)
     for failure in (*failures, *answer.failures):
         print(f"error: {failure}", file=sys.stderr)
     if failures or answer.failures:
@@ -90,11 +109,9 @@ def _knn(params: Params, k: int | None) -> KnnParams:
     return parse_params(changed, source="--k").knn
 
 
-def _explain(path: Path, params: Params, data: Path, answer: "Answer") -> None:
+def _explain(path: Path, answer: "Answer", root: Path, inputs: list[Path]) -> None:
     from siglip2_multimodal_hash.datasets.images import open_image_source
-    from siglip2_multimodal_hash.datasets.layout import source_root
     from siglip2_multimodal_hash.reporting.explanation import write_explanation
 
-    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
-    write_explanation(path, answer.predictions, answer.notes, open_image_source(root))
+    write_explanation(path, answer.predictions, answer.notes, open_image_source(root), inputs)
     print(f"explained in {path}", file=sys.stderr)

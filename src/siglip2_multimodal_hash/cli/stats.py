@@ -1,10 +1,9 @@
 """``smhash stats``."""
 
 import argparse
-import json
 from pathlib import Path
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.params import load_params
 
 DATA_FOLDER = Path("data")
@@ -26,6 +25,6 @@ def stats(arguments: argparse.Namespace) -> None:
     name = load_params().dataset.name
     summary = summarise_statistics(read_statistics(DATA_FOLDER / name / "statistics.json"))
     if arguments.json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(summary)
     else:
         print(statistics_text(name, summary), end="")

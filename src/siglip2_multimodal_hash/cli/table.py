@@ -5,8 +5,8 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import read_json, replacing
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.files import read_json, require_free, write_text
+from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
 
 METRICS_FOLDER = Path("metrics")
@@ -38,6 +38,9 @@ def add_parser(commands: Commands) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
+    inputs = [PARAMS_FILE, *METRICS_FOLDER.rglob("*.json")]
+    if arguments.out is not None:
+        require_free(arguments.out, inputs=inputs)
     if arguments.row and arguments.split == "val":
         raise InputError(
             "--split val: the results of single images are kept for test only",
@@ -61,8 +64,7 @@ def table(arguments: argparse.Namespace) -> None:
     if arguments.out is None:
         print(text, end="")
         return
-    with replacing(arguments.out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(arguments.out, text, inputs=inputs)
 
 
 def _ablations(arguments: argparse.Namespace) -> str:

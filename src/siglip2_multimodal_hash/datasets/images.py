@@ -3,7 +3,8 @@
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from siglip2_multimodal_hash.datasets.containers import Container, open_container
 from siglip2_multimodal_hash.datasets.layout import find_images, split_file_name
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 
 # 268 MB of RGB; COCO's largest image has 640 x 640 pixels. It is Pillow's own limit, as an error
 # instead of a warning.
@@ -106,9 +107,13 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
 
     Raises:
         DataError: The bytes are truncated, damaged, too large, or no image of :data:`FORMATS`.
+        InputError: See :func:`explained_memory`.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with (
+            Image.open(io.BytesIO(data), formats=FORMATS) as image,
+            explained_memory(name, image.size),
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{name}: {image.width} x {image.height} pixels, more than the {MAX_PIXELS} "
@@ -123,6 +128,28 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
             return _to_rgb(image)
     except _EXPECTED_DAMAGE as error:
         raise DataError(f"{name}: not a readable image ({_reason(error)})", _REMEDY) from None
+
+
+@contextmanager
+def explained_memory(name: str, size: tuple[int, int]) -> Iterator[None]:
+    """Turn a lack of main memory into a message about the image that the block works on.
+
+    Args:
+        name: Of the image, or of the largest of several.
+        size: Its width and height.
+
+    Raises:
+        InputError: Memory ran out. No :class:`DataError`: the image itself is sound.
+    """
+    try:
+        yield
+    except MemoryError:
+        width, height = size
+        raise InputError(
+            f"{name}: out of memory with this image of {width} x {height} pixels",
+            "lower runtime.dataloader.embed_batch_size or num_workers, end what else uses the "
+            "memory, or make the image smaller",
+        ) from None
 
 
 def _has_end(jpeg: bytes) -> bool:

@@ -10,9 +10,10 @@ whether one is needed, its protocol knows.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,8 +34,8 @@ _SCHEMA = pa.schema(
         pa.field("crc32", pa.uint32()),
     ]
 )
-# Forced, because DVC does not see into a source outside the repository.
-RERUN = "run `dvc repro prepare_dataset --force --single-item` again"
+# DVC asks in every run what a source outside the repository is, see runtime.watch.
+RERUN = "run `dvc repro`"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,14 @@ class Manifest:
         """The size of each image file, by its name under ``images/``."""
         return {name: entry.bytes for name, entry in self.images.items()}
 
+    def description(self) -> dict[str, Any]:
+        """JSON that tells one source from another; of the images a digest of their list."""
+        return {
+            "annotations": [asdict(one) for one in self.annotations],
+            "images": _summary(self.images),
+            "splits": [asdict(one) for one in self.splits],
+        }
+
 
 def describe_source(root: Path, output: Path | None = None) -> Manifest:
     """Write the manifest of the source at ``root``: both files, or neither.
@@ -88,15 +97,19 @@ def describe_source(root: Path, output: Path | None = None) -> Manifest:
     return manifest
 
 
-def scan_source(root: Path) -> Manifest:
+def scan_source(root: Path, sha256: Callable[[Path], str] = file_sha256) -> Manifest:
     """List the image files in one pass, opening none, and digest the other files.
+
+    Args:
+        root: A folder in the layout of :mod:`.layout`.
+        sha256: Of a file, in hex.
 
     Raises:
         DataError: Pieces are missing or unreadable.
     """
     layout = find_layout(root)
-    annotations = tuple(digest_file(root, path) for path in layout.annotation_files)
-    splits = tuple(digest_file(root, path) for path in split_files(root))
+    annotations = tuple(digest_file(root, path, sha256) for path in layout.annotation_files)
+    splits = tuple(digest_file(root, path, sha256) for path in split_files(root))
     return Manifest(annotations, list_images(layout.images), splits)
 
 
@@ -114,12 +127,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         [names, [entry.bytes for entry in entries], [entry.crc32 for entry in entries]],
         schema=_SCHEMA,
     )
-    description = {
-        "annotations": [asdict(one) for one in manifest.annotations],
-        "images": _summary(manifest.images),
-        "splits": [asdict(one) for one in manifest.splits],
-    }
-    text = json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(manifest.description(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     # Both are complete before either takes its place.
     with replacing(folder / MANIFEST_FILE) as outer, replacing(folder / IMAGES_FILE) as inner:
         pq.write_table(table, inner, compression="zstd")
@@ -147,17 +155,19 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(annotations, images, splits)
 
 
-def digest_file(root: Path, path: Path) -> DigestedFile:
+def digest_file(
+    root: Path, path: Path, sha256: Callable[[Path], str] = file_sha256
+) -> DigestedFile:
     """Size and SHA-256 of one file under ``root``.
 
     Raises:
         DataError: It cannot be read.
     """
     try:
-        sha256, size = file_sha256(path), path.stat().st_size
+        digest, size = sha256(path), path.stat().st_size
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})", "check the file") from None
-    return DigestedFile(path.relative_to(root).as_posix(), size, sha256)
+    return DigestedFile(path.relative_to(root).as_posix(), size, digest)
 
 
 def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:

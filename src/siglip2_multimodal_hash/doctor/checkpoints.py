@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import means_folder
 from siglip2_multimodal_hash.files import read_json
@@ -119,6 +119,24 @@ def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
                 f"{name}: not in the hub's cache, and the hub cannot be reached ({detail})",
                 f"connect to the network for the first use, or {other}",
             )
+
+
+def check_trained_on(name: str, checkpoint: Checkpoint, dataset: str) -> Finding | None:
+    """A warning where the towers say that they know another dataset alone.
+
+    Args:
+        name: ``backbone.checkpoint``.
+        checkpoint: What :func:`look_up` found.
+        dataset: ``dataset.name``.
+    """
+    known = (checkpoint.config or {}).get("trained_on", dataset)
+    if known == dataset:
+        return None
+    return warn(
+        "checkpoint",
+        f"{name}: trained on {known} and on nothing else, but dataset.name = {dataset}",
+        "smhash use siglip2-base-256, or another backbone of `smhash use --list`",
+    )
 
 
 def _in_folder(folder: Path) -> Checkpoint:

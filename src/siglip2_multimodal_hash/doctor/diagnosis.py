@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.doctor.checklist import check_disk, check_list, check_memory
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, check_checkpoint
+from siglip2_multimodal_hash.doctor.checkpoints import (
+    Checkpoint,
+    check_checkpoint,
+    check_trained_on,
+)
 from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.doctor.environment import (
     check_device_memory,
     check_faiss,
     check_kernels,
     check_precision,
+    check_products,
     check_python,
+    check_ray,
     check_torch,
 )
 from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, worst
@@ -58,6 +64,8 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
         check_device_memory(machine, params),
         check_faiss(machine, params),
         check_kernels(machine),
+        check_products(machine),
+        *check_ray(params),
         check_repository(facts.repository),
         *check_dataset(params, sources / params.dataset.name / "source", artwork=machine.artwork),
         _check_features(params, facts.checkpoint),
@@ -69,7 +77,9 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
 def _check_features(params: Params, checkpoint: Checkpoint) -> Finding:
     if params.backbone.checkpoint == IMPORTED:
         return check_imported(checkpoint)
-    return check_checkpoint(params.backbone.checkpoint, checkpoint)
+    name = params.backbone.checkpoint
+    unsuited = check_trained_on(name, checkpoint, params.dataset.name)
+    return unsuited or check_checkpoint(name, checkpoint)
 
 
 def _check_needs(params: Params, facts: Facts) -> list[Finding]:
@@ -115,7 +125,7 @@ def as_json(findings: Sequence[Finding], facts: Facts) -> str:
         "checks": [asdict(one) for one in findings],
         "machine": machine,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return json.dumps(content, indent=2)
 
 
 _VERDICTS: dict[Status, str] = {

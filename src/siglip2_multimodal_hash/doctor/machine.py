@@ -63,6 +63,7 @@ class Machine:
         unseen_cards: Names of GPUs that only the driver sees.
         artwork: Whether the artwork of mojicoco is installed.
         environment: Variables that are set, of those that pin kernels.
+        crash: The library that a product of matrices ends, and the signal; empty where none.
         disk_free: Where the project lies.
         cache_free: Where the hub's cache lies.
         one_disk: Whether these two are the same disk.
@@ -79,6 +80,7 @@ class Machine:
     unseen_cards: tuple[str, ...] = ()
     artwork: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    crash: str = ""
     disk_free: int = 0
     cache_free: int = 0
     one_disk: bool = True

@@ -25,10 +25,10 @@ class Repository:
     Attributes:
         git: Whether Git is installed.
         dvc: Whether DVC is installed.
-        is_git: Whether the folder is the root of a Git repository.
+        is_git: Whether the folder lies in a Git repository, at its root or below.
         is_dvc: Whether DVC was set up in it.
         branch: The branch; ``HEAD`` where none is checked out; None before the first commit.
-        changed: Files that differ from the commit, new ones included.
+        changed: Files in the folder that differ from the commit, new ones included.
         unfinished: ``merge``, ``rebase`` or ``cherry-pick`` where one waits; else empty.
         locked: Whether dvc.lock is there.
     """
@@ -49,18 +49,17 @@ def look_at_repository(folder: Path) -> Repository:
     is_dvc, locked = (folder / ".dvc").is_dir(), (folder / "dvc.lock").is_file()
     if shutil.which("git") is None:
         return Repository(False, dvc, (folder / ".git").exists(), is_dvc, locked=locked)
-    root = _git(folder, "rev-parse", "--show-toplevel")
-    if root is None or Path(root).resolve() != folder.resolve():
+    state = _git(folder, "rev-parse", "--absolute-git-dir")
+    if state is None:
         return Repository(True, dvc, False, is_dvc, locked=locked)
-    state = Path(_git(folder, "rev-parse", "--absolute-git-dir") or folder / ".git")
     return Repository(
         git=True,
         dvc=dvc,
         is_git=True,
         is_dvc=is_dvc,
         branch=_git(folder, "rev-parse", "--abbrev-ref", "HEAD"),
-        changed=len((_git(folder, "status", "--porcelain") or "").splitlines()),
-        unfinished=next((w for file, w in _UNFINISHED.items() if (state / file).exists()), ""),
+        changed=len((_git(folder, "status", "--porcelain", "--", ".") or "").splitlines()),
+        unfinished=next((w for file, w in _UNFINISHED.items() if Path(state, file).exists()), ""),
         locked=locked,
     )
 
@@ -73,10 +72,15 @@ def check_repository(repository: Repository) -> Finding:
         (repository.dvc, "DVC is missing", "install the project again"),
         (
             repository.is_git,
-            "this folder is not the root of a Git repository",
+            "this folder is in no Git repository",
             "go to the root of a clone, or git init and commit here",
         ),
-        (repository.is_dvc, "there is no .dvc folder", "git checkout .dvc, or dvc init"),
+        (
+            repository.is_dvc,
+            "there is no .dvc folder",
+            "go to the root of the project, git checkout .dvc, or dvc init (below Git's root: "
+            "dvc init --subdir)",
+        ),
     )
     for present, finding, remedy in needed:
         if not present:

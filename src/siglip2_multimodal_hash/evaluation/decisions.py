@@ -20,9 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import threshold_counts
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
+from siglip2_multimodal_hash.retrieval.checks import (
+    check_labels,
+    check_scores,
+    check_tag_count,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,10 +162,7 @@ def _shared_places(scores: npt.NDArray[Any], labels: npt.NDArray[np.uint8], n: i
     """Share n places among the labels of each photo, float64 [N, C]; rows sum to n."""
     scores = check_scores("scores", scores, "labels", labels)
     classes = scores.shape[1]
-    if not 1 <= n <= classes:
-        raise InputError(
-            f"knn.top_n_tags = {n}: there are {classes} classes", f"use 1 to {classes}"
-        )
+    check_tag_count(n, classes)
     last = np.partition(scores, classes - n, axis=1)[:, classes - n, None]
     above, tied = scores > last, scores == last
     share = (n - above.sum(axis=1, keepdims=True)) / tied.sum(axis=1, keepdims=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import (
     mean_average_precision,
     micro_average_precision,
@@ -32,6 +31,7 @@ from siglip2_multimodal_hash.evaluation.ranking import (
 )
 from siglip2_multimodal_hash.retrieval.checks import (
     check_labels,
+    check_positives,
     check_scores,
     check_size,
     check_unit_interval,
@@ -78,11 +78,8 @@ def evaluate_predictions(
     for split, (scores, labels) in splits.items():
         check_scores(f"scores of {split}", scores, f"labels of {split}", labels)
         check_unit_interval(f"scores of {split}", scores)
-        if not check_labels(f"labels of {split}", labels).any():
-            raise DataError(
-                f"labels of {split}: no class has a positive, so no figure is defined",
-                "give the split more images",
-            )
+        name = f"labels of {split}"
+        check_positives(name, bool(check_labels(name, labels).any()))
     check_size("classes of test", labels_test.shape[1], "of val", labels_val.shape[1])
     thresholds = {"tuned": tune_threshold(scores_val, labels_val)}
     if fixed_threshold is not None:

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.writer import ArrayWriter, StoreDtype
+from siglip2_multimodal_hash.features.writer import DISK_REMEDY, ArrayWriter, StoreDtype
 from siglip2_multimodal_hash.files import read_json, remove, replacing
 from siglip2_multimodal_hash.partial_output import (
     become_output,
@@ -67,14 +67,16 @@ class PartialWork:
 
     def record(self, unit: str, batches: int) -> None:
         """Bring the rows to the disk; from then on these batches are not computed again."""
-        self.writers[unit].flush()
-        self.done[unit] = batches
-        content = {"fingerprint": self._fingerprint, "batches": self.done}
-        with replacing(self._root / PROGRESS) as temporary, temporary.open("w") as stream:
-            json.dump(content, stream, indent=2, sort_keys=True)
-            stream.flush()
-            # A rename may reach the disk before what it names.
-            os.fsync(stream.fileno())
+        with explained_disk(self._root, DISK_REMEDY):
+            self.writers[unit].flush()
+            done = self.done | {unit: batches}
+            content = {"fingerprint": self._fingerprint, "batches": done}
+            with replacing(self._root / PROGRESS) as temporary, temporary.open("w") as stream:
+                json.dump(content, stream, indent=2, sort_keys=True)
+                stream.flush()
+                # A rename may reach the disk before what it names.
+                os.fsync(stream.fileno())
+        self.done = done
 
     def complete(self) -> None:
         """Turn the folder, in which everything is now, into the output."""
@@ -154,7 +156,7 @@ def partial_work(
     Raises:
         DataError: Another process is at it.
     """
-    with locked(partial_root(target)):
+    with locked(target):
         work = PartialWork(target, fingerprint, rows, batches, dtype)
         try:
             yield work

@@ -2,7 +2,8 @@
 
 Images go through the checkpoint's own processor, or through fewer steps to the same numbers. Texts
 are treated as SigLIP 2 was trained (Tschannen et al., 2025): lower-case, padded to exactly 64
-tokens, no attention mask, pooled at the last position.
+tokens, no attention mask, pooled at the last position. Nothing else is done to them: blanks and
+line breaks are tokens, as in the models' own code.
 """
 
 from collections.abc import Sequence
@@ -54,19 +55,10 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str]) -> Inputs:
         """Tokenise B texts."""
         tokens = self.tokenizer(
-            [canonical(text) for text in texts],
+            [text.lower() for text in texts],
             padding="max_length",
             max_length=self.max_length,
             truncation=True,
             return_tensors="pt",
         )
         return {"input_ids": tokens["input_ids"]}
-
-
-def canonical(text: str) -> str:
-    """Lower-case, single blanks between words and none around them.
-
-    COCO's annotators left line breaks and trailing blanks, for which a SentencePiece vocabulary
-    has tokens of its own.
-    """
-    return " ".join(text.lower().split())

@@ -16,14 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb
+from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb, explained_memory
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.preprocessing import (
-    ImagePreprocessor,
-    Inputs,
-    Tokenizer,
-    canonical,
-)
+from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 
 SHOWN_FAILURES = 10
 
@@ -103,12 +98,17 @@ class ImageReader:
             except DataError as error:
                 failures.append(str(error).splitlines()[0])
         items = np.arange(len(names), dtype=np.int64)
-        inputs = None if failures else self._preprocess(pictures)
+        inputs = None
+        if not failures:
+            sizes = {name: one.size for name, one in zip(names, pictures, strict=True)}
+            largest = max(sizes, key=lambda name: sizes[name][0] * sizes[name][1])
+            with explained_memory(largest, sizes[largest]):
+                inputs = self._preprocess(pictures)
         return Batch(inputs, start + items, items, tuple(failures))
 
 
 class TextReader:
-    """The :class:`Reader` of M texts; equal texts (as the tokenizer sees them) are read once.
+    """The :class:`Reader` of M texts; texts that are equal but for case are read once.
 
     Attributes:
         distinct: The distinct texts, by first occurrence.
@@ -116,7 +116,7 @@ class TextReader:
 
     def __init__(self, texts: Sequence[str], tokenize: Tokenizer, batch_size: int) -> None:
         numbers: dict[str, int] = {}
-        item_of_row = [numbers.setdefault(canonical(text), len(numbers)) for text in texts]
+        item_of_row = [numbers.setdefault(text.lower(), len(numbers)) for text in texts]
         self.distinct = list(numbers)
         self._rows = np.argsort(np.array(item_of_row, dtype=np.int64), kind="stable")
         counts = np.bincount(item_of_row, minlength=len(self.distinct))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.errors import explained_disk
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.compilation import compiled
@@ -25,6 +26,7 @@ from siglip2_multimodal_hash.features.prompts import encode_prompts
 from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextReader
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
+from siglip2_multimodal_hash.features.writer import DISK_REMEDY
 from siglip2_multimodal_hash.files import save_array, write_json
 from siglip2_multimodal_hash.params import RuntimeParams
 
@@ -47,7 +49,7 @@ def embed_dataset(
 
     Raises:
         DataError: Images cannot be read (all of them are found in one pass and named), a tower
-            gives NaN, or another process embeds into the same folder.
+            gives NaN, the disk is full, or another process embeds into the same folder.
         InputError: See :func:`.towers.load_towers`, :func:`.prompts.encode_prompts` and
             :func:`.engines.open_engine`, and :class:`.backoff.BackingOff`.
     """
@@ -79,11 +81,12 @@ def embed_dataset(
         with open_engine(towers, runtime, shard_seconds) as pipeline:
             for unit, reader in readers.items():
                 pipeline(reader, encoders[unit], work, unit)
-        save_array(work.folder / store.OFFSETS, offsets)
-        save_array(work.folder / store.PROMPT, prompts)
         widths = {
             "image_dim": work.writers["images"].width or 0,
             "caption_dim": work.writers["captions"].width or 0,
         }
-        write_json(work.folder / store.META, meta | widths)
+        with explained_disk(work.folder, DISK_REMEDY):
+            save_array(work.folder / store.OFFSETS, offsets)
+            save_array(work.folder / store.PROMPT, prompts)
+            write_json(work.folder / store.META, meta | widths)
         work.complete()

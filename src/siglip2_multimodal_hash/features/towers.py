@@ -16,7 +16,12 @@ import transformers
 from torch import Tensor
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.checkpoint_names import means_folder
+from siglip2_multimodal_hash.features.checkpoint_names import (
+    cached_commit,
+    first_line,
+    means_folder,
+    unusable,
+)
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 from siglip2_multimodal_hash.features.resizing import LookUp
 from siglip2_multimodal_hash.features.spec import TowerSpec
@@ -49,6 +54,11 @@ class Towers:
         """``siglip`` (fixed resolution) or ``siglip2`` (NaFlex)."""
         kind: str = self.model.config.model_type
         return kind
+
+    @property
+    def trained_on(self) -> str | None:
+        """The dataset that they know alone, as ``config.json`` says; None where it is silent."""
+        return getattr(self.model.config, "trained_on", None)
 
     def encode_images(self, inputs: Inputs) -> Tensor:
         """Pooled output of the image tower, float32 [B, D_i] on the device, not normalised.
@@ -139,13 +149,15 @@ def _load(backbone: TowerSpec) -> tuple[Any, Any]:
     checkpoint = backbone.checkpoint
     local = Path(checkpoint).is_dir()
     if not local and means_folder(checkpoint):
-        raise _unusable(checkpoint, "no such folder")
+        raise unusable(checkpoint, "no such folder")
     # Partly without types.
     library: Any = transformers
     library.logging.set_verbosity_error()
     library.logging.disable_progress_bar()
-    where = {} if local else {"revision": backbone.revision}
     try:
+        # The cached commit of a branch, not the hub's of today: DVC knows that one.
+        revision = cached_commit(checkpoint, backbone.revision) if not local else None
+        where = {} if local else {"revision": revision or backbone.revision}
         kind = library.AutoConfig.from_pretrained(checkpoint, **where).model_type
         if kind not in (FIXED, NAFLEX):
             raise InputError(
@@ -165,27 +177,15 @@ def _load(backbone: TowerSpec) -> tuple[Any, Any]:
         raise
     # On a damaged checkpoint transformers raises whatever its internals happen to raise.
     except Exception as error:
-        raise _unusable(checkpoint, _first_line(error)) from error
+        raise unusable(checkpoint, first_line(error)) from error
     if report["missing_keys"]:
         # transformers only warns, and fills the gaps with random numbers.
         missing = sorted(report["missing_keys"])
-        raise _unusable(checkpoint, f"{len(missing)} weights are missing, such as {missing[0]}")
+        raise unusable(checkpoint, f"{len(missing)} weights are missing, such as {missing[0]}")
     # Older releases have no such attribute unless the file names it.
     if not getattr(model.config.vision_config, "vision_use_head", True):
-        raise _unusable(checkpoint, "its image tower has no pooling head")
+        raise unusable(checkpoint, "its image tower has no pooling head")
     if len(processor.tokenizer) <= len(set(processor.tokenizer.all_special_ids)):
         # What transformers makes of a checkpoint without the tokenizer's file.
-        raise _unusable(checkpoint, "its tokenizer has no vocabulary")
+        raise unusable(checkpoint, "its tokenizer has no vocabulary")
     return model, processor
-
-
-def _unusable(checkpoint: str, reason: str) -> InputError:
-    return InputError(
-        f"backbone.checkpoint = {checkpoint}: cannot be loaded ({reason})",
-        "give a folder with config.json, model.safetensors and the processor's files, or the "
-        "name of a repository on the hub (with network, or already in its cache)",
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

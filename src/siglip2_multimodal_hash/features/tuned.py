@@ -9,13 +9,12 @@ Imports nothing heavy: a frozen run passes here in no time.
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.spec import Backbone
+from siglip2_multimodal_hash.files import read_json, replacing
 from siglip2_multimodal_hash.params import Params
 
 RECORD = "tuning.json"
@@ -24,16 +23,9 @@ FROZEN = "frozen"
 
 def leave_frozen(folder: Path) -> None:
     """Write the folder that says: embed ``backbone.checkpoint`` as it is."""
-    # What `files.replacing` does, without NumPy, whose import takes half as long as the stage.
-    temporary = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
+    with replacing(folder) as temporary:
+        temporary.mkdir()
         (temporary / RECORD).write_text(json.dumps({"tune": FROZEN}) + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def embedded_backbone(params: Params, towers: Path) -> Backbone:
@@ -65,8 +57,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises:
         DataError: It is missing or not what ``tune_towers`` writes.
     """
-    from siglip2_multimodal_hash.files import read_json
-
     record = read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("tune") not in (FROZEN, "lora", "full"):
         raise DataError(f"{folder / RECORD}: says not how the towers were tuned", "run `dvc repro`")

@@ -1,17 +1,25 @@
 """Writer: embeddings to memory-mapped ``.npy`` files, one row an item."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.datasets.acquisition.disk import readable
+from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.files import load_array
 
 FloatArray = npt.NDArray[np.float32]
 StoreDtype = Literal["float32", "float16"]
+
+DISK_REMEDY = (
+    "make room on that disk, or check the folder's rights, and run again: it goes on after the "
+    "last whole shard"
+)
 
 
 class ArrayWriter:
@@ -61,7 +69,8 @@ class ArrayWriter:
             features: float32 [R, D].
 
         Raises:
-            DataError: A value is NaN or infinite, or too large for the file's type.
+            DataError: A value is NaN or infinite, or too large for the file's type; or the disk
+                has no room for all rows, which is seen before the first is written.
         """
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():
@@ -78,12 +87,29 @@ class ArrayWriter:
                 "set backbone.store_dtype to float32",
             )
         if self._array is None:
-            mode = "w+" if self.width is None else "r+"
-            self.width = features.shape[1]
-            self._array = np.lib.format.open_memmap(
-                self._path, mode=mode, dtype=self._dtype, shape=(self.rows, self.width)
-            )
+            if self.width is None:
+                self._create(features.shape[1])
+            self._array = np.lib.format.open_memmap(self._path, mode="r+")
         self._array[rows] = features
+
+    def _create(self, width: int) -> None:
+        """Make the file with room for all rows: a mapped page without any ends the process."""
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self.rows, width),
+        }
+        needed = self.rows * width * self._dtype.itemsize
+        needs = f"{self._path.name} needs {readable(needed)}"
+        with explained_disk(self._path.parent, DISK_REMEDY, needs):
+            try:
+                with self._path.open("wb") as stream:
+                    np.lib.format.write_array_header_1_0(stream, header)
+                    _reserve(stream.fileno(), stream.tell(), needed)
+            except OSError:
+                self._path.unlink(missing_ok=True)
+                raise
+        self.width = width
 
     def flush(self) -> None:
         """Bring what was written to the disk, so that it is there after a power cut, too.
@@ -96,3 +122,22 @@ class ArrayWriter:
             self._array = None
             with self._path.open("rb") as stream:
                 os.fsync(stream.fileno())
+
+
+def _reserve(file: int, start: int, size: int) -> None:
+    """Give an open file ``size`` bytes from ``start`` on, on the disk and not in name alone.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if size == 0:
+        return
+    try:
+        os.posix_fallocate(file, start, size)
+    except (AttributeError, OSError) as error:
+        # Not every system can (macOS), nor every file system: then look whether there is room.
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+        if shutil.disk_usage(file).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        os.ftruncate(file, start + size)

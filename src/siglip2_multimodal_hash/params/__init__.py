@@ -36,9 +36,10 @@ from siglip2_multimodal_hash.params.sections import (
     ValSliceParams,
 )
 from siglip2_multimodal_hash.params.types import Bits
-from siglip2_multimodal_hash.params.whole import Params
+from siglip2_multimodal_hash.params.whole import EMBEDDED, Params, watched_inputs
 
 __all__ = [
+    "EMBEDDED",
     "IMPORTED",
     "PARAMS_FILE",
     "BackboneParams",
@@ -75,4 +76,5 @@ __all__ = [
     "ValSliceParams",
     "load_params",
     "parse_params",
+    "watched_inputs",
 ]

@@ -238,6 +238,7 @@ class DownloadParams(Section):
 class RuntimeParams(Section):
     """How the work is done, never what comes out: no stage declares these to DVC."""
 
+    watch: Annotated[tuple[str, ...], Field(strict=False)]
     coco_root: str
     download: DownloadParams
     features_folder: str

@@ -28,6 +28,22 @@ from siglip2_multimodal_hash.params.sections import (
 )
 from siglip2_multimodal_hash.params.types import NonNegativeInt
 
+# Checkpoints in the repository; dvc.yaml names them as dependencies.
+EMBEDDED = ("models/siglip2-tiny-patch16-128", "models/siglip2-tiny-naflex")
+
+
+def watched_inputs(dataset: str, checkpoint: str) -> list[str]:
+    """What ``runtime.watch`` must be: inputs that DVC does not see change by itself.
+
+    Imported features are not among them: ``backbone.revision`` is the digest of their content.
+
+    Args:
+        dataset: ``dataset.name``.
+        checkpoint: ``backbone.checkpoint``.
+    """
+    source = [f"source/{dataset}"] if dataset != "mojicoco" else []
+    return source + ([f"weights/{checkpoint}"] if checkpoint not in (*EMBEDDED, IMPORTED) else [])
+
 
 class Params(Section):
     """The whole of ``params.yaml``."""
@@ -109,6 +125,13 @@ class Params(Section):
                 f"runtime.features_folder = {features!r}: backbone.checkpoint = {IMPORTED} needs "
                 "the absolute path of the folder that `smhash import-features` made (queued "
                 "experiments run in a copy of the repository)"
+            )
+        watched = watched_inputs(self.dataset.name, self.backbone.checkpoint)
+        if list(self.runtime.watch) != watched:
+            raise ValueError(
+                f"runtime.watch = {list(self.runtime.watch)}: with this dataset.name and "
+                f"backbone.checkpoint it must be {watched}; `smhash use -S KEY=VALUE` sets both, "
+                f'for an experiment add -S "runtime.watch=[{",".join(watched)}]"'
             )
         return self
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.params import KnnParams
 
 ALIKE = 20
-"""Database images whose captions stand in for a missing one; see :mod:`.captions`."""
+"""Database images that look most like a photo: their captions stand in for a missing one (see
+:mod:`.captions`), and how alike they are tells whether the photo is like those of the dataset.
+"""
 
 CaptionFrom = Literal["given", "nearest_images", "unused"]
 """Where the caption came from that the head was shown."""
@@ -24,6 +26,12 @@ CAPTION_NOTES: dict[CaptionFrom, str] = {
     f"{ALIKE} database images that look most like the photo stands in",
     "unused": "not used: this head takes images alone",
 }
+
+UNLIKE = (
+    f"this photo is unlike the dataset: the {ALIKE} database images most like it are less so than "
+    "those of 99 of 100 images of val, so its tags say little"
+)
+"""The warning of a photo for which :meth:`.database.Database.unlike_val` holds."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Prediction:
         predicted: The classes at or above the threshold of :data:`SHARED_BY`, best first.
         tags: The best of every predictor, by falling score of :data:`SHARED_BY`.
         neighbours: Nearest first.
+        warning: Why not to trust the tags; None where nothing speaks against them.
     """
 
     path: Path
@@ -89,6 +98,7 @@ class Prediction:
     predicted: tuple[str, ...]
     tags: tuple[Tag, ...]
     neighbours: tuple[Neighbour, ...]
+    warning: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +107,7 @@ class Question:
 
     Attributes:
         paths: The photos.
+        image: Their embeddings, float32 [n, D_i]; None where the head does not look at images.
         soft: Their soft codes, or unit vectors without a hash layer; float32 [n, D].
         scores: The classifier's, float32 [n, C].
         caption: As given.
@@ -106,6 +117,7 @@ class Question:
     """
 
     paths: tuple[Path, ...]
+    image: npt.NDArray[np.float32] | None
     soft: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     caption: str | None

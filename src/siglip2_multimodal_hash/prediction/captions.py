@@ -14,31 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.features.store import Embeddings
-from siglip2_multimodal_hash.prediction.answer import ALIKE
-from siglip2_multimodal_hash.retrieval.codes import unit_vectors
-from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.search import search_cosine
 
 FloatArray = npt.NDArray[np.float32]
 
 
-def stand_in_captions(
-    v_img: FloatArray, embeddings: Embeddings, database: npt.NDArray[np.int64]
-) -> FloatArray:
-    """A caption embedding for each of n photos, from the image embeddings alone.
+def stand_in_captions(alike: npt.NDArray[np.int64], embeddings: Embeddings) -> FloatArray:
+    """A caption embedding for each of n photos.
 
     Args:
-        v_img: Of the photos, float32 [n, D_i].
+        alike: int64 [n, K], rows of the images most like each.
         embeddings: Of the dataset.
-        database: int64 [N], rows of the dataset.
 
     Returns:
         float32 [n, D_t].
     """
-    images = build_index(unit_vectors(embeddings.image[database]))
-    alike = search_cosine(images, v_img, min(ALIKE, len(database))).rows
-    firsts = embeddings.caption_offsets[database[alike]]
-    return mean_caption(embeddings.caption[firsts])
+    return mean_caption(embeddings.caption[embeddings.caption_offsets[alike]])
 
 
 def mean_caption(captions: FloatArray) -> FloatArray:

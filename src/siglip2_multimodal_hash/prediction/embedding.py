@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.datasets.images import explained_memory
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.prediction.photos import read_photo
 
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ def embed_photos(towers: "Towers", paths: Sequence[Path], batch_size: int) -> Em
         inputs = []
         for path in paths[start : start + batch_size]:
             try:
-                inputs.append(towers.preprocess([read_photo(path)]))
+                photo = read_photo(path)
+                with explained_memory(str(path), photo.size):
+                    inputs.append(towers.preprocess([photo]))
                 readable.append(path)
-            except DataError as error:
+            except InputError as error:
                 failures.append(str(error).splitlines()[0])
         if inputs:
             joined = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}

@@ -124,9 +124,11 @@ def check_towers(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path
     names = () if now["weights_sha256"] else ("checkpoint", "revision")
     for key in (*names, *decisive, "image_processor", "amp_dtype", "dtype"):
         if stored.get(key) != now[key]:
+            # Of what is compared, this is another release of transformers', unseen by DVC.
+            forced = "run `dvc repro --force --single-item embed`, then `dvc repro`"
             raise DataError(
                 f"{folder}: made with {key} = {stored.get(key)}, params.yaml now means {now[key]}",
-                REMEDY,
+                forced if key == "image_processor" else REMEDY,
             )
 
 
@@ -134,10 +136,14 @@ def check_caption(head: HeadConfig, caption: str | None) -> None:
     """Refuse what leaves the head nothing to see.
 
     Raises:
-        InputError: The head takes captions alone, and there is none; or the caption is blank.
+        InputError: The head takes captions alone, and there is none; or the caption is blank or
+            not UTF-8.
     """
     if caption is not None and not caption.strip():
         raise InputError("--caption is blank", "leave it out, or describe the photo")
+    # Other bytes than UTF-8 on the command line reach Python as lone surrogates.
+    if caption is not None and any("\ud800" <= letter <= "\udfff" for letter in caption):
+        raise InputError("--caption is not UTF-8", "set the terminal to UTF-8, or leave it out")
     if caption is None and head.modalities == "caption":
         raise InputError(
             "fusion.modalities = caption: this head takes captions alone, and there is none",

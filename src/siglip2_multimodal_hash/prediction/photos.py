@@ -1,12 +1,13 @@
 """The user's photos: files, and folders of them, in an order that depends on nothing but names."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from siglip2_multimodal_hash.datasets.images import decode_rgb
+from siglip2_multimodal_hash.datasets.images import decode_rgb, explained_memory
 from siglip2_multimodal_hash.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -51,15 +52,22 @@ def read_photo(path: Path) -> Image.Image:
     it to the orientation tag which side is up.
 
     Raises:
-        DataError: The file is missing, cannot be read, or is no image.
+        DataError: The file is missing, no regular file, cannot be read, or is no image.
+        InputError: See :func:`.images.explained_memory`.
     """
     try:
+        # Pipes and devices may never end, or never begin.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path}: not a regular file")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except MemoryError:
+        raise DataError(f"{path}: cannot be read (larger than the memory)") from None
     image = decode_rgb(data, str(path))
     try:
-        return ImageOps.exif_transpose(image)
+        with explained_memory(str(path), image.size):
+            return ImageOps.exif_transpose(image)
     # Whatever a camera wrote there: without a readable tag the pixels stay as they are.
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError):
         return image

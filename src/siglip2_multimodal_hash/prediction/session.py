@@ -81,10 +81,16 @@ def answer(
         else:
             v_txt = np.repeat(encoder.embed_caption(caption), n, axis=0)
         soft, scores = encoder.encode(v_img, v_txt, size)
+        seen = None if head.modalities == "caption" else v_img
         predictions = database.vote_and_tell(
-            Question(photos.paths, soft, scores, caption, source, knn, top)
+            Question(photos.paths, seen, soft, scores, caption, source, knn, top)
         )
     notes = head_differences(params, head)
+    if encoder.towers.trained_on and any(one.warning for one in predictions):
+        notes.append(
+            f"{params.backbone.name} was trained on {encoder.towers.trained_on} and knows nothing "
+            "else: other photos need other towers and a run on such photos (`smhash use --list`)"
+        )
     if knn.K != params.knn.K:
         notes.append(
             f"{knn.K} neighbours voted; the thresholds of knn and hybrid were tuned with "

@@ -9,6 +9,7 @@ from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.prediction.answer import (
     SHARED_BY,
+    UNLIKE,
     Neighbour,
     Prediction,
     Question,
@@ -27,6 +28,9 @@ def vote_and_tell(database: Database, question: Question) -> list[Prediction]:
     """
     knn = question.knn
     predictions = database.vote(question.soft, question.scores, knn)
+    unlike = np.zeros(len(question.paths), dtype=np.bool_)
+    if question.image is not None and len(question.paths):
+        unlike = database.unlike_val(question.image)
     told = []
     for photo, path in enumerate(question.paths):
         tags, predicted = _tags(database, predictions, photo, question.top)
@@ -42,6 +46,7 @@ def vote_and_tell(database: Database, question: Question) -> list[Prediction]:
                 predicted=predicted,
                 tags=tags,
                 neighbours=_neighbours(database, near, knn, predicted),
+                warning=UNLIKE if unlike[photo] else None,
             )
         )
     return told

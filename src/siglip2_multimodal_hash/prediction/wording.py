@@ -35,6 +35,7 @@ def _lines(prediction: Prediction) -> list[str]:
         str(prediction.path),
         f"  caption: {told}",
         f"  tags: {', '.join(prediction.predicted) or 'none reaches the threshold'}",
+        *([f"  warning: {prediction.warning}"] if prediction.warning else []),
         "",
         *_tag_table(prediction),
         "",

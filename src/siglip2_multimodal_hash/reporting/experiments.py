@@ -107,7 +107,10 @@ def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
             raise DataError(
                 f"{name}: no {file} among the outputs of `{stage}`: they were made before the "
                 "results of each image were kept",
-                _rerun(name),
+                _rerun(name)
+                if name == WORKSPACE
+                else f"`dvc params diff {name}` shows its parameters, `dvc exp run -S KEY=VALUE` "
+                "runs them with the code of today",
             )
         path = files[file]
         if not path.exists():
@@ -177,7 +180,7 @@ def _check_ran(name: str, stages: Any) -> None:
         raise DataError(
             f"{name}: {len(changed)} parameter(s) changed since the pipeline ran ({shown}), so "
             "what was evaluated is not what params.yaml says",
-            _rerun(name),
+            _rerun(name) + ("" if name == WORKSPACE else f", and compare `{WORKSPACE}`"),
         )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
     SHARED_BY,
@@ -38,7 +38,11 @@ figure { margin: 0; font-size: .75rem; } .thumbnail { width: 7rem; border-radius
 
 
 def write_explanation(
-    path: Path, predictions: Sequence[Prediction], notes: Sequence[str], images: ImageSource
+    path: Path,
+    predictions: Sequence[Prediction],
+    notes: Sequence[str],
+    images: ImageSource,
+    inputs: Sequence[Path] = (),
 ) -> None:
     """Write one page that needs no other file.
 
@@ -47,6 +51,7 @@ def write_explanation(
         predictions: Of the photos, which are read again for their pictures.
         notes: What holds for all of them.
         images: Of the dataset.
+        inputs: See :func:`.files.require_free`.
 
     Raises:
         InputError: The page would be larger than :data:`MOST_BYTES`, or cannot be written.
@@ -59,21 +64,19 @@ def write_explanation(
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         *(f"<p>{html.escape(note)}</p>" for note in notes),
     ]
-    size = len("".join(parts).encode())
+    size = len("".join(parts))
     for number, prediction in enumerate(predictions):
         parts.append(_article(prediction, images))
-        size += len(parts[-1].encode())
+        size += len(parts[-1])
         if size > MOST_BYTES:
             raise InputError(
                 f"--explain {path}: a page of {len(predictions)} photos is larger than "
                 f"{MOST_BYTES / 1e6:.0f} MB",
                 f"explain at most {number} of them at a time" if number else "lower --k",
             )
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--explain {path}: cannot be written ({error.strerror})") from None
+    # A file name need not be UTF-8: it is shown as on the terminal.
+    page = ("\n".join(parts) + "\n").encode(errors="backslashreplace").decode()
+    write_text(path, page, inputs=inputs)
 
 
 def _article(prediction: Prediction, images: ImageSource) -> str:
@@ -83,10 +86,13 @@ def _article(prediction: Prediction, images: ImageSource) -> str:
     if prediction.caption_from == "given":
         caption = str(prediction.caption)
     predicted = ", ".join(prediction.predicted) or "none reaches the threshold"
+    warning = ""
+    if prediction.warning:
+        warning = f"<p><strong>{html.escape(prediction.warning)}</strong></p>"
     return (
         f"<article><h2>{name}</h2>{photo}"
         f"<p>caption: <em>{html.escape(caption)}</em></p>"
-        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>"
+        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>{warning}"
         f'<div class="scroll">{_table(prediction)}</div>'
         f"<h3>{len(prediction.neighbours)} neighbours, nearest first</h3>"
         f"<p>Below each stand its {prediction.distance} distance (a photo that is in the database "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.body import Section, gallery_section, page_body
 from siglip2_multimodal_hash.reporting.web.charts import (
@@ -65,8 +65,7 @@ def write_report(
         for key, url in within_budget(images, wanted_pictures(data), room).items():
             data["photos"][key]["url"] = url
     text = page_text(inputs.title, body, data, files=files)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _sections(inputs: ReportInputs) -> Sequence[Section]:

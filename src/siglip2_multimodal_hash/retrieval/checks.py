@@ -121,6 +121,31 @@ def check_neighbour_count(K: int, count: int, name: str = "knn.K") -> None:
         )
 
 
+def check_tag_count(n: int, classes: int) -> None:
+    """Refuse more tags a photo than there are classes.
+
+    Raises:
+        InputError: ``n`` is less than 1 or more than ``classes``.
+    """
+    if not 1 <= n <= classes:
+        raise InputError(
+            f"knn.top_n_tags = {n}: there are {classes} classes", f"use 1 to {classes}"
+        )
+
+
+def check_positives(name: str, found: bool) -> None:
+    """Refuse a split in which nothing is to be found.
+
+    Raises:
+        DataError: None was found.
+    """
+    if not found:
+        raise DataError(
+            f"{name}: no class has a positive, so no figure is defined",
+            "give the split more images",
+        )
+
+
 def _check_finite(name: str, array: npt.NDArray[Any]) -> None:
     finite = np.isfinite(array)
     if not finite.all():

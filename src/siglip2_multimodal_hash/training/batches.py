@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.params import TrainingParams
+from siglip2_multimodal_hash.training.schedule import check_batch_size
 
 # Some 10 MB of activations for SigLIP 2 base; a micro-batch that is larger is run on its own.
 ROWS_TOGETHER = 512
@@ -19,12 +19,7 @@ def batches_per_epoch(samples: int, params: TrainingParams) -> int:
     Raises:
         InputError: ``training.drop_last`` leaves none.
     """
-    if params.drop_last and samples < params.batch_size:
-        raise InputError(
-            f"training.batch_size = {params.batch_size}: there are only {samples} training "
-            "images, and training.drop_last leaves out the incomplete batch",
-            f"set training.batch_size to {samples} or less, or training.drop_last to false",
-        )
+    check_batch_size(samples, params.batch_size, drop_last=params.drop_last)
     whole, rest = divmod(samples, params.batch_size)
     return whole + (rest > 0 and not params.drop_last)
 

@@ -19,6 +19,10 @@ from siglip2_multimodal_hash.training.placement import (
     fits_memory,
 )
 
+NO_IMAGE = (
+    "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
+    "by dataset.mojicoco"
+)
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
 
@@ -40,7 +44,7 @@ class TrainingData:
     def __post_init__(self) -> None:
         n = self.v_img.shape[0]
         if not n:
-            raise DataError("training split: it has no image", _REMEDY)
+            raise DataError("training split: it has no image", NO_IMAGE)
         if self.labels.shape[0] != n or self.caption_offsets.shape != (n + 1,):
             raise DataError(
                 f"training split: {n} image embeddings, {self.labels.shape[0]} rows of labels and "

@@ -1,6 +1,22 @@
-"""Learning rate of every update: linear warm-up, then half a cosine down to the floor."""
+"""Updates of a fit and their learning rate: linear warm-up, half a cosine down to the floor."""
 
 import math
+
+from siglip2_multimodal_hash.errors import InputError
+
+
+def check_batch_size(samples: int, batch_size: int, *, drop_last: bool) -> None:
+    """Refuse an epoch without a batch.
+
+    Raises:
+        InputError: ``training.drop_last`` leaves none.
+    """
+    if drop_last and samples < batch_size:
+        raise InputError(
+            f"training.batch_size = {batch_size}: there are only {samples} training images, and "
+            "training.drop_last leaves out the incomplete batch",
+            f"set training.batch_size to {samples} or less, or training.drop_last to false",
+        )
 
 
 def learning_rate(

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import holds_only, main_repository, replacing, require_free
 from siglip2_multimodal_hash.params import LoggingParams
 
 logger = logging.getLogger(__name__)
 
+_DVCLIVE = r"(metrics|params)\.(json|yaml)|dvc\.yaml|report\..*|plots|artifacts"
 PROJECT = "siglip2-multimodal-hash"
 
 
@@ -41,6 +43,8 @@ class DvcLive:
     def __init__(self, folder: Path, updates_done: int) -> None:
         self._folder = folder / "dvclive"
         live = _package("dvclive", "use_dvclive")
+        # At the start DVCLive removes what an earlier run left in there.
+        require_free(self._folder, ours=holds_only(_DVCLIVE))
         if updates_done:
             _drop_rows_after(self._folder, updates_done)
         self._live: Any = live.Live(
@@ -133,7 +137,8 @@ def open_trackers(
 
     Args:
         params: The section.
-        folder: Where they write; None opens none.
+        folder: Where they write; None opens none. A copy of the repository is deleted after its
+            experiment, so there they write to the repository itself, below ``folder/NAME``.
         updates_done: Of a fit that is continued; what was logged after them is dropped.
         config: What the run is about, for those that show it.
 
@@ -143,6 +148,8 @@ def open_trackers(
     trackers: list[Tracker] = []
     with contextlib.closing(Trackers(trackers)) as opened:
         if folder is not None:
+            if (root := main_repository()) is not None:
+                folder = root / folder / os.environ["DVC_EXP_NAME"]
             if params.use_dvclive:
                 trackers.append(DvcLive(folder, updates_done))
             if params.use_tensorboard:
@@ -177,7 +184,7 @@ def _package(name: str, parameter: str) -> Any:
     except ImportError as error:
         raise InputError(
             f"runtime.logging.{parameter} = true: the package {name} is not installed ({error})",
-            f"pip install {name} (or pip install -e '.[tracking]' for all of them), or set "
+            'pip install --constraint constraints.txt --editable ".[tracking]", or set '
             f"runtime.logging.{parameter} to false",
         ) from None
 
@@ -191,7 +198,5 @@ def _drop_rows_after(folder: Path, update: int) -> None:
         if column is None:
             continue
         kept = [rows[0], *(row for row in rows[1:] if int(row[column]) <= update)]
-        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
+        with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, delimiter="\t", lineterminator="\n").writerows(kept)
-        temporary.replace(path)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.files import file_sha256, read_json, remove, replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
@@ -44,6 +44,10 @@ from siglip2_multimodal_hash.training.state import FitState
 logger = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
+_REMEDY = (
+    "make room on that disk, or check the folder's rights, and run again: the fit goes on after "
+    "its last whole epoch"
+)
 
 
 class Fitted(NamedTuple):
@@ -101,7 +105,7 @@ class UnfinishedFit:
         Raises:
             DataError: The disk is full or the folder cannot be written; the epochs before stay.
         """
-        with _explained_write_errors(self._root):
+        with explained_disk(self._root, _REMEDY):
             self._writer.after_epoch(state.epoch, fitted.network.state_dict(), val_map)
             name = f"state-{state.epoch:02d}.safetensors"
             save_weights(self._root / name, _tensors(fitted))
@@ -129,7 +133,7 @@ class UnfinishedFit:
         Raises:
             DataError: The disk is full or the folder cannot be written; all epochs stay.
         """
-        with _explained_write_errors(self._root):
+        with explained_disk(self._root, _REMEDY):
             self._writer.finish(config, state.history, network.state_dict())
             become_output(self._folder, self._target)
         shutil.rmtree(self._root)
@@ -187,7 +191,7 @@ def unfinished_fit(
     Raises:
         DataError: Another process is at it.
     """
-    with locked(partial_root(target)):
+    with locked(target):
         work = UnfinishedFit(target, params, fingerprint)
         try:
             yield work
@@ -232,15 +236,3 @@ def _set_tensors(fitted: Fitted, tensors: Mapping[str, Tensor]) -> None:
 
 def _digest(progress: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(progress, sort_keys=True).encode()).hexdigest()
-
-
-@contextmanager
-def _explained_write_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"{folder}: a checkpoint cannot be written ({error.strerror or error})",
-            "make room on that disk, or check the folder's rights, and run again: the fit goes on "
-            "after its last whole epoch",
-        ) from None

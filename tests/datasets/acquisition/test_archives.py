@@ -123,7 +123,7 @@ def test_a_disk_that_fills_up_is_not_taken_for_damage(
     real_open = Path.open
 
     def opened(path: Path, *args: Any, **more: Any) -> Any:
-        full = path.name.startswith(".second.json")
+        full = path.parent.name.startswith(".second.json")
         return real_open(Path("/dev/full") if full else path, *args, **more)
 
     monkeypatch.setattr(Path, "open", opened)

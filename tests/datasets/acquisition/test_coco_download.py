@@ -15,12 +15,12 @@ from filelock import FileLock
 from PIL import Image
 
 from siglip2_multimodal_hash.datasets.acquisition.coco import LOCK_FILE, acquire_coco
-from siglip2_multimodal_hash.datasets.acquisition.digests import Known
+from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, measure
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
 from siglip2_multimodal_hash.datasets.acquisition.pieces import OFFICIAL
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.layout import ANNOTATION_NAMES, find_layout, is_safe_name
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.params import DownloadParams, load_params
 from siglip2_multimodal_hash.presets import override_text
 from tests.datasets.acquisition.conftest import Answer, Server
@@ -147,13 +147,68 @@ def test_a_lost_connection_is_resumed_by_the_next_call(served: Server, tmp_path:
     assert served.files["/train2014.zip"].sent == len(served.files["/train2014.zip"].data)
 
 
-def test_an_archive_that_came_before_the_process_was_killed_is_unpacked(
-    served: Server, tmp_path: Path
+@pytest.mark.parametrize("fetched", [True, False])
+def test_an_archive_that_is_there_is_unpacked_and_stays_unless_it_was_fetched(
+    served: Server, tmp_path: Path, fetched: bool
 ) -> None:
-    (tmp_path / "caption_datasets.zip").write_bytes(served.files["/caption_datasets.zip"].data)
+    """A process may be killed after an archive came; or the user put it there."""
+    archive = tmp_path / "caption_datasets.zip"
+    data = served.files["/caption_datasets.zip"].data
+    archive.write_bytes(data)
+    if fetched:
+        Notes(tmp_path).put(archive.name, measure(archive, "its URL", name=archive.name))
     acquire_coco(tmp_path, _params(served.url), HOW)
-    assert _files(tmp_path) == WHOLE
     assert not served.files["/caption_datasets.zip"].requests
+    assert archive.exists() != fetched
+    if not fetched:
+        assert archive.read_bytes() == data
+        archive.unlink()
+    assert _files(tmp_path) == WHOLE
+
+
+def test_an_annotation_that_is_there_is_not_unpacked_again(served: Server, tmp_path: Path) -> None:
+    kept = tmp_path / ANNOTATION_NAMES[0]
+    kept.parent.mkdir()
+    kept.write_text("corrected by hand")
+    acquire_coco(tmp_path, _params(served.url), HOW)
+    assert kept.read_text() == "corrected by hand"
+    assert _files(tmp_path) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("images/val2014.zip.part", False),
+        ("images/val2014.zip", True),
+        (ANNOTATION_NAMES[1], True),
+        ("dataset_coco.json", True),
+    ],
+)
+def test_what_no_download_made_is_refused_before_the_first_byte(
+    served: Server, tmp_path: Path, name: str, link: bool
+) -> None:
+    """Such as another program's partial file, or a link into a disk that is not mounted."""
+    place = tmp_path / name
+    place.parent.mkdir(exist_ok=True)
+    if link:
+        place.symlink_to("/no/such/disk")
+    else:
+        place.write_text("10 GB of another program")
+    with pytest.raises(InputError, match=name):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert not any(one.requests for one in served.files.values())
+    assert place.is_symlink() if link else place.read_text() == "10 GB of another program"
+
+
+def test_a_link_whose_target_has_gone_is_left_alone(served: Server, tmp_path: Path) -> None:
+    archive = tmp_path / "mine.zip"
+    archive.write_bytes(served.files["/val2014.zip"].data)
+    link = tmp_path / "coco/images/val2014.zip"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/no/such/disk")
+    with pytest.raises(InputError, match="a symbolic link"):
+        acquire_coco(link.parents[1], _params(served.url, val_images=str(archive)), HOW)
+    assert os.readlink(link) == "/no/such/disk"
 
 
 def test_another_file_than_the_first_time_is_refused(served: Server, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.index import write_index
 from siglip2_multimodal_hash.params import load_params
+from tests.places import FREE, PLACES, everything, place
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = ("--image", "image.npy", "--image-ids", "ids.txt")
@@ -138,4 +139,32 @@ def test_a_folder_that_cannot_be_written(project, smhash):
 def test_a_file_in_the_place_of_the_folder(project, smhash):
     code, _, err = smhash("--name", "mine", *PLAIN, "--out", "ids.txt")
     assert code == 2
-    assert "cannot be written" in err
+    assert "ids.txt: a file" in err
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_whatever_lies_in_the_place_of_the_folder_stays(project, smhash, kind):
+    (project / ".git").mkdir()
+    with place(kind, project) as target:
+        before = everything(project)
+        code, _, err = smhash("--name", "mine", *PLAIN, "--out", str(target))
+        after = everything(project)
+        made = [name for name in after if name not in before]
+        if kind in (*FREE, "empty folder"):
+            assert (code, err) == (0, "")
+            (folder,) = target.iterdir()
+            assert str(folder.resolve()) == load_params().runtime.features_folder
+            before.pop("params.yaml"), after.pop("params.yaml")
+        else:
+            assert code == 2
+            assert err.startswith(f"error: {target}: ")
+            assert made == []
+        assert {name: after[name] for name in before} == before
+
+
+def test_params_yaml_that_cannot_be_changed_is_refused_before_the_import(project, smhash):
+    (project / "params.yaml").chmod(0o444)
+    code, _, err = smhash("--name", "mine", *PLAIN)
+    assert code == 2
+    assert err.startswith("error: params.yaml: read-only\n  -> `chmod u+w params.yaml`")
+    assert not (project / "data/mojicoco/features").exists()

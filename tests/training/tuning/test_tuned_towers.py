@@ -129,7 +129,7 @@ def test_a_kill_in_the_midst_of_writing_leaves_no_checkpoint(tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     (left,) = target.parent.iterdir()
     assert left.name.startswith(".towers.tmp-")
-    assert (left / "model.safetensors").exists()
+    assert (left / "new" / "model.safetensors").exists()
     remove_leftovers(target)
     assert list(target.parent.iterdir()) == []
 

@@ -1,8 +1,8 @@
 """COCO 2014, from nothing to a folder in the layout of :mod:`..layout`.
 
 Archives of images stay as they are, since they are read in place; of the other archives the
-members that are needed are unpacked and the archive is removed. A copy that is given by path is
-linked, not copied, or unpacked from where it lies.
+members that are missing are unpacked, and the archive is removed if it was fetched here. A copy
+that is given by path is linked, not copied, or unpacked from where it lies.
 """
 
 import logging
@@ -16,13 +16,19 @@ from siglip2_multimodal_hash.datasets.acquisition.archives import (
     check_members,
     unpack,
 )
-from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, check_same, measure
+from siglip2_multimodal_hash.datasets.acquisition.digests import Notes, check_same, measure
 from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable, write_error
 from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
 from siglip2_multimodal_hash.datasets.acquisition.partial import Partial
-from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, local_path, missing_pieces
+from siglip2_multimodal_hash.datasets.acquisition.pieces import (
+    SPLIT_MEMBER,
+    Piece,
+    local_path,
+    missing_pieces,
+)
 from siglip2_multimodal_hash.datasets.protocols.hashnet import read_list
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import file_sha256, require_free
 from siglip2_multimodal_hash.params import DownloadParams
 
 LOCK_FILE = ".downloads.lock"
@@ -50,6 +56,7 @@ def acquire_coco(
         What was fetched, relative to the root.
 
     Raises:
+        InputError: Something lies where a piece goes that is not of a download.
         DataError: A piece cannot be had, is damaged or is another than before, the disk is too
             small, or another process is at work. Pieces that are complete stay.
     """
@@ -66,6 +73,7 @@ def acquire_coco(
     try:
         pieces = missing_pieces(root, download, hashnet=hashnet)
         _announce(root, pieces)
+        _require_free(root, pieces)
         _check_disk(root, pieces, how)
         for piece in pieces:
             try:
@@ -91,6 +99,15 @@ def _announce(root: Path, pieces: list[Piece]) -> None:
     _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
 
 
+def _require_free(root: Path, pieces: list[Piece]) -> None:
+    """Before the first byte: nothing of the user's may lie where a piece goes."""
+    for piece in pieces:
+        for member in piece.members.values():
+            require_free(root / member)
+        if local_path(piece.source) is None and not (root / piece.target).is_file():
+            Partial(root / piece.target).require_ours()
+
+
 def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
     """Before the first byte: all that is known to come must fit."""
     needed = 0
@@ -109,30 +126,32 @@ def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -
         return
     archive = root / piece.target
     # An archive that is to be unpacked may lie there whole: the process was killed after it came.
-    if not archive.exists():
+    if not archive.is_file():
         size = f" ({readable(piece.official.bytes)})" if piece.official is not None else ""
         _log.info("%s: fetching %s%s", piece.target, piece.source, size)
         _download(root, piece, how, accept_changed=accept_changed)
     if piece.members:
         _unpack(root, piece, archive, how)
-        archive.unlink()
+        noted = Notes(root).get(piece.target)
+        if noted is not None and file_sha256(archive) == noted.sha256:  # else it is the user's
+            archive.unlink()
 
 
 def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
     notes = Notes(root)
     noted = notes.get(piece.target)
     known = None if accept_changed else noted or piece.official
-    found: list[Known] = []
 
     def check(path: Path) -> None:
         _check_content(piece, path, how, vouched=known is not None)
-        found.append(measure(path, piece.source, name=piece.target, progress=how.progress))
+        found = measure(path, piece.source, name=piece.target, progress=how.progress)
         if known is not None:
-            check_same(piece.target, found[0], known, noted=noted is not None)
+            check_same(piece.target, found, known, noted=noted is not None)
+        # Before the file has its name, which tells it from one that the user put there.
+        notes.put(piece.target, found)
 
     size = None if known is None else known.bytes
     fetch(piece.source, root / piece.target, how, size=size, check=check)
-    notes.put(piece.target, found[0])
 
 
 def _check_content(piece: Piece, path: Path, how: Transfer, *, vouched: bool) -> None:
@@ -160,7 +179,7 @@ def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:
         raise DataError(f"{path}: no such file or folder", "correct it under runtime.download")
     elif piece.members and path.suffix == ".zip":
         _unpack(root, piece, path, how)
-    elif piece.members and len(piece.members) > 1:
+    elif piece.members and SPLIT_MEMBER not in piece.members:
         raise DataError(
             f"{path}: neither a folder nor a zip archive", "correct it under runtime.download"
         )
@@ -189,7 +208,7 @@ def _link(link: Path, target: Path) -> None:
     if link.exists():
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)  # a link whose target has gone
+    require_free(link)  # such as a link whose target is on a disk that is not mounted
     try:
         link.symlink_to(target, target_is_directory=target.is_dir())
     except OSError as error:

@@ -55,8 +55,10 @@ class Notes:
 
     def _read(self) -> dict[str, Any]:
         content = read_json(self._path) if self._path.exists() else {}
-        if not isinstance(content, dict):
-            raise DataError(f"{self._path}: not a JSON object", "remove the file")
+        if not isinstance(content, dict) or not all(
+            isinstance(one, dict) for one in content.values()
+        ):
+            raise DataError(f"{self._path}: not the notes of a download", "move the file away")
         return content
 
 

@@ -79,11 +79,13 @@ def fetch(
         check: Looks at the whole before it is named; what it raises removes the partial file.
 
     Raises:
+        InputError: Something lies where ``target`` or its part goes that is not of a download.
         DataError: The server refuses, sends another size, or cannot be reached in
             ``how.attempts``; the disk is full; or ``check`` says so.
     """
     partial = Partial(target)
     try:
+        partial.require_ours()
         target.parent.mkdir(parents=True, exist_ok=True)
         if not partial.is_resumable(url):
             partial.discard()

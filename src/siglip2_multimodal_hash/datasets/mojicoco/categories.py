@@ -1,12 +1,10 @@
 """COCO's 80 categories, and how this project's scenes use them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 Zone = Literal["ground", "air", "any"]
-"""Where a thing may be: standing below the horizon, above it, or either."""
+"""Possible places of a thing: on the ground below the horizon, above it, or either."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +18,7 @@ class Category:
     """Size relative to the scene's typical object."""
     zone: Zone
     manner: str
-    """Which verbs captions use for it, see `wording.VERBS`."""
+    """Group of its verbs in captions, see ``vocabulary.VERBS``."""
     several: float
     """Probability that a scene with this category shows more than one of it."""
     percent: float
@@ -29,7 +27,7 @@ class Category:
 
 _C = Category
 
-CATEGORIES: Final[tuple[Category, ...]] = (
+CATEGORIES: tuple[Category, ...] = (
     # id, name, supercategory, scale, zone, manner, several, percent
     _C(1, "person", "person", 1.15, "ground", "person", 0.34, 53.0),
     _C(2, "bicycle", "vehicle", 1.05, "ground", "ride", 0.12, 2.8),
@@ -113,8 +111,8 @@ CATEGORIES: Final[tuple[Category, ...]] = (
     _C(90, "toothbrush", "indoor", 0.75, "any", "lying", 0.15, 2.5),
 )
 
-BY_ID: Final[dict[int, Category]] = {category.id: category for category in CATEGORIES}
-BY_NAME: Final[dict[str, Category]] = {category.name: category for category in CATEGORIES}
+BY_ID: dict[int, Category] = {category.id: category for category in CATEGORIES}
+BY_NAME: dict[str, Category] = {category.name: category for category in CATEGORIES}
 
-PERSON: Final = 1
+PERSON = 1
 """The person category's id."""

@@ -1,7 +1,5 @@
 """The dataset's files: official archives, annotations and Karpathy's split, in COCO 2014's form."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,7 +8,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from PIL import Image
@@ -29,13 +26,12 @@ from siglip2_multimodal_hash.datasets.mojicoco.scenes import TOWER_STREAM, sampl
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-JPEG_QUALITY: Final = 90
+JPEG_QUALITY = 90
 
-_CHUNK: Final = 64
+_CHUNK = 64
 """Images that a worker draws at a time."""
 
-_MEMBER_TIME: Final = (2014, 8, 1, 0, 0, 0)
-_PARTS: Final = frozenset({"annotations", "images", "karpathy_split.json"})
+_MEMBER_TIME = (2014, 8, 1, 0, 0, 0)
 
 _Drawn = tuple[Picture, bytes]
 
@@ -66,29 +62,29 @@ def generate_mojicoco(
     workers: int,
     progress: bool,
 ) -> None:
-    """Write the whole dataset to `root`, or nothing at all.
+    """Write the whole dataset to ``root``, or nothing at all.
 
-    As in COCO 2014 under Karpathy's split, the `train` images are those of train2014, and
+    As in COCO 2014 under Karpathy's split, the ``train`` images are those of train2014, and
     val2014 holds restval, val and test in mixed order. The bytes depend on the sizes, on
-    `image_size` and on `seed` only, not on `workers`.
+    ``image_size`` and on ``seed`` only, not on ``workers``.
 
     Args:
-        root: the folder to make; an earlier result there is replaced.
-        train: number of images in Karpathy's "train"; likewise `restval`, `val` and `test`.
-        restval: see `train`.
-        val: see `train`.
-        test: see `train`.
-        image_size: width and height of the images in pixels.
-        seed: the stream of scenes to draw from, below `scenes.TOWER_STREAM`.
-        workers: processes to draw with; 1 or fewer draws in this one.
-        progress: show a progress bar on stderr.
+        root: The folder to make.
+        train: Number of images in Karpathy's "train"; likewise ``restval``, ``val`` and ``test``.
+        restval: See ``train``.
+        val: See ``train``.
+        test: See ``train``.
+        image_size: Width and height of the images in pixels.
+        seed: The stream of scenes to draw from, below ``scenes.TOWER_STREAM``.
+        workers: Processes to draw with; 1 or fewer draws in this one.
+        progress: Show a progress bar on stderr.
 
     Raises:
-        DataError: the seed is out of range, or `root` holds something else.
+        DataError: The seed is out of range.
+        InputError: ``root`` is there already.
     """
     if not 0 <= seed < TOWER_STREAM:
         raise DataError(f"seed {seed} is not in 0 ... {TOWER_STREAM - 1}", "choose another seed")
-    _check_replaceable(root)
     orders = _orders(
         {"train": train, "restval": restval, "val": val, "test": test}, image_size, seed
     )
@@ -104,13 +100,8 @@ def generate_mojicoco(
         _write_json(folder / "karpathy_split.json", karpathy(by_folder))
 
 
-def _check_replaceable(root: Path) -> None:
-    if root.exists() and not (root.is_dir() and {p.name for p in root.iterdir()} <= _PARTS):
-        raise DataError(f"{root}: holds something other than this dataset", "choose another folder")
-
-
 def _orders(sizes: dict[str, int], image_size: int, seed: int) -> list[_Order]:
-    """What to make, in ascending image ids: train2014 first, then val2014 in mixed order."""
+    """Images to make, in ascending ids: train2014 first, then val2014 in mixed order."""
     mixed = [split for split in ("restval", "val", "test") for _ in range(sizes[split])]
     draws = Draws.seeded(seed)
     for last in range(len(mixed) - 1, 0, -1):
@@ -122,7 +113,7 @@ def _orders(sizes: dict[str, int], image_size: int, seed: int) -> list[_Order]:
 
 @contextmanager
 def _drawing(orders: Sequence[_Order], workers: int) -> Iterator[Iterator[_Drawn]]:
-    """The finished images in order, drawn by `workers` processes."""
+    """The finished images in order, drawn by ``workers`` processes."""
     if workers <= 1:
         yield map(_draw, orders)
         return
@@ -147,7 +138,7 @@ def _draw(order: _Order) -> _Drawn:
 def _write_folder(
     root: Path, name: str, count: int, drawn: Iterator[_Drawn], advance: Callable[[], object]
 ) -> list[Picture]:
-    """Write the next `count` images to the archive `name`, and its annotations beside it."""
+    """Write the next ``count`` images to the archive ``name``, and its annotations."""
     pictures = []
     with ZipFile(root / "images" / f"{name}.zip", "w", ZIP_STORED) as archive:
         for _ in range(count):

@@ -1,30 +1,27 @@
-"""Where things go: sizes, positions by depth, and pairs that belong together."""
-
-from __future__ import annotations
+"""Layout of a scene: sizes, positions by depth, and pairs that belong together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from siglip2_multimodal_hash.datasets.mojicoco.artwork import Artwork
 from siglip2_multimodal_hash.datasets.mojicoco.backgrounds import CANVAS, Background
 from siglip2_multimodal_hash.datasets.mojicoco.categories import PERSON, Category, Zone
 from siglip2_multimodal_hash.datasets.mojicoco.draws import Draws
 from siglip2_multimodal_hash.datasets.mojicoco.sprites import aspect
-from siglip2_multimodal_hash.datasets.mojicoco.theme import Theme
+from siglip2_multimodal_hash.datasets.mojicoco.themes import Theme
 
 SMALLEST, LARGEST = 16.0, 82.0
 """Bounds of an object's longest side, in pixels of the canvas."""
 
-PAIR: Final = 0.5
+PAIR = 0.5
 """Probability that two things that can belong together do."""
 
-_ATTEMPTS: Final = 5
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """`subject` is at `object` in the manner of `verb`; both are positions in the drawing order."""
+    """Two things that belong together, by their positions in the drawing order, and a verb."""
 
     subject: int
     object: int
@@ -53,7 +50,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class _Joint:
-    """How a pair is put together: the subject's offset and size in units of the object's."""
+    """The form of a pair: the subject's offset and size in units of the object's."""
 
     verb: str
     across: float
@@ -63,16 +60,16 @@ class _Joint:
     turned: bool = False
 
 
-_RIDE: Final = _Joint("riding", 0.0, 0.42, 0.95, in_front=False)
-_BOARD: Final = _Joint("riding", 0.0, 0.5, 1.0, in_front=True)
-_TURNED_BOARD: Final = _Joint("riding", 0.0, 0.5, 1.0, in_front=True, turned=True)
-_HOLD: Final = _Joint("holding", 0.42, 0.05, 1.35, in_front=False)
-_REST: Final = _Joint("sitting on", 0.0, 0.2, 0.62, in_front=True)
-_LIE: Final = _Joint("lying on", 0.0, 0.15, 0.55, in_front=True)
-_INSIDE: Final = _Joint("in", 0.0, 0.35, 0.6, in_front=False)
-_UPON: Final = _Joint("on", 0.0, 0.45, 0.45, in_front=True)
+_RIDE = _Joint("riding", 0.0, 0.42, 0.95, in_front=False)
+_BOARD = _Joint("riding", 0.0, 0.5, 1.0, in_front=True)
+_TURNED_BOARD = _Joint("riding", 0.0, 0.5, 1.0, in_front=True, turned=True)
+_HOLD = _Joint("holding", 0.42, 0.05, 1.35, in_front=False)
+_REST = _Joint("sitting on", 0.0, 0.2, 0.62, in_front=True)
+_LIE = _Joint("lying on", 0.0, 0.15, 0.55, in_front=True)
+_INSIDE = _Joint("in", 0.0, 0.35, 0.6, in_front=False)
+_UPON = _Joint("on", 0.0, 0.45, 0.45, in_front=True)
 
-_JOINTS: Final[dict[tuple[str, str], _Joint]] = {
+_JOINTS: dict[tuple[str, str], _Joint] = {
     **{("person", name): _RIDE for name in ("bicycle", "motorcycle", "horse", "elephant")},
     **{("person", name): _TURNED_BOARD for name in ("surfboard", "snowboard")},
     ("person", "skateboard"): _BOARD,
@@ -105,7 +102,7 @@ _JOINTS: Final[dict[tuple[str, str], _Joint]] = {
 
 
 def possible_pairing(names: Sequence[str], draws: Draws) -> Pairing | None:
-    """Two of the named things that belong together, perhaps; positions are those in `names`."""
+    """Two of the named things that belong together, perhaps; positions are those in ``names``."""
     pairs = [
         (i, j)
         for i, one in enumerate(names)
@@ -121,20 +118,20 @@ def possible_pairing(names: Sequence[str], draws: Draws) -> Pairing | None:
 def arrange(
     theme: Theme,
     background: Background,
-    wanted: Sequence[tuple[Category, Artwork]],
+    things: Sequence[tuple[Category, Artwork]],
     clutter: Sequence[Artwork],
     pairing: Pairing | None,
     draws: Draws,
 ) -> tuple[list[Placement], Pairing | None]:
     """Places for everything, in drawing order: from far to near, or at random on a surface."""
-    crowd = 1.12 - 0.05 * len(wanted)
+    crowd = 1.12 - 0.05 * len(things)
     placements: list[Placement] = []
     for artwork in clutter:
         size = draws.log_uniform(13, 32)
         zone: Zone = "any" if theme.setting != "outdoors" else _clutter_zone(artwork)
         placements.append(_placement(artwork, size, zone, 8.0, background, placements, draws))
     first = len(placements)
-    for category, artwork in wanted:
+    for category, artwork in things:
         size = draws.log_uniform(30, 78) * category.scale * crowd
         size = min(max(size, SMALLEST), LARGEST)
         tilt = 40.0 if category.manner == "lying" else 9.0
@@ -143,7 +140,7 @@ def arrange(
         )
     behind = {}
     if pairing is not None:
-        names = (wanted[pairing.subject][0].name, wanted[pairing.object][0].name)
+        names = (things[pairing.subject][0].name, things[pairing.object][0].name)
         joint = _JOINTS[names]
         pairing = replace(pairing, subject=pairing.subject + first, object=pairing.object + first)
         subject, target = _joined(

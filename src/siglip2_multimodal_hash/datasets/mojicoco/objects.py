@@ -1,10 +1,7 @@
-"""Objects in their places, and which of them can be seen."""
-
-from __future__ import annotations
+"""Objects in their places, those of them that can be seen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +9,10 @@ from numpy.typing import NDArray
 from siglip2_multimodal_hash.datasets.mojicoco.layout import Pairing, Placement
 from siglip2_multimodal_hash.datasets.mojicoco.sprites import placed
 
-LEAST_VISIBLE: Final = 0.4
+LEAST_VISIBLE = 0.4
 """An object of which less than this share is seen is left out of the scene."""
 
-_SCALE: Final = 0.5
+_SCALE = 0.5
 """Visibility is worked out on a canvas of half the side, which is four times cheaper."""
 
 
@@ -84,7 +81,7 @@ def _object(placement: Placement, share: float) -> PlacedObject:
 
 
 def _cover(placement: Placement, covered: NDArray[np.bool_]) -> float | None:
-    """Visible share of a placement, marked in `covered` (bool [side, side]); None if too small."""
+    """Visible share of a placement, marked in ``covered``, bool [side, side]; None if small."""
     centre = (placement.x * _SCALE, placement.y * _SCALE)
     size = placement.size * _SCALE
     image, left, top = placed(

@@ -1,6 +1,4 @@
-"""Scenes to pixels, with the box and the area of what is seen of each labelled object."""
-
-from __future__ import annotations
+"""Scenes to pixels, with the visible box and area of each labelled object."""
 
 from dataclasses import dataclass
 from math import cos, sin
@@ -16,7 +14,7 @@ from siglip2_multimodal_hash.datasets.mojicoco.sprites import placed
 
 @dataclass(frozen=True)
 class VisibleObject:
-    """What is seen of one labelled object, in pixels of the rendered image."""
+    """The visible part of one labelled object, in pixels of the rendered image."""
 
     category_id: int
     bbox: tuple[int, int, int, int]
@@ -35,7 +33,7 @@ class RenderedScene:
 
 
 def render_scene(scene: Scene, size: int = CANVAS) -> RenderedScene:
-    """Draw a scene as a square of `size` pixels a side."""
+    """Draw a scene as a square of ``size`` pixels per side."""
     canvas = paint(scene.background)
     if size != CANVAS:
         canvas = canvas.resize((size, size), Image.Resampling.BILINEAR)

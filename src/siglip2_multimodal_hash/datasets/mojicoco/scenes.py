@@ -1,11 +1,8 @@
-"""Scenes: what is where, before anything is drawn. A pure function of (stream, number)."""
-
-from __future__ import annotations
+"""Scenes before anything is drawn, each a pure function of (stream, number)."""
 
 from dataclasses import dataclass
-from typing import Final
 
-from siglip2_multimodal_hash.datasets.mojicoco.artwork import THINGS, Artwork
+from siglip2_multimodal_hash.datasets.mojicoco.artwork import CLUTTER, PEOPLE, THINGS, Artwork
 from siglip2_multimodal_hash.datasets.mojicoco.backgrounds import (
     CANVAS,
     Background,
@@ -13,31 +10,29 @@ from siglip2_multimodal_hash.datasets.mojicoco.backgrounds import (
 )
 from siglip2_multimodal_hash.datasets.mojicoco.captions import write_captions
 from siglip2_multimodal_hash.datasets.mojicoco.categories import BY_ID, CATEGORIES, PERSON, Category
-from siglip2_multimodal_hash.datasets.mojicoco.clutter import CLUTTER
 from siglip2_multimodal_hash.datasets.mojicoco.draws import Draws
 from siglip2_multimodal_hash.datasets.mojicoco.layout import Pairing, arrange, possible_pairing
 from siglip2_multimodal_hash.datasets.mojicoco.objects import PlacedObject, visible_objects
-from siglip2_multimodal_hash.datasets.mojicoco.people import PEOPLE
-from siglip2_multimodal_hash.datasets.mojicoco.theme import Theme
 from siglip2_multimodal_hash.datasets.mojicoco.themes import (
     SLOT_WEIGHTS,
     STRAY_WEIGHTS,
     THEME_WEIGHTS,
     THEMES,
+    Theme,
 )
 
-KINDS_WEIGHTS: Final = (0.008, 0.11, 0.23, 0.27, 0.21, 0.115, 0.057)
-"""How likely a scene is given 0, 1, ... 6 different categories."""
+KINDS_WEIGHTS = (0.008, 0.11, 0.23, 0.27, 0.21, 0.115, 0.057)
+"""Weights of 0, 1, ... 6 different categories in a scene."""
 
-STRAY: Final = 0.09
+STRAY = 0.09
 """Probability that a thing comes from outside the theme."""
 
-MOST_OBJECTS: Final = 7
+MOST_OBJECTS = 7
 
-TOWER_STREAM: Final = 1 << 32
+TOWER_STREAM = 1 << 32
 """Streams from here on are for the training of towers; datasets take their seeds from below."""
 
-_BY_CATEGORY: Final[dict[int, tuple[Artwork, ...]]] = {
+_BY_CATEGORY: dict[int, tuple[Artwork, ...]] = {
     category.id: tuple(a for a in (*THINGS, *PEOPLE) if a.category_id == category.id)
     for category in CATEGORIES
 }
@@ -65,7 +60,7 @@ class Scene:
 
 
 def sample_scene(stream: int, number: int) -> Scene:
-    """Scene `number` of `stream`; both in 0 ... 2**64 - 1. Any pair costs the same.
+    """Scene ``number`` of ``stream``; both in 0 ... 2**64 - 1. Any pair costs the same.
 
     The stream separates uses that must not share a scene: one dataset, the training of towers.
     """
@@ -73,15 +68,15 @@ def sample_scene(stream: int, number: int) -> Scene:
     place = draws.index(THEME_WEIGHTS)
     theme = THEMES[place]
     background = sample_background(theme, draws)
-    wanted = [
+    things = [
         (category, draws.pick(_BY_CATEGORY[category.id]))
         for category in _categories(place, theme, draws)
         for _ in range(_copies(category, theme, draws))
     ][:MOST_OBJECTS]
-    pairing = possible_pairing([category.name for category, _ in wanted], draws)
+    pairing = possible_pairing([category.name for category, _ in things], draws)
     clutter = [draws.pick(CLUTTER[draws.pick(theme.clutter)]) for _ in range(draws.below(5))]
     objects, pairing = visible_objects(
-        *arrange(theme, background, wanted, clutter, pairing, draws), CANVAS
+        *arrange(theme, background, things, clutter, pairing, draws), CANVAS
     )
     captions = write_captions(theme, objects, pairing, draws)
     return Scene(stream, number, theme.name, background, objects, pairing, captions)

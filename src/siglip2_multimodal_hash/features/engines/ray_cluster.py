@@ -18,16 +18,31 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 # Results are small, and taken out as they come.
 RESULTS_BYTES = 256 * 2**20
+# Bytes: a socket's path has 107, of which its name below that folder may take 68.
+LONGEST_TEMP = 39
 SOURCES = Path(__file__).resolve().parents[3]
 _JOIN = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False); ray.shutdown()"
 
 
-def import_ray() -> ModuleType:
+def import_ray(embed: EmbedParams) -> ModuleType:
     """Import Ray with what Ray Data needs.
 
+    Args:
+        embed: The address.
+
     Raises:
-        InputError: It is not installed.
+        InputError: It is not installed, or is to start here, where the path of the folder for
+            temporary files leaves no room for its sockets.
     """
+    variable = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    folder = os.environ.get(variable, "")
+    size = len(os.fsencode(folder))
+    if not embed.ray_address and size > LONGEST_TEMP:
+        raise InputError(
+            f"runtime.embed.engine = ray: {variable} = {folder} has {size} bytes, and Ray's "
+            f"sockets leave {LONGEST_TEMP} for it",
+            "export RAY_TMPDIR=/tmp",
+        )
     # Read when Ray is imported; a variable that is set already wins.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -54,9 +69,9 @@ def connected(embed: EmbedParams, cpus: int, shipped_bytes: int) -> Iterator[Mod
         shipped_bytes: Size of what its workers get.
 
     Raises:
-        InputError: Ray is not installed, or no cluster answers at the address.
+        InputError: See :func:`import_ray`; or no cluster answers at the address.
     """
-    ray = import_ray()
+    ray = import_ray(embed)
     if ray.is_initialized():
         yield ray
         return

@@ -131,11 +131,12 @@ class Worker:
         reader = _Some(self._job.reader, numbers)
         pin = self._mapper is not None and self._job.device == "cuda"
         batches = read_batches(reader, self._job.reader_threads, pin_memory=pin)
-        for number, batch in zip(numbers, batches, strict=True):
-            if self._mapper is None or batch.failures:
-                yield self._packed(number, failures=batch.failures)
-                continue
+        for number in numbers:
             try:
+                batch = next(batches)
+                if self._mapper is None or batch.failures:
+                    yield self._packed(number, failures=batch.failures)
+                    continue
                 features, seconds = self._compute.submit(_timed, self._mapper, batch).result()
             except InputError as error:
                 yield self._packed(number, problem=f"{self._node}: {error}")

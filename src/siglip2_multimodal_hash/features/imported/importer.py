@@ -1,7 +1,7 @@
 """Take features over: match, check, reorder, and put them into a folder named by its content."""
 
-import os
-import shutil
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.imported.content import (
+    FILES,
     IMAGE_IDS,
     describe_import,
 )
@@ -25,8 +26,17 @@ from siglip2_multimodal_hash.features.imported.matching import (
 from siglip2_multimodal_hash.features.imported.sources import Source, Tower
 from siglip2_multimodal_hash.features.imported.writing import explained_disk, write_matrix
 from siglip2_multimodal_hash.features.lengths import Lengths, warn_of_lengths
-from siglip2_multimodal_hash.files import file_sha256, replacing, save_array, write_json
+from siglip2_multimodal_hash.files import (
+    file_sha256,
+    holds_only,
+    replacing,
+    require_free,
+    save_array,
+    write_json,
+)
 
+# Folders named by a digest; hidden files, such as a killed import leaves, are not touched.
+_ROOT = holds_only(r"[0-9a-f]{64}|\..*")
 _MATCH = {store.IMAGE: match_images, store.CAPTION: match_captions}
 
 
@@ -62,8 +72,9 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
     Raises:
         DataError: Ids do not fit the index, or values are not usable; see :mod:`.matching` and
             :mod:`.writing`. Prompts are not one a class, or of another width than the images.
-        InputError: The disk is full or cannot be written.
+        InputError: The disk is full or cannot be written, or ``root`` is a folder of other things.
     """
+    require_free(root, ours=_ROOT)
     _check_prompts(source, index)
     towers = _towers(source)
     matches = {
@@ -154,17 +165,17 @@ def _line(name: str, tower: Tower, match: Match) -> str:
 
 @contextmanager
 def _working_in(root: Path) -> Iterator[Path]:
-    work = root / f".import.tmp-{os.getpid()}"
-    with explained_disk(work):
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-    try:
+    with explained_disk(root / "any"):
+        root.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=".import.tmp-", dir=root)
+    with scratch:
+        work = Path(scratch.name) / "features"
+        work.mkdir()
         yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _give_name(work: Path, folder: Path) -> None:
     """Move the finished folder to where it belongs; one of the same content makes way."""
-    with replacing(folder) as temporary:
+    ours = holds_only("|".join(map(re.escape, (*FILES, store.META))))
+    with replacing(folder, ours=ours) as temporary:
         work.replace(temporary)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash import errors
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.matrices import Matrix
 from siglip2_multimodal_hash.features.lengths import Lengths, require_computable
 from siglip2_multimodal_hash.features.store import CHUNK
@@ -59,13 +60,8 @@ def explained_disk(path: Path) -> Iterator[None]:
     Raises:
         InputError: The disk is full or cannot be written.
     """
-    try:
+    with errors.explained_disk(path.parent, "free some space, or choose another folder"):
         yield
-    except OSError as error:
-        raise InputError(
-            f"{path.parent}: cannot be written ({error.strerror})",
-            "free some space, or choose another folder",
-        ) from None
 
 
 def _require_finite(

@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.reader import ImageReader, read_batches, unreadable
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.training.data import NO_IMAGE
 
 IntArray = npt.NDArray[np.int64]
 
@@ -35,7 +36,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if not self.files:
-            raise DataError("the towers cannot be tuned: a split has no image", "run `dvc repro`")
+            raise DataError("the towers cannot be tuned: a split has no image", NO_IMAGE)
 
     def __len__(self) -> int:
         return len(self.files)

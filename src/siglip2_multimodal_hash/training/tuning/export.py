@@ -11,7 +11,7 @@ from transformers import Siglip2Processor, SiglipProcessor
 
 from siglip2_multimodal_hash.features.towers import NAFLEX, Towers
 from siglip2_multimodal_hash.features.tuned import RECORD
-from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.files import holds_only, write_json
 
 
 def export_towers(folder: Path, towers: Towers, record: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what killed runs left beside ``folder``; see :func:`.files.replacing`."""
     for path in folder.parent.glob(f".{folder.name}.tmp-*"):
         process = re.search(r"\.tmp-(\d+)", path.name)
-        if process and not _alive(int(process[1])):
+        if process and not _alive(int(process[1])) and holds_only("new")(path):
             shutil.rmtree(path, ignore_errors=True)
 
 

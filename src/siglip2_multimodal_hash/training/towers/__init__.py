@@ -1,6 +1,0 @@
-"""Training of the embedded tiny SigLIP 2 towers, from scratch, on an endless stream of scenes.
-
-Two checkpoints come out of it, each a folder that ``transformers`` loads like the real ones: a
-fixed-resolution one (model type ``siglip``) and a NaFlex one (model type ``siglip2``).
-``models/train_towers.py`` is the command line.
-"""

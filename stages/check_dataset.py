@@ -1,0 +1,18 @@
+"""Check the parameters whose limits the dataset sets, before the first fit."""
+
+from pathlib import Path
+
+from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.limits import check_limits
+from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.params import Params
+
+
+def main(params: Params, statistics: Path, out: Path) -> None:
+    """Write the same word every time, so that a change of parameters re-runs nothing by itself."""
+    check_limits(params, read_json(statistics))
+    write_json(out, "params.yaml: every parameter suits the dataset")
+
+
+if __name__ == "__main__":
+    run_stage(main, "statistics", "out")
