@@ -13,6 +13,7 @@ from pathlib import Path
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.prediction.database import load_database
@@ -20,7 +21,6 @@ from siglip2_multimodal_hash.prediction.encoder import load_fitted_head
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.training.inference import encode_dataset
-from siglip2_multimodal_hash.training.validation import mean_average_precision
 
 BATCH = 512
 
@@ -45,7 +45,7 @@ def tag_both_ways() -> dict[str, dict[str, float]]:
         soft, classified = encode_dataset(network, v_img, v_txt, BATCH)
         scores = database.vote(soft, classified, params.knn).scores
         found[source] = {
-            name: 100 * mean_average_precision(labels, scores[name]) for name in PREDICTORS
+            name: 100 * mean_average_precision(scores[name], labels).value for name in PREDICTORS
         }
     return found
 

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import SplitRows, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import evaluate_grid
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_retrieval
@@ -38,7 +39,6 @@ from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import encode_embeddings, head_config, training_splits
-from siglip2_multimodal_hash.training.validation import mean_average_precision
 
 # isort: split
 import numpy as np
@@ -120,7 +120,8 @@ class Bench:
         for name, distance in distances.items():
             knn = self.params.knn.model_copy(update={"distance": distance})
             found = predict(codes, index, self.labels, database, queries, knn)
-            percent[name] = mean_average_precision(self.labels[queries], found.scores["knn"]) * 100
+            scores, labels = found.scores["knn"], self.labels[queries]
+            percent[name] = mean_average_precision(scores, labels).value * 100
         return {name: round(value, 2) for name, value in percent.items()}, by_query
 
     def best_vote(self, codes: HeadCodes) -> dict[str, float]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.limits import check_limits
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.training.limits import check_limits
 
 
 def main(params: Params, statistics: Path, out: Path) -> None:

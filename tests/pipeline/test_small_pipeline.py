@@ -12,38 +12,39 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
-from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 from tests.pipeline.conftest import commands, run_stage, small_params, working_in
-from tests.pipeline.declarations import UNUSED_IN_A_FIT, pipeline_stages, sections_by_field
+from tests.pipeline.declarations import check_reads, pipeline_stages
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 STAGES = pipeline_stages()
+FOCUS = {
+    f"loss.{name}"
+    for name in (
+        "focal_alpha",
+        "focal_gamma",
+        "asymmetric_gamma_pos",
+        "asymmetric_gamma_neg",
+        "asymmetric_clip",
+    )
+}
 
 
 @pytest.mark.parametrize("stage", commands())
 def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
     _, reads = finished_run
-    keys = sections_by_field(Params)
-    read = {keys[one] for one in reads[stage] if one in keys}
-    read = {key for key in read if not key.startswith("runtime.")}
-    declared = set(STAGES[stage].get("params", []))
-    assert read <= declared, f"read but not declared: {sorted(read - declared)}"
-    assert declared - read <= CONDITIONAL.get(stage, set()), (
-        f"declared but not read: {sorted(declared - read)}"
-    )
+    check_reads(stage, reads[stage], CONDITIONAL.get(stage, set()))
 
 
 # Read only where another parameter asks for it, so not in a run of the default.
 CONDITIONAL = {
     # Frozen: the rest is read by a tuning, see tests/training/tuning.
     "tune_towers": set(STAGES["tune_towers"]["params"]) - {"backbone.tune"},
-    "train": UNUSED_IN_A_FIT,
-    "train_variants": UNUSED_IN_A_FIT,
-    # The section is handed over whole; whatever it changes reaches the page by `evaluate_knn`, too.
-    "report": {"knn.hybrid_weight", "knn.shortlist", "runtime.coco_root"},
-    "summarise": {"knn.shortlist", "knn.threshold", "knn.top_n_tags"},
+    "evaluate_classifiers": FOCUS,
+    "evaluate_untrained": {"knn.shortlist", "knn.threshold"},
+    "evaluate_knn_grid": {"knn.shortlist"},
+    "report": {"runtime.coco_root"},
 }
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.pipeline.declarations import pipeline_stages
+from tests.pipeline.declarations import covers, pipeline_stages
 
 STAGES = pipeline_stages()
 KNN = {"evaluate_knn", "evaluate_variants", "evaluate_untrained"}
@@ -49,7 +49,11 @@ REACHED_BY = {
 
 
 def declaring(key: str) -> set[str]:
-    return {name for name, stage in STAGES.items() if key in stage.get("params", [])} - ASIDE
+    return {
+        name
+        for name, stage in STAGES.items()
+        if any(covers(one, key) for one in stage.get("params", []))
+    } - ASIDE
 
 
 def outputs_of(name: str) -> set[str]:

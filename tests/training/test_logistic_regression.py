@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression as Reference
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.training.logistic import fit_logistic_regression
-from siglip2_multimodal_hash.training.validation import mean_average_precision
 
 COUNT, DIM, CLASSES = 150, 6, 3
 
@@ -83,7 +83,9 @@ def test_lambda_is_chosen_on_val_among_those_up_to_the_first_that_is_worse(
     assert found.strength == tried[-2]
     assert caplog.messages[-1] == caplog.messages[-3]
     val = some_data(seed=1)
-    assert found.val_map == mean_average_precision(val["labels"], found.scores(val["vectors"]))
+    assert (
+        found.val_map == mean_average_precision(found.scores(val["vectors"]), val["labels"]).value
+    )
     # A warm start changes nothing but the time.
     alone = fitted(strengths=(found.strength,))
     np.testing.assert_allclose(found.weight, alone.weight, atol=1e-3)

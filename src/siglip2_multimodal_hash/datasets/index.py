@@ -16,9 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from siglip2_multimodal_hash.datasets.split_file import SPLITS
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
+
+SPLITS = ("train", "restval", "database", "database_val", "val", "test")
+"""Names of the splits; :mod:`.split_file` says who trains, queries and is searched."""
 
 EvaluationSplit = Literal["train", "database", "val", "test"]
 

@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from siglip2_multimodal_hash.datasets.index import SPLITS
 from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, is_safe_name
 from siglip2_multimodal_hash.datasets.records import (
     column,
@@ -32,7 +33,6 @@ from siglip2_multimodal_hash.datasets.records import (
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-SPLITS = ("train", "restval", "database", "database_val", "val", "test")
 # What a fit, its selection and its report cannot do without: one split of each group.
 NEEDED = {"train": ("train", "restval"), "val": ("val", "database_val"), "test": ("test",)}
 _REBUILD = "run `dvc repro download_karpathy_split`, which writes the split of every protocol"

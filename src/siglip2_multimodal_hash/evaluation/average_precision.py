@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
-from siglip2_multimodal_hash.thresholds import Floats, average_precision_of_rows
+
+Floats = npt.NDArray[np.float64]
 
 
 class MeanAveragePrecision(NamedTuple):
@@ -50,6 +51,34 @@ def average_precisions(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Fl
     labels = check_labels("labels", labels)
     scores = check_scores("scores", scores, "labels", labels)
     return average_precision_of_rows(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
+
+
+def average_precision_of_rows(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Floats:
+    """Average precision of each row of scores, as scikit-learn defines it.
+
+    AP = sum over thresholds t of (R_t - R_{t-1}) * P_t is the mean over the positives of the
+    precision at the threshold that first admits them: of the scores that are at least theirs, the
+    share that is positive. Both are counted in sorted scores, so nothing but scores is sorted, and
+    the order of the columns does not change a bit of the result.
+
+    Args:
+        scores: float [C, N], finite; a row is a class.
+        labels: bool or int [C, N] of 0 and 1.
+
+    Returns:
+        float64 [C]; NaN for a row without a positive, for which AP is undefined.
+    """
+    result: Floats = np.full(len(scores), np.nan)
+    columns = scores.shape[1]
+    for row, (own, truth) in enumerate(zip(np.sort(scores, axis=1), labels > 0, strict=True)):
+        admitted = scores[row, truth]
+        positives = len(admitted)
+        if positives:
+            admitted.sort()
+            decided = columns - own.searchsorted(admitted)
+            hits = positives - admitted.searchsorted(admitted)
+            result[row] = (hits / decided).sum() / positives
+    return result
 
 
 def mean_average_precision(

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
-from siglip2_multimodal_hash.thresholds import Floats
+from siglip2_multimodal_hash.evaluation.average_precision import Floats, average_precisions
 
 MOST_LABELS = 6
 # Shares of the image that part small from large; COCO's own limits are pixels of its photos.

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.evaluation.average_precision import Floats
 from siglip2_multimodal_hash.evaluation.decisions import Decisions
 from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
-from siglip2_multimodal_hash.thresholds import Floats, group_ends
 
 Weights = npt.NDArray[np.integer[Any]] | Floats
 
@@ -35,7 +35,7 @@ class WeightedPrecision:
         labels = check_labels("labels", labels)
         falling = -np.ascontiguousarray(check_scores("scores", scores, "labels", labels).T)
         self._order = np.argsort(falling, axis=1)
-        ends = group_ends(np.take_along_axis(falling, self._order, axis=1))
+        ends = _group_ends(np.take_along_axis(falling, self._order, axis=1))
         hits = np.take_along_axis(np.ascontiguousarray(labels.T), self._order, axis=1)
         # P positives, class by class, each class by falling score.
         self._classes, places = np.nonzero(hits)
@@ -100,3 +100,12 @@ class WeightedDecisions:
             return np.bincount(classes, weights[images], self._size).astype(np.float64)
 
         return Decisions(count(self._hits), count(self._decided), count(self._positives))
+
+
+def _group_ends(ranked: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """For each place of sorted rows [C, N], the last place with an equal value; int64 [C, N]."""
+    last = ranked.shape[1] - 1
+    places = np.arange(last)
+    ends = np.full(ranked.shape, last, dtype=np.int64)
+    ends[:, :-1] = np.where(ranked[:, 1:] != ranked[:, :-1], places, last)
+    return np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]

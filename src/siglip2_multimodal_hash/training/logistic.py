@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.training.validation import mean_average_precision
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def fit_logistic_regression(
     for strength in strengths:
         weight, bias = _minimise(x, y, weight, bias, strength)
         found = LogisticRegression(mean, scale, weight, bias, strength, 0.0)
-        val_map = mean_average_precision(val_labels, found.scores(val))
+        val_map = mean_average_precision(found.scores(val), val_labels).value
         logger.debug("logistic_regression: lambda %g, val mAP %.4f", strength, val_map)
         if best is not None and val_map <= best.val_map:
             break

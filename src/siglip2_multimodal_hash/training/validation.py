@@ -1,15 +1,10 @@
 """A pass over the validation split, and the figure that model selection goes by."""
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
-from siglip2_multimodal_hash.thresholds import average_precision_of_rows
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -17,43 +12,6 @@ from siglip2_multimodal_hash.training.trace import Losses, LossTrace
 
 # Pairs that go through the head at a time: some 30 MB of activations for SigLIP 2 base.
 CHUNK = 2048
-
-
-def average_precision(
-    labels: npt.NDArray[Any], scores: npt.NDArray[np.floating[Any]]
-) -> npt.NDArray[np.float64]:
-    """Average precision of each class, as scikit-learn's ``average_precision_score`` defines it.
-
-    Args:
-        labels: [n, C] of 0 and 1.
-        scores: [n, C], finite; higher means more likely.
-
-    Returns:
-        float64 [C]; NaN for a class without positives, whose AP is undefined.
-    """
-    return average_precision_of_rows(np.ascontiguousarray(scores.T), np.ascontiguousarray(labels.T))
-
-
-def mean_average_precision(
-    labels: npt.NDArray[Any], scores: npt.NDArray[np.floating[Any]]
-) -> float:
-    """Mean of :func:`average_precision` over the classes that have a positive.
-
-    Args:
-        labels: [n, C] of 0 and 1.
-        scores: [n, C], finite.
-
-    Raises:
-        DataError: No class has a positive.
-    """
-    per_class = average_precision(labels, scores)
-    defined = per_class[~np.isnan(per_class)]
-    if not defined.size:
-        raise DataError(
-            "validation split: no image has a label, so mAP is undefined",
-            "enlarge dataset.mojicoco.val, or check the annotations",
-        )
-    return float(defined.mean())
 
 
 @torch.inference_mode()
@@ -101,7 +59,7 @@ def validate(
         trace.add(parts.present(), stop - start, place)
     trace.require_finite(settings)
     scores = output.logits.float().sigmoid().cpu().numpy()
-    return trace.means(), mean_average_precision(data.labels.cpu().numpy(), scores)
+    return trace.means(), mean_average_precision(scores, data.labels.cpu().numpy()).value
 
 
 def _whole_and_rest(n: int, size: int) -> list[tuple[int, int, int]]:

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.features.store import load_embeddings
-from siglip2_multimodal_hash.params import Params
 from tests.pipeline.conftest import commands, recorded_reads, run_stage, working_in
-from tests.pipeline.declarations import UNUSED_IN_A_FIT, pipeline_stages, sections_by_field
+from tests.pipeline.declarations import check_reads
 from tests.training.tuning.conftest import tuning_text
 
 OUTPUTS = "outputs/mojicoco/siglip2-tiny"
-# `lora` has a rate of its own.
-UNREAD = UNUSED_IN_A_FIT | {"tune.lr"}
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +30,7 @@ def stages(small_dataset, tmp_path_factory):
 
 def test_a_tuning_reads_what_dvc_is_told(stages):
     _, read = stages
-    keys = sections_by_field(Params)
-    found = {keys[one] for one in read if one in keys}
-    found = {key for key in found if not key.startswith("runtime.")}
-    declared = set(pipeline_stages()["tune_towers"]["params"])
-    assert found <= declared, sorted(found - declared)
-    assert declared - found <= UNREAD, sorted(declared - found)
+    check_reads("tune_towers", read)
 
 
 def test_embed_takes_the_tuned_towers(stages, small_dataset):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from siglip2_multimodal_hash.datasets.index import SPLITS
 from siglip2_multimodal_hash.datasets.layout import find_layout, find_split
 from siglip2_multimodal_hash.datasets.protocols.hashnet import (
     full_hashnet,
@@ -15,7 +16,6 @@ from siglip2_multimodal_hash.datasets.protocols.karpathy import FULL_KARPATHY, r
 from siglip2_multimodal_hash.datasets.protocols.source_images import read_source_images
 from siglip2_multimodal_hash.datasets.protocols.standard import full_standard, standard_split
 from siglip2_multimodal_hash.datasets.split_file import (
-    SPLITS,
     SplitImage,
     count_splits,
     missing_splits,

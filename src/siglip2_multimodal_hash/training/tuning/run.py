@@ -17,6 +17,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.files import replacing
@@ -46,7 +47,6 @@ from siglip2_multimodal_hash.training.tuning.load import tuning_load
 from siglip2_multimodal_hash.training.tuning.needs import GIB
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
 from siglip2_multimodal_hash.training.tuning.steps import TowerTrainer
-from siglip2_multimodal_hash.training.validation import mean_average_precision
 
 logger = logging.getLogger(__name__)
 
@@ -231,4 +231,4 @@ def _val_map(
     seen = encoder.split(source, val, settings.eval_caption, settings.runtime)
     seen = seen.to(encoder.towers.device)
     _, scores = network.encode(seen.v_img, seen.v_txt)
-    return mean_average_precision(val.labels.numpy(), scores.cpu().numpy())
+    return mean_average_precision(scores.cpu().numpy(), val.labels.numpy()).value

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.evaluation.limits import check_limits
 from siglip2_multimodal_hash.params import load_params, parse_params
+from siglip2_multimodal_hash.training.limits import check_limits
 
 PARAMS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").model_dump(mode="json")
 
