@@ -22,7 +22,7 @@ sys.meta_path.insert(0, Watch())
 assert "numpy" not in sys.modules
 import siglip2_multimodal_hash
 print("package", "numpy" in sys.modules, "torch" in sys.modules)
-import siglip2_multimodal_hash.files
+import siglip2_multimodal_hash.retrieval.codes
 """
 
 

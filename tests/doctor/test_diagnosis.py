@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.doctor.gathering import crash_of, gather_machine
 from siglip2_multimodal_hash.doctor.repository import Repository
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
-from siglip2_multimodal_hash.presets import list_presets
+from siglip2_multimodal_hash.presets import list_presets, override_text
 from tests.doctor.machines import (
     CU124,
     LAPTOP,
@@ -204,7 +204,8 @@ def test_the_command_ends_with_0_where_nothing_fails(project: Path) -> None:
 
 
 def test_the_command_ends_with_1_where_something_fails(project: Path) -> None:
-    params = TEXT.replace("models/siglip2-tiny-patch16-128 ", "google/siglip2-base-patch16-256 ")
+    other = {"backbone.checkpoint": "google/siglip2-base-patch16-256"}
+    params = override_text(TEXT, other, source="params.yaml")
     (project / "params.yaml").write_text(params, encoding="utf-8")
     result = run(project)
     assert (result.returncode, result.stderr) == (1, "")

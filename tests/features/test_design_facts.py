@@ -106,7 +106,7 @@ def test_point_3_holds_for_a_tokenizer_that_knows_case_and_masks():
 
     inputs = Tokenizer(tokenizer, 64)(["A Cat\n", "TWO  dogs"])
     assert set(inputs) == {"input_ids"}
-    assert asked["texts"] == ["a cat", "two dogs"]
+    assert asked["texts"] == ["a cat\n", "two  dogs"]
     assert asked["padding"] == "max_length"
     assert asked["max_length"] == 64
     assert asked["truncation"] is True

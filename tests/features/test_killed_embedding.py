@@ -25,7 +25,7 @@ from siglip2_multimodal_hash.features.engines import local
 from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.params import load_params, watched_inputs
 from tests.features.embed_child import READY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +96,8 @@ def mapped(monkeypatch):
 
 def write_params(folder, backbone, runtime):
     params = load_params(ROOT / "params.yaml").model_dump()
-    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump()}
+    watched = {"watch": watched_inputs("mojicoco", backbone.checkpoint)}
+    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump() | watched}
     (folder / "params.json").write_text(json.dumps(params))
 
 
