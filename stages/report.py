@@ -19,7 +19,7 @@ def main(
     index: Path,
     codes: Path,
     evaluation: Path,
-    metrics: Path,
+    details: Path,
     plots: Path,
     out: Path,
 ) -> None:
@@ -40,7 +40,7 @@ def main(
         read_evaluation(evaluation),
         read_head_codes(codes),
         vote,
-        metrics=metrics,
+        details=details,
         plots=plots,
     )
     embed, link = params.report.embed_images, params.report.link_images
@@ -55,4 +55,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, "source", "index", "codes", "evaluation", "metrics", "plots", "out")
+    run_stage(main, "source", "index", "codes", "evaluation", "details", "plots", "out")

@@ -1,4 +1,4 @@
-"""Turn all figures into the metrics and plots that Git keeps."""
+"""Turn all figures into the metrics and plots that Git keeps, and into all their details."""
 
 from pathlib import Path
 
@@ -10,9 +10,8 @@ from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting import knn_grid
-from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import metric_files, rounded
+from siglip2_multimodal_hash.reporting.tables import detail_files, rounded, summary_metrics
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 DATASET = ("index", "statistics", "objects")
@@ -33,21 +32,22 @@ def main(
     untrained: Path,
     metrics: Path,
     plots: Path,
+    details: Path,
 ) -> None:
-    """Write metrics/ and plots/ of this dataset and backbone."""
+    """Write the headline figures, the plots' data, and every figure there is."""
     dataset, result = read_index(index), read_evaluation(evaluation)
     compared = read_json(classifiers / "figures.json") | read_json(variants) | read_json(untrained)
     fit, history = read_json(head / "config.json"), read_json(head / "history.json")
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
-    sizes = read_object_sizes(objects)
-    errors = error_analysis.errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
+    sizes, policy = read_object_sizes(objects), params.dataset.eval_caption
+    errors = error_analysis.errors_of_test(dataset, result, sizes, policy)
     code_quality.warn_of_degenerate("database", result.figures.get("codes"), fit["head"])
-    files = metric_files(result.figures, compared, fit)
-    files["summary"] |= knn_grid.best_votes(tried)
+    headline = summary_metrics(result.figures, fit) | knn_grid.best_votes(tried)
+    write_json(metrics / "summary.json", headline)
+    files = detail_files(result.figures, compared, fit) | {"errors": rounded(errors)}
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)
-    files["errors"] = rounded(errors)
     for name, figures in files.items():
-        write_json(metrics / f"{name}.json", figures)
+        write_json(details / f"{name}.json", figures)
     write_plots(
         plots,
         dataset=dataset,
@@ -56,10 +56,10 @@ def main(
         evaluation=result,
         history=history,
         errors=errors,
+        baselines=files["baselines"],
     )
     knn_grid.write_grid(plots, tried)
-    draw_overview(plots / "overview.png", history, result, dataset.labels()[dataset.rows("test")])
 
 
 if __name__ == "__main__":
-    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "plots")
+    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "plots", "details")

@@ -1,6 +1,7 @@
 """The README shows what Git has: a run on this machine may have other figures."""
 
-import json
+import csv
+import io
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from siglip2_multimodal_hash.reporting.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = "metrics/mojicoco/siglip2-tiny/baselines.json"
+FIGURES = "plots/mojicoco/siglip2-tiny/baselines.csv"
 
 
 @pytest.fixture
@@ -20,7 +21,11 @@ def rows():
     )
     if shown.returncode:
         pytest.skip("no clone of the repository: what Git has is not to be had")
-    return json.loads(shown.stdout)
+    table = csv.DictReader(io.StringIO(shown.stdout.decode()))
+    return {
+        row.pop("row"): {column: float(cell) for column, cell in row.items() if cell}
+        for row in table
+    }
 
 
 def test_the_table_is_the_committed_metrics(rows):

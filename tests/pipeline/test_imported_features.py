@@ -62,7 +62,9 @@ def run(project: Path, name: str, stage: str) -> int:
 
 
 def figures(folder: Path, name: str, file: str) -> Any:
-    return json.loads((folder / "metrics/mojicoco" / name / file).read_text(encoding="utf-8"))
+    metrics = folder / "metrics/mojicoco" / name / file
+    path = metrics if metrics.exists() else folder / "outputs/mojicoco" / name / "details" / file
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(

@@ -76,7 +76,8 @@ def test_metrics_name_every_predictor_on_val_and_test(finished_run):
     for name in ("knn", "hybrid"):
         assert summary[f"{name}_best"]["val"]["mAP"] >= summary["val"][name]["mAP"]
         assert 0 < summary[f"{name}_best"]["test"]["mAP"] <= 1
-    rows = json.loads((metrics / "baselines.json").read_text())
+    assert [path.name for path in metrics.iterdir()] == ["summary.json"]
+    rows = json.loads((folder / OUTPUTS / "details/baselines.json").read_text())
     assert set(rows) == {
         *("fused", "direction_only", "magnitude_only", "image_only", "caption_only"),
         *("mlp", "logistic_regression", "zero_shot"),
@@ -150,7 +151,7 @@ def _digest(path: Path) -> str:
 
 def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run):
     folder, _ = finished_run
-    rows = json.loads((folder / "metrics/mojicoco/siglip2-tiny/details.json").read_text())
+    rows = json.loads((folder / OUTPUTS / "details/details.json").read_text())
     alone = {"zero_shot": "image", "image_only": "image", "caption_only": "caption"}
     for name, row in rows.items():
         assert row["modality"] == alone.get(name, "fused"), name
@@ -198,7 +199,8 @@ def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(finishe
         ):
             assert run_stage(words[name]) == 0, name
     metrics, before = (one / "metrics/mojicoco/siglip2-tiny" for one in (tmp_path, folder))
-    assert set(json.loads((metrics / "baselines.json").read_text())) == {"fused", "chance"}
+    rows = json.loads((tmp_path / OUTPUTS / "details/baselines.json").read_text())
+    assert set(rows) == {"fused", "chance"}
     assert (metrics / "summary.json").read_bytes() == (before / "summary.json").read_bytes()
     page = (tmp_path / "reports/mojicoco/siglip2-tiny/index.html").read_text()
     assert page.count('{"photo":') == 5

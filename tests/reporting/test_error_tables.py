@@ -68,7 +68,7 @@ def test_the_command(
 
     assert run() == EXIT_BAD_INPUT
     assert "errors.json: no such file" in capsys.readouterr().err
-    write_json(tmp_path / "metrics/mojicoco/siglip2-tiny/errors.json", rounded(errors))
+    write_json(tmp_path / "outputs/mojicoco/siglip2-tiny/details/errors.json", rounded(errors))
     assert run("--predictor", "hybrid") == 0
     assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
     assert run("--json") == 0

@@ -8,11 +8,11 @@ import pytest
 
 from siglip2_multimodal_hash.reporting.tables import (
     baseline_metrics,
+    detail_files,
     details,
     head_modality,
     in_order,
     markdown_table,
-    metric_files,
     rounded,
     summary_metrics,
     table_of_details,
@@ -63,7 +63,7 @@ def test_the_summary_holds_the_figures_to_compare_by() -> None:
         },
         # Figures that such codes or so small a database do not have are left out.
         "retrieval": {"mAP@all": 0.2, "P@10": 0.5, "NDCG@100": 0.4},
-        "codes": {"bit_entropy": 0.99, "correlation": 0.1, "distinct_share": 0.7},
+        "codes": {"bit_entropy": 0.99, "distinct_share": 0.7},
         "train": {"best_epoch": 7},
     }
 
@@ -126,11 +126,10 @@ def test_rows_go_from_the_head_over_its_variants_and_bounds_to_chance() -> None:
     assert in_order({name: {} for name in sorted(expected)}) == list(expected)
 
 
-def test_metrics_are_three_files() -> None:
+def test_details_are_two_files() -> None:
     fit = {"best_epoch": 7, "head": {"modalities": "caption"}}
-    found = metric_files(head(0.6), {"lsh": head(0.3)}, fit)
+    found = detail_files(head(0.6), {"lsh": head(0.3)}, fit)
     assert found == {
-        "summary": summary_metrics(head(0.6), fit),
         "baselines": baseline_metrics(head(0.6), {"lsh": head(0.3)}),
         "details": details({"modality": "caption", **head(0.6)}, {"lsh": head(0.3)}),
     }

@@ -35,6 +35,7 @@ def written(folder: Path, example: Any) -> Path:
         evaluation=example.evaluation,
         history=example.history,
         errors=example.errors,
+        baselines={"chance": {"knn": 0.25}, "fused": {"knn": 2 / 3, "retrieval": 0.5}},
     )
     return folder
 
@@ -42,6 +43,14 @@ def written(folder: Path, example: Any) -> Path:
 @pytest.fixture(scope="module")
 def plots(tmp_path_factory: pytest.TempPathFactory, example: Any) -> Path:
     return written(tmp_path_factory.mktemp("plots") / "made" / "anew", example)
+
+
+def test_the_table_of_methods(plots: Path, read_csv: ReadCsv) -> None:
+    assert read_csv(plots / "baselines.csv") == [
+        ["row", "knn", "mlp", "hybrid", "zero_shot", "retrieval"],
+        ["fused", "0.666667", "", "", "", "0.5"],
+        ["chance", "0.25", "", "", "", ""],
+    ]
 
 
 def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: ReadCsv) -> None:

@@ -185,12 +185,12 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
     for split in ("train", "val"):
         (tmp_path / f"training_{split}.csv").write_text("epoch,total\n1,2.5\n", encoding="utf-8")
     parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
-    inputs = read_inputs(*parts, metrics=tmp_path, plots=tmp_path)
+    inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
     assert inputs.training["val"] == [{"epoch": "1", "total": "2.5"}]
     assert (inputs.grid, inputs.errors) == ([], None)
     (tmp_path / "errors.json").write_text("{}", encoding="utf-8")
     (tmp_path / "knn_grid.csv").write_text("K\n5\n", encoding="utf-8")
-    inputs = read_inputs(*parts, metrics=tmp_path, plots=tmp_path)
+    inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
     assert (inputs.grid, inputs.errors) == ([{"K": "5"}], {})
 
 

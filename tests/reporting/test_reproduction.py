@@ -14,10 +14,8 @@ stages:
     params: [seed]
     metrics:
       - metrics/summary.json: {cache: false}
-      - metrics/baselines.json: {cache: false}
 """
 SUMMARY = {"test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}}, "train": {"best_epoch": 14}}
-BASELINES = {"fused": {"knn": 0.746}}
 
 
 @pytest.fixture
@@ -33,10 +31,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(folder, summary=SUMMARY, baselines=BASELINES):
+def write(folder, summary=SUMMARY):
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "metrics/summary.json").write_text(json.dumps(summary))
-    (folder / "metrics/baselines.json").write_text(json.dumps(baselines))
 
 
 def with_knn(value):
@@ -46,20 +43,20 @@ def with_knn(value):
 def test_the_same_figures_are_reproduced(project, smhash, capsys):
     assert smhash("verify") == 0
     said = capsys.readouterr().out
-    assert said.startswith("reproduced: 3 figures, largest difference 0.00 points")
+    assert said.startswith("reproduced: 2 figures, largest difference 0.00 points")
 
 
 def test_the_largest_difference_is_named(project, smhash, capsys):
     write(project, with_knn(0.7392))
     assert smhash("verify") == 0
-    assert "0.68 points (test.knn.mAP of summary.json), allowed 1.5" in capsys.readouterr().out
+    assert "0.68 points (test.knn.mAP), allowed 1.5" in capsys.readouterr().out
 
 
 def test_a_figure_that_is_off_is_named_and_fails(project, smhash, capsys):
     write(project, with_knn(0.786))
     assert smhash("verify") == 1
     said = capsys.readouterr().out
-    assert "test.knn.mAP of summary.json: 78.6 here, 74.6 committed, 4.0 points apart" in said
+    assert "test.knn.mAP: 78.6 here, 74.6 committed, 4.0 points apart" in said
     assert "mlp" not in said
 
 
@@ -75,10 +72,10 @@ def test_other_parameters_are_not_compared(project, smhash, capsys):
 
 
 def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
-    (project / "metrics/baselines.json").unlink()
+    (project / "metrics/summary.json").unlink()
     assert smhash("verify") == 2
     said = capsys.readouterr().err
-    assert "fused.knn of baselines.json: this folder does not have it" in said
+    assert "this folder does not have it" in said
     assert "`make repro`" in said
 
 

@@ -9,19 +9,19 @@ import pytest
 
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.tables import metric_files
+from siglip2_multimodal_hash.reporting.tables import detail_files
 from tests.reporting.test_metric_tables import head, predictor
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of parameters alone; where its metrics belong."""
+def details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of parameters alone; where its figures belong."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     params = load_params()
-    return tmp_path / "metrics" / params.dataset.name / params.backbone.name
+    return tmp_path / "outputs" / params.dataset.name / params.backbone.name / "details"
 
 
 def smhash_table(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -40,7 +40,7 @@ def smhash_table(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ],
 )
 def test_the_table_of_a_split(
-    metrics: Path,
+    details: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
@@ -49,9 +49,9 @@ def test_the_table_of_a_split(
 ) -> None:
     fit = {"best_epoch": 7, "head": {"modalities": "both"}}
     baselines = {"logistic_regression": predictor(0.4, fixed=0.5)}
-    metrics.mkdir(parents=True)
-    for name, found in metric_files(head(0.6), baselines, fit).items():
-        (metrics / f"{name}.json").write_text(json.dumps(found))
+    details.mkdir(parents=True)
+    for name, found in detail_files(head(0.6), baselines, fit).items():
+        (details / f"{name}.json").write_text(json.dumps(found))
     assert smhash_table(monkeypatch, *arguments) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
     assert rows[:2] == [f"| fused | {fused} |", f"| logistic-regression | {linear} |"]
@@ -60,19 +60,19 @@ def test_the_table_of_a_split(
 
 @pytest.mark.parametrize(("split", "file"), [("test", "baselines"), ("val", "details")])
 def test_without_metrics_it_says_what_to_run(
-    metrics: Path,
+    details: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     split: str,
     file: str,
 ) -> None:
-    assert not metrics.exists()
+    assert not details.exists()
     assert smhash_table(monkeypatch, "--split", split) == 2
     message = capsys.readouterr().err
     assert f"{file}.json: no such file" in message
     assert "dvc repro" in message
 
 
-def test_there_is_no_table_of_train(metrics: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not metrics.exists()
+def test_there_is_no_table_of_train(details: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not details.exists()
     assert smhash_table(monkeypatch, "--split", "train") == 2

@@ -89,7 +89,7 @@ def _baseline(
 ) -> float:
     """MAP on test of another method, from the comparison that the experiment committed."""
     method, _, predictor = reading.partition(".")
-    path = f"metrics/{params['dataset.name']}/{params['backbone.name']}/baselines.json"
+    path = f"outputs/{params['dataset.name']}/{params['backbone.name']}/details/baselines.json"
     try:
         return float(repository.metrics(commit, path)[method][predictor])
     except (KeyError, TypeError, ValueError):

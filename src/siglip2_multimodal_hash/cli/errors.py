@@ -7,7 +7,7 @@ from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_js
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import load_params
 
-METRICS_FOLDER = Path("metrics")
+OUTPUTS_FOLDER = Path("outputs")
 PREDICTORS = ("knn", "mlp", "hybrid")
 
 
@@ -24,7 +24,8 @@ def add_parser(commands: Commands) -> None:
 def errors(arguments: argparse.Namespace) -> None:
     """Show where tags on test are wrong: classes, images, sizes, captions."""
     params = load_params()
-    found = read_json(METRICS_FOLDER / params.dataset.name / params.backbone.name / "errors.json")
+    outputs = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
+    found = read_json(outputs / "details" / "errors.json")
     if arguments.json:
         print_json(found)
         return

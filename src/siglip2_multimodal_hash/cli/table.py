@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.files import read_json, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
 
-METRICS_FOLDER = Path("metrics")
+OUTPUTS_FOLDER = Path("outputs")
 FORMATS = ("md", "csv", "tex")
 FEWEST_DRAWS = 100
 
@@ -38,7 +38,7 @@ def add_parser(commands: Commands) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
-    inputs = [PARAMS_FILE, *METRICS_FOLDER.rglob("*.json")]
+    inputs = [PARAMS_FILE, *OUTPUTS_FOLDER.rglob("*.json")]
     if arguments.out is not None:
         require_free(arguments.out, inputs=inputs)
     if arguments.row and arguments.split == "val":
@@ -55,7 +55,7 @@ def table(arguments: argparse.Namespace) -> None:
         )
     else:
         params = load_params()
-        folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
+        folder = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name / "details"
         if arguments.split == "test":
             rows = read_json(folder / "baselines.json")
         else:

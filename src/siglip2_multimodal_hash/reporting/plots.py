@@ -1,4 +1,4 @@
-"""Data of the plots that ``dvc plots`` draws: small CSV files, one row a point."""
+"""Data of the plots: small CSV files of one row per point, for ``dvc plots``, and a picture."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,8 @@ from siglip2_multimodal_hash.evaluation.average_precision import average_precisi
 from siglip2_multimodal_hash.evaluation.code_quality import bit_entropies, bit_means
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.reporting.pictures import draw_overview
+from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, in_order
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 CURVE_POINTS = 100
@@ -32,6 +34,7 @@ def write_plots(
     evaluation: StoredEvaluation,
     history: list[dict[str, Any]],
     errors: dict[str, Any],
+    baselines: dict[str, Any],
 ) -> None:
     """Write the data of every plot into ``folder``.
 
@@ -43,7 +46,16 @@ def write_plots(
         evaluation: Of the head.
         history: One record an epoch; see :func:`..training.loop.fit`.
         errors: See :func:`..evaluation.error_analysis.analyse_errors`.
+        baselines: See :func:`.tables.baseline_metrics`.
     """
+    write_rows(
+        folder / "baselines.csv",
+        ("row", *BASELINE_COLUMNS),
+        (
+            (name, *(baselines[name].get(column, "") for column in BASELINE_COLUMNS))
+            for name in in_order(baselines)
+        ),
+    )
     labels = dataset.labels()[dataset.rows("test")]
     scores = evaluation.predictions["test"].scores
     write_training(folder, history)
@@ -93,6 +105,7 @@ def write_plots(
         ("size", "recall"),
         ((group["group"], group["knn"]["recall"]) for group in groups["object_size"]),
     )
+    draw_overview(folder / "overview.png", history, evaluation, labels)
 
 
 def write_training(folder: Path, history: list[dict[str, Any]]) -> None:

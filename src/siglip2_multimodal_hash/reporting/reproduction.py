@@ -1,13 +1,9 @@
 """How far the figures of this machine are from those that Git has."""
 
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-
-FILES = ("summary.json", "baselines.json")
-"""The metrics that are compared: the headline figures and the table of baselines."""
 
 ALLOWED_POINTS = 1.5
 """Largest difference, in points (hundredths of a figure), that counts as reproduced.
@@ -69,9 +65,8 @@ def differences_from_commit() -> list[Difference]:
             _OTHER_PARAMS,
         )
     found = [
-        _difference(f"{name} of {PurePath(path).name}", figure)
-        for path, figures in metrics.items()
-        if PurePath(path).name in FILES
+        _difference(name, figure)
+        for figures in metrics.values()
         for name, figure in figures.items()
         if any(isinstance(figure.get(side), float) for side in ("old", "new"))
     ]

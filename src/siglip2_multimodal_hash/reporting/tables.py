@@ -1,4 +1,4 @@
-"""The figures that Git keeps: a short summary, the comparison with baselines, and all of them."""
+"""The figures of a run: the headline ones, the comparison of methods, and all of them."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ ROWS = (
     "lsh",
     "chance",
 )
-RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "precision@radius2", "NDCG@100")
-CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
+RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
+CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
 
 
-def metric_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
-    """What ``metrics/`` holds, by the name of the file.
+def detail_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
+    """Figures beyond the headline ones, by the name of their file.
 
     Args:
         figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
@@ -36,7 +36,6 @@ def metric_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
         fit: The head's ``config.json``.
     """
     return {
-        "summary": summary_metrics(figures, fit),
         "baselines": baseline_metrics(figures, baselines),
         "details": details(figures | head_modality(fit), baselines),
     }

@@ -76,15 +76,15 @@ def read_inputs(
     codes: HeadCodes,
     knn: VoteSettings,
     *,
-    metrics: Path,
+    details: Path,
     plots: Path,
 ) -> ReportInputs:
-    """Add what lies in the folders of metrics and plots; a grid and an error analysis if there.
+    """Add what lies in the folders of details and plots; a grid and an error analysis if there.
 
     Raises:
         DataError: A file is missing or damaged.
     """
-    errors = metrics / "errors.json"
+    errors = details / "errors.json"
     grid = plots / "knn_grid.csv"
     return ReportInputs(
         title,
@@ -92,7 +92,7 @@ def read_inputs(
         evaluation,
         codes,
         knn,
-        baselines=read_json(metrics / "baselines.json"),
+        baselines=read_json(details / "baselines.json"),
         training={
             split: read_records(plots / f"training_{split}.csv") for split in ("train", "val")
         },
