@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from siglip2_multimodal_hash.prediction.captions import mean_caption
+from siglip2_multimodal_hash.prediction.database import mean_caption
 from tests.prediction.small_database import database_of
 
 
