@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from benchmarks.missing_caption import tag_both_ways
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
@@ -41,16 +40,14 @@ def workspace(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Predict:
+def predict(smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Predict:
     """Run the command in this process: its code, out and err."""
 
     def run(*arguments: object) -> SimpleNamespace:
         capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["smhash", "predict", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
+        code = smhash("predict", *map(str, arguments))
         output = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=output.out, err=output.err)
+        return SimpleNamespace(code=code, out=output.out, err=output.err)
 
     return run
 

@@ -1,4 +1,4 @@
-"""The page of `smhash predict --explain`: complete in one file, safe to open, as said."""
+"""The page of `smhash predict --explain`: in one file, safe to open, true to the answer."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Reading a user's photos: what is no photo is refused, and never waited for."""
+"""Reading a user's photos: a file that is no photo is refused, and never waited for."""
 
 import os
 from pathlib import Path

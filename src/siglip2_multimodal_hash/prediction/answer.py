@@ -236,7 +236,8 @@ def _neighbours(
     database: Database, votes: Predictions, photo: int, knn: KnnParams, predicted: tuple[str, ...]
 ) -> tuple[Neighbour, ...]:
     """The database images that voted for a photo."""
-    near = Neighbours(*(array[photo, None] for array in votes.neighbours))
+    rows, similarities = votes.neighbours
+    near = Neighbours(rows[photo, None], similarities[photo, None])
     there = near.rows != NO_ROW  # an index that is not exhaustive may find fewer than K
     weights = weights_of(near, knn.vote, tau=knn.tau, threshold=knn.threshold)
     found = []
