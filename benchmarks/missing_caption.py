@@ -3,7 +3,7 @@
     python benchmarks/missing_caption.py
 
 reads the finished run of params.yaml and tags the photos of val twice: with their own captions, as
-`evaluate_knn` does, and with what stands in for a missing one (`prediction/captions.py`). The last
+`evaluate_knn` does, and with what stands in for a missing one (`prediction/database.py`). The last
 line is JSON: mAP in percent of ``knn``, ``mlp`` and ``hybrid``, ``own`` and ``stand_in``.
 """
 
@@ -31,8 +31,9 @@ def tag_both_ways() -> dict[str, dict[str, float]]:
     dataset, backbone = params.dataset.name, params.backbone.name
     outputs = RunOutputs.of(Path("data", dataset), Path("outputs", dataset, backbone))
     policy = params.dataset.eval_caption
-    network, embeddings = load_fitted_head(outputs, policy)
     database = load_database(outputs, kind_of(params.index))
+    embeddings = database.embeddings
+    network = load_fitted_head(outputs, embeddings, policy)
     val = database.dataset.rows("val")
     labels = database.dataset.labels()[val]
     v_img = embeddings.image[val]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.cli.stats import statistics_text
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.datasets.statistics_summary import (
@@ -15,7 +16,6 @@ from siglip2_multimodal_hash.datasets.statistics_summary import (
     most_frequent_pairs,
     summarise_statistics,
 )
-from siglip2_multimodal_hash.reporting.statistics_table import statistics_text
 
 COCO = Path(__file__).resolve().parents[2].parent / "shared" / "coco-annotations"
 NAMES = ("dog", "cat", "bird")

@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +14,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.missing_caption import tag_both_ways
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
-from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED
+from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
 from tests.places import FREE, everything, place
-from tests.signalling import INTERRUPTIBLE_COMMAND
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 Predict = Callable[..., SimpleNamespace]
@@ -44,16 +40,14 @@ def workspace(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Predict:
+def predict(smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Predict:
     """Run the command in this process: its code, out and err."""
 
     def run(*arguments: object) -> SimpleNamespace:
         capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["smhash", "predict", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
+        code = smhash("predict", *map(str, arguments))
         output = capsys.readouterr()
-        return SimpleNamespace(code=caught.value.code, out=output.out, err=output.err)
+        return SimpleNamespace(code=code, out=output.out, err=output.err)
 
     return run
 
@@ -343,25 +337,12 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
 def run_process(
     workspace: Path, *arguments: object, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command as a user starts it: the database loads in a process beside."""
+    """The command as a user starts it, for settings that Python reads at its start."""
     command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
     return subprocess.run(
         command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
-
-
-def test_as_a_process_it_says_the_same(workspace, predict):
-    (path,) = write_photos(workspace, test_images(workspace, 1))
-    here, alone = predict(path, "--json"), run_process(workspace, path, "--json")
-    assert (alone.returncode, alone.stderr) == (0, "")
-    ours, theirs = json.loads(here.out)[0], json.loads(alone.stdout)[0]
-    assert [one["image_id"] for one in ours["neighbours"]] == [
-        one["image_id"] for one in theirs["neighbours"]
-    ]
-    for mine, other in zip(ours["tags"], theirs["tags"], strict=True):
-        assert mine["name"] == other["name"]
-        assert mine["scores"] == pytest.approx(other["scores"], abs=1e-5)
 
 
 def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
@@ -384,41 +365,16 @@ def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
     assert "--caption is not UTF-8" in refused.err
 
 
-def test_damage_in_the_process_beside_is_told_without_a_traceback(workspace):
+def test_a_damaged_index_is_named_without_a_traceback(workspace, predict):
     (path,) = write_photos(workspace, test_images(workspace, 1))
     codes = workspace / OUTPUTS / "database.faiss"
     codes.unlink()
     codes.write_bytes(b"damaged")
-    result = run_process(workspace, path)
-    assert (result.returncode, result.stdout) == (EXIT_BAD_INPUT, "")
-    assert "database.faiss: not a readable FAISS index" in result.stderr
-    assert "run `dvc repro build_faiss_index`" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-def test_ctrl_c_reaches_both_processes_and_one_tells_it(workspace):
-    (path,) = write_photos(workspace, test_images(workspace, 1))
-    command = [sys.executable, "-c", INTERRUPTIBLE_COMMAND, "predict", str(path)]
-    with subprocess.Popen(
-        command,
-        cwd=workspace,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        deadline = time.monotonic() + 60
-        # The first child is multiprocessing's tracker of resources, the second loads the database.
-        while len(children.read_text().split()) < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (EXIT_INTERRUPTED, "")
-    assert err.startswith("interrupted: ")
-    assert "Traceback" not in err
+    result = predict(path)
+    assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
+    assert "database.faiss: not a readable FAISS index" in result.err
+    assert "run `dvc repro build_faiss_index`" in result.err
+    assert "Traceback" not in result.err
 
 
 def test_the_page_of_real_photos(workspace, predict):

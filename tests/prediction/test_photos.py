@@ -1,4 +1,4 @@
-"""Reading a user's photos: what is no photo is refused, and never waited for."""
+"""Reading a user's photos: a file that is no photo is refused, and never waited for."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.prediction.embedding import embed_photos
+from siglip2_multimodal_hash.prediction.encoder import Encoder
 from siglip2_multimodal_hash.prediction.photos import find_photos, read_photo
 
 
@@ -49,8 +49,8 @@ def test_a_photo_that_needs_too_much_memory_is_named_and_the_rest_is_done(tmp_pa
 
     for name, width in (("large.png", 120), ("small.png", 8)):
         Image.new("RGB", (width, 50)).save(tmp_path / name)
-    towers, paths = Towers(), [tmp_path / "large.png", tmp_path / "small.png"]
-    found = embed_photos(towers, paths, 2)
+    towers, unused, paths = Towers(), None, [tmp_path / "large.png", tmp_path / "small.png"]
+    found = Encoder(towers, unused, np.dtype("float32")).embed_photos(paths, 2)
     assert found.failures == (
         f"{paths[0]}: out of memory with this image of 120 x 50 pixels",
         "read",

@@ -1,16 +1,15 @@
 """The error analysis as tables, as a part of the page, and as data of plots."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from siglip2_multimodal_hash import cli
+from siglip2_multimodal_hash.cli.errors import errors_text
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.files import write_json
-from siglip2_multimodal_hash.reporting.errors_text import errors_text
 from siglip2_multimodal_hash.reporting.tables import rounded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,23 +52,17 @@ def test_lists_are_rounded_too() -> None:
 def test_the_command(
     errors: dict[str, Any],
     tmp_path: Path,
+    smhash: Callable[..., int],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> int | str | None:
-        monkeypatch.setattr(sys, "argv", ["smhash", "errors", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return caught.value.code
-
-    assert run() == EXIT_BAD_INPUT
+    assert smhash("errors") == EXIT_BAD_INPUT
     assert "errors.json: no such file" in capsys.readouterr().err
     write_json(tmp_path / "outputs/mojicoco/siglip2-tiny/details/errors.json", rounded(errors))
-    assert run("--predictor", "hybrid") == 0
+    assert smhash("errors", "--predictor", "hybrid") == 0
     assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
-    assert run("--json") == 0
+    assert smhash("errors", "--json") == 0
     assert json.loads(capsys.readouterr().out) == rounded(errors)

@@ -74,7 +74,7 @@ def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: Re
 
 def test_equal_data_give_equal_bytes(tmp_path: Path, plots: Path, example: Any) -> None:
     again = written(tmp_path, example)
-    assert len(list(plots.iterdir())) == 16
+    assert len(list(plots.iterdir())) == 18
     for path in plots.iterdir():
         assert path.read_bytes() == (again / path.name).read_bytes()
 
@@ -211,7 +211,7 @@ def test_without_a_hash_layer_there_are_no_bits(
 ) -> None:
     folder = written(tmp_path, uncoded)
     assert read_csv(folder / "code_bits.csv") == [["bit", "mean", "entropy"]]
-    assert len(list(folder.iterdir())) == 16
+    assert len(list(folder.iterdir())) == 18
 
 
 def test_cells_are_quoted_where_csv_needs_it(tmp_path: Path) -> None:

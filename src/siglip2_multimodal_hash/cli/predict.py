@@ -3,7 +3,6 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
 from siglip2_multimodal_hash.datasets.layout import source_root
@@ -19,9 +18,6 @@ from siglip2_multimodal_hash.params import (
     parse_params,
 )
 
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.prediction.session import Answer
-
 DATA_FOLDER, OUTPUTS_FOLDER = Path("data"), Path("outputs")
 
 
@@ -35,12 +31,12 @@ def add_parser(commands: Commands) -> None:
         metavar="PATH",
         help="photos (JPEG, PNG, WebP) or folders",
     )
-    parser.add_argument("--caption", metavar="TEXT", help="what the photo shows; for one photo")
-    parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote; else knn.K")
+    parser.add_argument("--caption", metavar="TEXT", help="caption of the photo; for one photo")
+    parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote (default: knn.K)")
     parser.add_argument(
-        "--top", type=int, metavar="N", help="best tags of each predictor; else knn.top_n_tags"
+        "--top", type=int, metavar="N", help="best tags of each predictor (default: knn.top_n_tags)"
     )
-    parser.add_argument("--json", action="store_true", help="print a list, an object a photo")
+    parser.add_argument("--json", action="store_true", help="print a list, one object per photo")
     parser.add_argument(
         "--explain",
         type=path_argument,
@@ -50,7 +46,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Tag your own photos by the finished run of params.yaml's dataset and backbone."""
+    """Tag your own photos with the finished run of params.yaml's dataset and backbone."""
     params = load_params()
     set_up(params)
     if params.backbone.checkpoint == IMPORTED:
@@ -63,6 +59,7 @@ def predict(arguments: argparse.Namespace) -> None:
     top = params.knn.top_n_tags if arguments.top is None else arguments.top
     if top < 1:
         raise InputError(f"--top {top}: must be at least 1")
+    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 
     files, failures = find_photos(arguments.paths)
@@ -74,25 +71,29 @@ def predict(arguments: argparse.Namespace) -> None:
         require_free(arguments.explain, inputs=inputs)
     if arguments.caption is not None and len(files) > 1:
         raise InputError(
-            f"--caption is of one photo, but there are {len(files)}", "name one file a call"
+            f"--caption is of one photo, but there are {len(files)}", "name one file per call"
         )
-    # After the cheap refusals: these take seconds.
-    from siglip2_multimodal_hash.prediction import session, wording
-    from siglip2_multimodal_hash.prediction.outputs import RunOutputs
-
     outputs = RunOutputs.of(data, made)
-    answer = session.answer(params, knn, files, arguments.caption, top, outputs)
+    # After the cheap refusals: these take seconds.
+    from siglip2_multimodal_hash.datasets.images import open_image_source
+    from siglip2_multimodal_hash.prediction.answer import answer
+    from siglip2_multimodal_hash.prediction.page import write_page
+    from siglip2_multimodal_hash.prediction.text import as_json, as_text
+
+    found = answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
-        print_json([wording.as_json(one) for one in answer.predictions])
-        for note in answer.notes:
+        print_json([as_json(one) for one in found.predictions])
+        for note in found.notes:
             print(f"note: {note}", file=sys.stderr)
     else:
-        print(wording.as_text(answer.predictions, answer.notes), end="")
-    if arguments.explain is not None and answer.predictions:
-        _explain(arguments.explain, answer, root, inputs)
-    for failure in (*failures, *answer.failures):
+        print(as_text(found.predictions, found.notes), end="")
+    if arguments.explain is not None and found.predictions:
+        images = open_image_source(root)
+        write_page(arguments.explain, found.predictions, found.notes, images, inputs)
+        print(f"explained in {arguments.explain}", file=sys.stderr)
+    for failure in (*failures, *found.failures):
         print(f"error: {failure}", file=sys.stderr)
-    if failures or answer.failures:
+    if failures or found.failures:
         sys.exit(EXIT_BAD_INPUT)
 
 
@@ -107,11 +108,3 @@ def _knn(params: Params, k: int | None) -> KnnParams:
     changed = params.model_dump()
     changed["knn"]["K"] = k
     return parse_params(changed, source="--k").knn
-
-
-def _explain(path: Path, answer: "Answer", root: Path, inputs: list[Path]) -> None:
-    from siglip2_multimodal_hash.datasets.images import open_image_source
-    from siglip2_multimodal_hash.reporting.explanation import write_explanation
-
-    write_explanation(path, answer.predictions, answer.notes, open_image_source(root), inputs)
-    print(f"explained in {path}", file=sys.stderr)

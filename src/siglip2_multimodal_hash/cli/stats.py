@@ -1,12 +1,18 @@
-"""``smhash stats``."""
+"""``smhash stats``: the statistics of a dataset as tables."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 DATA_FOLDER = Path("data")
+
+Summary = Mapping[str, Any]
 
 
 def add_parser(commands: Commands) -> None:
@@ -18,13 +24,81 @@ def add_parser(commands: Commands) -> None:
 def stats(arguments: argparse.Namespace) -> None:
     """Describe the dataset: classes, labels, captions, and how far the splits differ."""
     # Other commands need not wait for pandas.
-    from siglip2_multimodal_hash.datasets.statistics_file import read_statistics
     from siglip2_multimodal_hash.datasets.statistics_summary import summarise_statistics
-    from siglip2_multimodal_hash.reporting.statistics_table import statistics_text
 
     name = load_params().dataset.name
-    summary = summarise_statistics(read_statistics(DATA_FOLDER / name / "statistics.json"))
+    summary = summarise_statistics(read_json(DATA_FOLDER / name / "statistics.json"))
     if arguments.json:
         print_json(summary)
     else:
         print(statistics_text(name, summary), end="")
+
+
+def statistics_text(title: str, summary: Summary) -> str:
+    """The tables of :func:`..datasets.statistics_summary.summarise_statistics`."""
+    counts = ", ".join(f"{name} {number:,}" for name, number in summary["images"].items())
+    parts = [
+        f"{title}: {counts}",
+        _splits(summary["splits"]),
+        _shift(summary["label_shift"]),
+        _pairs(summary["co_occurrence_train"]),
+        _frequencies(summary["class_frequency"]),
+        "images that two splits share: "
+        + ", ".join(f"{pair} {number}" for pair, number in summary["overlap"].items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _splits(splits: Summary) -> str:
+    head = ("split", "images", "unlabelled", "labels/labelled image", "labels/image", "captions")
+    return text_table(
+        (*head, "words/caption", "5%", "50%", "95%"),
+        (
+            (
+                name,
+                f"{split['images']:,}",
+                f"{split['unlabelled']:,}",
+                _number(_labels_of_labelled(split)),
+                _number(split["labels_per_image"]["mean"]),
+                f"{split['captions']:,}",
+                _number(split["caption_words"]["mean"]),
+                *(_number(split["caption_words"].get(level), 0) for level in ("q05", "q50", "q95")),
+            )
+            for name, split in splits.items()
+        ),
+    )
+
+
+def _labels_of_labelled(split: Summary) -> float | None:
+    mean = split["labels_per_image"]["mean"]
+    return mean * split["images"] / split["labelled"] if split["labelled"] else None
+
+
+def _shift(shifts: Summary) -> str:
+    rows = []
+    for pair, shift in shifts.items():
+        largest = ", ".join(f"{name} x{ratio:.2f}" for name, ratio in shift["ratios"])
+        missing = f"; in one only: {', '.join(shift['absent'])}" if shift["absent"] else ""
+        rows.append((pair, _number(shift["total_variation"], 4), (largest + missing) or "-"))
+    head = ("label shift", "total variation", "largest ratios of shares of images")
+    return text_table(head, rows, text=(0, 2))
+
+
+def _pairs(pairs: Sequence[Sequence[Any]]) -> str:
+    rows = ((f"{first} + {second}", f"{images:,}") for first, second, images in pairs)
+    return text_table(("pairs in train", "images"), rows)
+
+
+def _frequencies(classes: Summary) -> str:
+    columns = tuple(next(iter(classes.values()))) if classes else ()
+    return text_table(
+        ("class", *columns),
+        (
+            (name, *(f"{counts[column]:,}" for column in columns))
+            for name, counts in classes.items()
+        ),
+    )
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""What photos are compared with: the database of a finished run. Needs no torch."""
+"""The database of a finished run: neighbours of photos, and captions that stand in for theirs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +15,8 @@ from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.prediction.answer import ALIKE
-from siglip2_multimodal_hash.prediction.captions import stand_in_captions
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
-from siglip2_multimodal_hash.retrieval.checks import check_neighbour_count, check_size
+from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, load_index
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind
@@ -28,7 +26,12 @@ from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
 
 FloatArray = npt.NDArray[np.float32]
 
-# Images of val that photos are held against: enough for a hundredth of them, quick on all of COCO.
+ALIKE = 20
+"""Number of the database images most like a photo that count: their captions stand in for a
+missing one, and their likeness tells whether the photo is like those of the dataset.
+"""
+
+# Images of val that photos are compared with: enough for a hundredth of them, quick on all of COCO.
 _VAL = 1000
 _LEAST_ALIKE = 1  # percentile
 
@@ -54,13 +57,29 @@ class Database:
     thresholds: dict[str, float]
 
     def stand_in_captions(self, v_img: FloatArray) -> FloatArray:
-        """A caption embedding for each photo; see :func:`.captions.stand_in_captions`."""
-        return stand_in_captions(self._most_alike(v_img).rows, self.embeddings)
+        """A caption embedding for each photo that has no caption.
+
+        The head was fitted on pairs. Without a caption a photo gets the mean (see
+        :func:`mean_caption`) of the first captions of the :data:`ALIKE` database images most like
+        it. On mojicoco val (mAP of knn, mlp and hybrid in percent) that gives 70.9, 78.4 and 76.6
+        where the photos' own captions give 74.3, 81.9 and 79.7; the caption of the nearest image
+        alone gives 68.2, 75.0 and 73.2, and the prompt "a photo of a X and a Y." of the two best
+        zero-shot classes 70.3, 78.5 and 76.3. A mean of real captions needs no prompt that suits
+        the towers, and no class that a zero-shot guess might miss.
+
+        Args:
+            v_img: float32 [n, D_i].
+
+        Returns:
+            float32 [n, D_t].
+        """
+        alike = self._most_alike(v_img).rows
+        return mean_caption(self.embeddings.caption[self.embeddings.caption_offsets[alike]])
 
     def unlike_val(self, v_img: FloatArray) -> npt.NDArray[np.bool_]:
         """Whether photos are less like the database than 99 of 100 images of val are.
 
-        By the mean cosine to the :data:`.answer.ALIKE` most alike, of the image embeddings: the
+        By the mean cosine to the :data:`ALIKE` most alike, of the image embeddings: the
         codes do not tell, since the head gives any photo some code near others. On the towers of
         mojicoco this holds for 80% of COCO's photos and for 0.8% of mojicoco's own test images; the
         distance to the nearest code alone, for 22% and 0.7%.
@@ -86,13 +105,13 @@ class Database:
         return rows, build_index(unit_vectors(self.embeddings.image[rows]))
 
     def _most_alike(self, v_img: FloatArray) -> Neighbours:
-        """The :data:`.answer.ALIKE` images that look most like each, as rows of the dataset."""
+        """The :data:`ALIKE` images most like each photo, as rows of the dataset."""
         rows, index = self._images
         found = search_cosine(index, v_img, min(ALIKE, len(rows)))
         return Neighbours(rows[found.rows], found.similarities)
 
     def vote(self, soft: FloatArray, scores: FloatArray, knn: KnnParams) -> Predictions:
-        """What the predictors say about photos.
+        """Predict the labels of photos.
 
         A photo that is in the database finds itself there: it is not left out.
 
@@ -105,7 +124,6 @@ class Database:
             InputError: ``knn.K`` is more than the database has.
         """
         n, (stored, packed) = len(self.rows), self.codes
-        check_neighbour_count(knn.K, n, "--k")
         # The classifier is asked about the photos alone.
         unasked = np.zeros((n, scores.shape[1]), dtype=np.float32)
         codes = HeadCodes(
@@ -144,3 +162,24 @@ def _thresholds(path: Path) -> dict[str, float]:
         return {name: float(figures[name]["threshold"]["tuned"]) for name in PREDICTORS}
     except (KeyError, TypeError, ValueError):
         raise DataError(f"{path}: holds no tuned thresholds", REMEDY) from None
+
+
+def mean_caption(captions: FloatArray) -> FloatArray:
+    """The mean direction of K captions, at the mean of their log-magnitudes.
+
+    Direction and magnitude are the parts into which the head decomposes a caption.
+
+    Args:
+        captions: float32 [n, K, D_t].
+
+    Returns:
+        float32 [n, D_t].
+    """
+    vectors = captions.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=2).clip(np.finfo(np.float32).tiny)
+    directions = (vectors / lengths[..., None]).mean(axis=1)
+    shrunk = np.linalg.norm(directions, axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
+    mean: FloatArray = (
+        directions / shrunk * np.exp(np.log(lengths).mean(axis=1, keepdims=True))
+    ).astype(np.float32)
+    return mean

@@ -1,40 +1,55 @@
-"""Photos to codes and scores: the towers and the head of a finished run.
+"""Photos and captions to codes and scores: the towers and the head of a finished run.
 
-A run that was broken off leaves new files beside old ones; such a mixture predicts nonsense without
-a sign of it, so what can be compared is compared.
+An interrupted run leaves new files among old ones; such a mixture predicts nonsense without a sign
+of it, so all that can be compared is compared.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from siglip2_multimodal_hash.datasets.images import explained_memory
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.devices import choose_device
-from siglip2_multimodal_hash.features.lean_loading import load_towers_leanly
-from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.features.meta import describe
+from siglip2_multimodal_hash.features.store import Embeddings
+from siglip2_multimodal_hash.features.towers import Towers, load_towers
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
 from siglip2_multimodal_hash.files import load_array
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.prediction.embedding import embed_caption
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
+from siglip2_multimodal_hash.prediction.photos import read_photo
 from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
-
-if TYPE_CHECKING:
-    from siglip2_multimodal_hash.features.towers import Towers
 
 CaptionPolicy = Literal["first", "mean"]
 FloatArray = npt.NDArray[np.float32]
 
 # Other kernels move a soft code by some 1e-6; another head, by about 1.
 _SAME_CODE = 1e-2
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPhotos:
+    """Photos that went through the image tower.
+
+    Attributes:
+        paths: The n files that could be read, in the order in which they were given.
+        image: Their embeddings, float32 [n, D_i]; [0, 0] where there is none.
+        failures: A message for each of the other files.
+    """
+
+    paths: tuple[Path, ...]
+    image: FloatArray
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +62,45 @@ class Encoder:
         stored: dtype of the database's embeddings: photos are rounded likewise.
     """
 
-    towers: "Towers"
+    towers: Towers
     network: HashNetwork
     stored: np.dtype[Any]
 
-    def round(self, v: FloatArray) -> FloatArray:
-        """Embeddings as they would come back from their file."""
-        return v.astype(self.stored).astype(np.float32)
+    def embed_photos(self, paths: Sequence[Path], batch_size: int) -> EmbeddedPhotos:
+        """Embed the files that can be read, as the ``embed`` stage does, and name the others.
+
+        Args:
+            paths: Files.
+            batch_size: Photos that go through the tower at a time. Of these only the tower's
+                inputs are held at once: a photo of 12 megapixels has 36 MB.
+        """
+        readable: list[Path] = []
+        failures: list[str] = []
+        parts: list[FloatArray] = []
+        for start in range(0, len(paths), batch_size):
+            inputs = []
+            for path in paths[start : start + batch_size]:
+                try:
+                    photo = read_photo(path)
+                    with explained_memory(str(path), photo.size):
+                        inputs.append(self.towers.preprocess([photo]))
+                    readable.append(path)
+                except InputError as error:
+                    failures.append(str(error).splitlines()[0])
+            if inputs:
+                joined = {name: torch.cat([one[name] for one in inputs]) for name in inputs[0]}
+                parts.append(self._as_stored(self.towers.encode_images(joined)))
+        image = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+        return EmbeddedPhotos(tuple(readable), image, tuple(failures))
 
     def embed_caption(self, caption: str) -> FloatArray:
-        """Float32 [1, D_t]."""
-        return self.round(embed_caption(self.towers, caption))
+        """The text tower's pooled output, float32 [1, D_t]."""
+        return self._as_stored(self.towers.encode_texts([caption]))
+
+    def _as_stored(self, v: torch.Tensor) -> FloatArray:
+        """Embeddings, float32, as they would come back from their file."""
+        rounded: FloatArray = v.cpu().numpy().astype(self.stored).astype(np.float32)
+        return rounded
 
     def encode(
         self, v_img: FloatArray, v_txt: FloatArray, batch_size: int
@@ -66,21 +109,27 @@ class Encoder:
         return encode_dataset(self.network, v_img, v_txt, batch_size)
 
 
-def load_fitted_head(outputs: RunOutputs, policy: CaptionPolicy) -> tuple[HashNetwork, Embeddings]:
-    """The head, on the CPU, and the embeddings that it was fitted on.
+def load_fitted_head(
+    outputs: RunOutputs, embeddings: Embeddings, policy: CaptionPolicy
+) -> HashNetwork:
+    """Load the head, on the CPU.
+
+    Args:
+        outputs: Of the run.
+        embeddings: Of its dataset.
+        policy: Captions that its codes were made with: ``dataset.eval_caption``.
 
     Raises:
-        DataError: They are damaged, or the codes are not what this head makes of the embeddings.
+        DataError: It is damaged, or the codes are not what it makes of the embeddings.
     """
     network, config = load_head(outputs.head)
-    embeddings = load_embeddings(outputs.embeddings)
     for name, array, expected in (
         ("image", embeddings.image, config.image_dim),
         ("caption", embeddings.caption, config.caption_dim),
     ):
         check_size(f"width of the {name} embeddings", array.shape[1], "in the head", expected)
     _check_code(outputs, network, embeddings, policy)
-    return network, embeddings
+    return network
 
 
 def load_encoder(
@@ -92,7 +141,7 @@ def load_encoder(
         params: Whole.
         outputs: Of the run.
         network: The head; moved to the device of the towers.
-        meta: What the embeddings' ``meta.json`` says.
+        meta: Content of the embeddings' ``meta.json``.
 
     Raises:
         DataError: The towers of params.yaml are others.
@@ -100,10 +149,7 @@ def load_encoder(
     """
     backbone = embedded_backbone(params, outputs.towers)
     device = choose_device(params.runtime.device)
-    towers = load_towers_leanly(backbone, device)
-    # Not before: it imports transformers.
-    from siglip2_multimodal_hash.features.meta import describe
-
+    towers = load_towers(backbone, device)
     check_towers(meta, describe(backbone, towers, {}), outputs.embeddings)
     return Encoder(towers, network.to(device), np.dtype(meta["dtype"]))
 
@@ -113,7 +159,7 @@ def check_towers(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path
 
     Args:
         stored: The ``meta.json`` of the embeddings.
-        now: What :func:`.meta.describe` says of the loaded towers.
+        now: Of the loaded towers; see :func:`.meta.describe`.
         folder: Of the embeddings, for the message.
 
     Raises:
@@ -132,8 +178,32 @@ def check_towers(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path
             )
 
 
+def head_differences(params: Params, head: HeadConfig) -> list[str]:
+    """A sentence for each parameter of the head's shape that differs from its checkpoint's.
+
+    The checkpoint's are in force: its weights fit no others.
+    """
+    both = {
+        "decomposer.eps": (params.decomposer.eps, head.eps),
+        "decomposer.adapter": (params.decomposer.adapter, head.adapter),
+        "fusion.type": (params.fusion.type, head.fusion),
+        "fusion.modalities": (params.fusion.modalities, head.modalities),
+        "fusion.project_dim": (params.fusion.project_dim, head.project_dim),
+        "fusion.mlp_dims": (list(params.fusion.mlp_dims), list(head.mlp_dims)),
+        "fusion.activation": (params.fusion.activation, head.activation),
+        "hash.bits": (params.hash.bits, head.bits),
+        "hash.normalize": (params.hash.normalize, head.normalize),
+        "classifier.use_bias": (params.classifier.use_bias, head.classifier_bias),
+    }
+    return [
+        f"{key} = {now} in params.yaml, {built} in the head, which counts (`dvc repro` makes anew)"
+        for key, (now, built) in both.items()
+        if now != built
+    ]
+
+
 def check_caption(head: HeadConfig, caption: str | None) -> None:
-    """Refuse what leaves the head nothing to see.
+    """Refuse a caption that says nothing, and a missing one where the head sees nothing else.
 
     Raises:
         InputError: The head takes captions alone, and there is none; or the caption is blank or

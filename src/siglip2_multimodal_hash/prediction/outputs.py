@@ -1,4 +1,4 @@
-"""Where the outputs of a run lie that a prediction needs, and whether they are there."""
+"""The outputs of a finished run that a prediction needs."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

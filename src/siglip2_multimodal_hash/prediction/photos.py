@@ -1,4 +1,4 @@
-"""The user's photos: files, and folders of them, in an order that depends on nothing but names."""
+"""The user's photos: files by name, and all those in folders."""
 
 import os
 import stat

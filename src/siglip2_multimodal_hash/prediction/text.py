@@ -1,4 +1,4 @@
-"""A prediction as lines for a person and as JSON for a program."""
+"""Predictions as text for people and as JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import Any
 
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
-    SHARED_BY,
+    TAGGED_BY,
     Neighbour,
     Prediction,
 )
@@ -20,7 +20,7 @@ def as_json(prediction: Prediction) -> dict[str, Any]:
 
 
 def as_text(predictions: Sequence[Prediction], notes: Sequence[str]) -> str:
-    """Tables of every photo, and the notes, which hold for all of them."""
+    """Tables of every photo, and the notes on all of them."""
     blocks = ["\n".join(_lines(one)) for one in predictions]
     if notes:
         blocks.append("\n".join(f"note: {note}" for note in notes))
@@ -28,12 +28,12 @@ def as_text(predictions: Sequence[Prediction], notes: Sequence[str]) -> str:
 
 
 def _lines(prediction: Prediction) -> list[str]:
-    told = CAPTION_NOTES[prediction.caption_from]
+    caption = CAPTION_NOTES[prediction.caption_from]
     if prediction.caption_from == "given":
-        told = f'"{prediction.caption}"'
+        caption = f'"{prediction.caption}"'
     lines = [
         str(prediction.path),
-        f"  caption: {told}",
+        f"  caption: {caption}",
         f"  tags: {', '.join(prediction.predicted) or 'none reaches the threshold'}",
         *([f"  warning: {prediction.warning}"] if prediction.warning else []),
         "",
@@ -60,7 +60,7 @@ def _tag_table(prediction: Prediction) -> list[str]:
 
 def _neighbour_table(prediction: Prediction) -> list[str]:
     head = f"  {'image':>8} {'distance':>8} {'similar':>7} {'weight':>6}  "
-    rows = [head + f"labels (+ shared with the tags of {SHARED_BY}) | caption"]
+    rows = [head + f"labels (+ shared with the tags of {TAGGED_BY}) | caption"]
     return [*rows, *(_neighbour(one, prediction.distance) for one in prediction.neighbours)]
 
 

@@ -1,4 +1,4 @@
-"""The page of `smhash predict --explain`: complete in one file, safe to open, as said."""
+"""The page of `smhash predict --explain`: in one file, safe to open, true to the answer."""
 
 import base64
 import io
@@ -12,8 +12,7 @@ from PIL import Image
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.prediction.answer import Neighbour, Prediction, Tag
-from siglip2_multimodal_hash.reporting import explanation
-from siglip2_multimodal_hash.reporting.explanation import write_explanation
+from siglip2_multimodal_hash.prediction.page import write_page
 
 VOID = {"meta", "img", "br"}
 
@@ -41,6 +40,16 @@ class Page(HTMLParser):
 
     def all(self, name):
         return [attributes for tag, attributes in self.elements if tag == name]
+
+
+class Images:
+    """Of one colour each."""
+
+    def open(self, file_name: str) -> Image.Image:
+        return Image.new("RGB", (300, 200), (8 * int(file_name[-6:-4]), 40, 40))
+
+    def read(self, file_name: str) -> bytes:
+        raise AssertionError(file_name)
 
 
 @pytest.fixture
@@ -75,8 +84,8 @@ def prediction(tmp_path: Path) -> Prediction:
     )
 
 
-def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction, coloured_images):
-    write_explanation(tmp_path / "out.html", [prediction], ["a <note>"], coloured_images)
+def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction):
+    write_page(tmp_path / "out.html", [prediction], ["a <note>"], Images())
     text = (tmp_path / "out.html").read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == ["html"]
@@ -91,10 +100,8 @@ def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction, colour
     assert '" onerror="alert(1)' in [attributes["alt"] for attributes in page.all("img")]
 
 
-def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
-    tmp_path, prediction, coloured_images
-):
-    write_explanation(tmp_path / "out.html", [prediction], [], coloured_images)
+def test_pictures_scores_and_neighbours_are_those_of_the_prediction(tmp_path, prediction):
+    write_page(tmp_path / "out.html", [prediction], [], Images())
     text = (tmp_path / "out.html").read_text(encoding="utf-8")
     page = Page(text)
     pictures = [
@@ -111,46 +118,45 @@ def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
     assert text.count('<span class="hit">dog</span>') == 4
 
 
-def test_a_photo_unlike_the_dataset_is_said(tmp_path, prediction, coloured_images):
+def test_a_photo_unlike_the_dataset_is_said(tmp_path, prediction):
     strange = replace(prediction, warning="unlike <all> others")
-    write_explanation(tmp_path / "out.html", [prediction, strange], [], coloured_images)
+    write_page(tmp_path / "out.html", [prediction, strange], [], Images())
     assert (
         Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts.count("unlike <all> others")
         == 1
     )
 
 
-def test_a_caption_that_was_not_given_is_said(tmp_path, prediction, coloured_images):
+def test_a_caption_that_was_not_given_is_said(tmp_path, prediction):
     bare = replace(prediction, caption=None, caption_from="nearest_images", predicted=())
-    write_explanation(tmp_path / "out.html", [bare], [], coloured_images)
+    write_page(tmp_path / "out.html", [bare], [], Images())
     told = "".join(Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts)
     assert "caption: none given: the mean of the captions" in told
     assert "tags of hybrid: none reaches the threshold" in told
 
 
-def test_a_page_that_is_too_large_is_refused(tmp_path, prediction, coloured_images, monkeypatch):
+def test_a_page_that_is_too_large_is_refused(tmp_path, prediction):
     path = tmp_path / "out.html"
     path.write_text("old", encoding="utf-8")
-    write_explanation(tmp_path / "one.html", [prediction], [], coloured_images)
-    most = (tmp_path / "one.html").stat().st_size
-    monkeypatch.setattr(explanation, "MOST_BYTES", 2 * most)
+    # Each takes more than 2 MB of the page's 5.
+    large = replace(prediction, caption="x" * 2_000_000)
     with pytest.raises(InputError, match=r"(?s)page of 9 photos .* at most 2 of them"):
-        write_explanation(path, [prediction] * 9, [], coloured_images)
+        write_page(path, [large] * 9, [], Images())
     assert path.read_text(encoding="utf-8") == "old"
 
 
-def test_a_photo_that_is_gone_leaves_no_page(tmp_path, prediction, coloured_images):
+def test_a_photo_that_is_gone_leaves_no_page(tmp_path, prediction):
     prediction.path.unlink()
     with pytest.raises(DataError, match="cannot be read"):
-        write_explanation(tmp_path / "out.html", [prediction], [], coloured_images)
+        write_page(tmp_path / "out.html", [prediction], [], Images())
     assert not list(tmp_path.iterdir())
 
 
-def test_no_place_of_the_camera_is_passed_on(tmp_path, prediction, coloured_images):
+def test_no_place_of_the_camera_is_passed_on(tmp_path, prediction):
     exif = Image.Exif()
     exif[0x010E] = "GPS of my home"
     Image.new("RGB", (8, 8)).save(tmp_path / "home.jpg", exif=exif)
     here = replace(prediction, path=tmp_path / "home.jpg")
-    write_explanation(tmp_path / "out.html", [here], [], coloured_images)
+    write_page(tmp_path / "out.html", [here], [], Images())
     source = Page((tmp_path / "out.html").read_text(encoding="utf-8")).all("img")[0]["src"] or ""
     assert b"GPS of my home" not in base64.b64decode(source.split(",")[1])

@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
-    SHARED_BY,
+    TAGGED_BY,
     Neighbour,
     Prediction,
 )
@@ -37,7 +37,7 @@ figure { margin: 0; font-size: .75rem; } .thumbnail { width: 7rem; border-radius
 """
 
 
-def write_explanation(
+def write_page(
     path: Path,
     predictions: Sequence[Prediction],
     notes: Sequence[str],
@@ -49,7 +49,7 @@ def write_explanation(
     Args:
         path: The HTML file.
         predictions: Of the photos, which are read again for their pictures.
-        notes: What holds for all of them.
+        notes: Remarks on all of them.
         images: Of the dataset.
         inputs: See :func:`.files.require_free`.
 
@@ -92,12 +92,12 @@ def _article(prediction: Prediction, images: ImageSource) -> str:
     return (
         f"<article><h2>{name}</h2>{photo}"
         f"<p>caption: <em>{html.escape(caption)}</em></p>"
-        f"<p>tags of {SHARED_BY}: {html.escape(predicted)}</p>{warning}"
+        f"<p>tags of {TAGGED_BY}: {html.escape(predicted)}</p>{warning}"
         f'<div class="scroll">{_table(prediction)}</div>'
         f"<h3>{len(prediction.neighbours)} neighbours, nearest first</h3>"
         f"<p>Below each stand its {prediction.distance} distance (a photo that is in the database "
         "finds itself, at 0), its weight in the vote, and in green those of its labels that are "
-        f'tags of {SHARED_BY}.</p><div class="grid">'
+        f'tags of {TAGGED_BY}.</p><div class="grid">'
         f"{''.join(_figure(one, prediction.distance, images) for one in prediction.neighbours)}"
         "</div></article>"
     )
