@@ -9,7 +9,7 @@ ALLOWED_POINTS = 1.5
 """Largest difference, in points (hundredths of a figure), that counts as reproduced.
 
 CPUs of two makers sum in another order, and after some thousand updates the head is another one, as
-by another seed. Between an Intel Xeon and an AMD EPYC the largest of 60 figures moved by 0.85;
+by another seed. Between an Intel Xeon and an AMD EPYC the largest of 22 figures moved by 0.85;
 seeds move the vote by a standard deviation of 0.6.
 """
 
