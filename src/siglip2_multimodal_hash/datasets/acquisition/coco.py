@@ -129,10 +129,8 @@ def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> li
         target = "annotations_trainval2014.zip"
         pieces.append(Piece(download.annotations, target, members, unpacked=600_000_000))
     if split_file(root) is None:
-        target = "caption_datasets.zip"
-        pieces.append(
-            Piece(download.karpathy_split, target, (_SPLIT_MEMBER,), unpacked=145_000_000)
-        )
+        target, members = "caption_datasets.zip", (_SPLIT_MEMBER,)
+        pieces.append(Piece(download.karpathy_split, target, members, unpacked=145_000_000))
     if hashnet:
         pieces += [
             Piece(f"{download.hashnet_lists.rstrip('/')}/{name}", f"{HASHNET_FOLDER}/{name}")
@@ -202,8 +200,9 @@ def _prepare(root: Path, pieces: list[Piece]) -> None:
             here = Part(root / piece.target).size()
             needed += max(0, piece.official.bytes - here) + piece.unpacked
         lines.append(f"\n     {piece.target}: {piece.source} ({size})")
-    at_least = "at least " if any(piece.official is None for piece in pieces) else ""
-    _log.info("%s: missing, to fetch %s%s:%s", root, at_least, readable(known), "".join(lines))
+    at_least = " at least" if any(piece.official is None for piece in pieces) else ""
+    total = f"{at_least} {readable(known)}" if known else ""
+    _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
     _read_notes(root)
     for piece in pieces:
         for member in piece.members:

@@ -24,9 +24,10 @@ from siglip2_multimodal_hash.params import RuntimeParams
 
 LONGEST_PAUSE = 60.0
 # A server that asks for more than this will be asked by the user.
-LONGEST_RETRY_AFTER = 600.0
+LONGEST_RETRY_AFTER = 600
 _BUFFER = 2**20
 _TEMPORARY = frozenset({408, 425, 429})
+_ADDRESS = "correct the address under runtime.download, or name a mirror or a local copy there"
 _HOPELESS = (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)
 _log = logging.getLogger(__name__)
 
@@ -122,14 +123,6 @@ class Part:
         self._note.unlink(missing_ok=True)
 
 
-class _TryAgain(Exception):  # noqa: N818 - no error yet
-    """An answer that may be better next time, after the seconds that the server asks to wait."""
-
-    def __init__(self, reason: str, after: float | None = None) -> None:
-        super().__init__(reason)
-        self.after = after
-
-
 def fetch(
     url: str,
     target: Path,
@@ -176,11 +169,7 @@ def _receive_all(url: str, part: Part, how: Transfer, size: int | None) -> None:
         while True:
             try:
                 return _receive(client, url, part, how, size)
-            except _HOPELESS as error:
-                raise DataError(
-                    f"{url}: cannot be fetched ({error})", "correct it under runtime.download"
-                ) from None
-            except (httpx2.HTTPError, _TryAgain) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 here = part.size()
                 failures = 1 if here > most else failures + 1
                 most = max(most, here)
@@ -197,12 +186,17 @@ def _receive(client: httpx2.Client, url: str, part: Part, how: Transfer, size: i
         if whole.validator is not None:
             headers |= {"Range": f"bytes={here}-", "If-Range": whole.validator}
     with client.stream("GET", url, headers=headers) as response:
-        _check_status(response, url, part)
-        if response.status_code == HTTPStatus.OK:
-            whole, here = _whole(response, url), 0
+        if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            part.discard()
+            raise httpx2.RemoteProtocolError("what is here is longer than the server's file")
+        response.raise_for_status()
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+            length = response.headers.get("content-length", "")
+            total = int(length) if length.isdecimal() else None
+            whole, here = Whole(url, total, _validator(response)), 0
         elif whole is None or not _continues(response, whole, here):
             part.discard()
-            raise _TryAgain("the file on the server has changed: what was here is dropped")
+            raise httpx2.RemoteProtocolError("the file on the server has changed")
         if size is not None and whole.size not in {None, size}:
             raise DataError(
                 f"{url}: the server has {whole.size} bytes instead of {size}",
@@ -212,35 +206,21 @@ def _receive(client: httpx2.Client, url: str, part: Part, how: Transfer, size: i
         check_free(part.data.parent, (whole.size or 0) - here, part.target.name)
         if here == 0:
             part.start(whole)
-        _write(response, part, whole.size, how)
-
-
-def _check_status(response: httpx2.Response, url: str, part: Part) -> None:
-    """Let 200 and 206 pass.
-
-    Raises:
-        _TryAgain: 5xx, 429, 408, 425; and 416, after which what was here is gone.
-        DataError: The server refuses.
-    """
-    code = response.status_code
-    said = f"HTTP {code} {response.reason_phrase}".rstrip()
-    if code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        part.discard()
-        raise _TryAgain(f"{said}: what is here is longer than the server's file")
-    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _TEMPORARY:
-        after = response.headers.get("retry-after", "")
-        raise _TryAgain(said, float(after) if after.isdecimal() else None)
-    if code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-        raise DataError(
-            f"{url}: {said}",
-            "the file is not there: correct its address under runtime.download, or name a mirror "
-            "or a local copy",
-        )
-
-
-def _whole(response: httpx2.Response, url: str) -> Whole:
-    length = response.headers.get("content-length", "")
-    return Whole(url, int(length) if length.isdecimal() else None, _validator(response))
+        with (
+            part.data.open("ab", buffering=_BUFFER) as file,
+            tqdm.wrapattr(
+                file,
+                "write",
+                total=whole.size,
+                initial=here,
+                desc=part.target.name,
+                disable=not how.progress,
+            ) as stream,
+        ):
+            for chunk in response.iter_raw():
+                stream.write(chunk)
+    if whole.size not in {None, part.size()}:
+        raise httpx2.RemoteProtocolError(f"{part.size()} bytes came instead of {whole.size}")
 
 
 def _validator(response: httpx2.Response) -> str | None:
@@ -258,32 +238,25 @@ def _continues(response: httpx2.Response, whole: Whole, here: int) -> bool:
     return same and response.headers.get("content-range") == rest
 
 
-def _write(response: httpx2.Response, part: Part, size: int | None, how: Transfer) -> None:
-    with (
-        part.data.open("ab", buffering=_BUFFER) as stream,
-        tqdm(
-            total=size,
-            initial=part.size(),
-            desc=part.target.name,
-            unit="B",
-            unit_scale=True,
-            disable=not how.progress,
-        ) as bar,
-    ):
-        for chunk in response.iter_raw():
-            stream.write(chunk)
-            bar.update(len(chunk))
-    here = part.size()
-    if size is not None and here != size:
-        raise _TryAgain(f"{here} bytes came instead of {size}")
-
-
 def _pause(url: str, error: Exception, failures: int, how: Transfer) -> None:
-    """Wait before the next attempt, or give up."""
-    reason = str(error) or type(error).__name__
-    after = error.after if isinstance(error, _TryAgain) else None
+    """Wait before the next attempt.
+
+    Raises:
+        DataError: The failure is final, or there were enough.
+    """
+    reason, after = str(error) or type(error).__name__, None
+    if isinstance(error, httpx2.HTTPStatusError):
+        code, headers = error.response.status_code, error.response.headers
+        reason = f"HTTP {code} {error.response.reason_phrase}"
+        if code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in _TEMPORARY:
+            raise DataError(f"{url}: {reason}", _ADDRESS) from None
+        # A date there, which few servers send, counts as no wish.
+        wish = headers.get("retry-after", "")
+        after = int(wish) if wish.isdecimal() else None
+    if isinstance(error, _HOPELESS):
+        raise DataError(f"{url}: cannot be fetched ({reason})", _ADDRESS) from None
     if failures >= how.attempts or (after or 0) > LONGEST_RETRY_AFTER:
-        wait = f", and the server asks to wait {after:.0f} s" if after else ""
+        wait = f", and the server asks to wait {after} s" if after else ""
         raise DataError(
             f"{url}: given up after {failures} attempt(s): {reason}{wait}",
             "check the connection and run again later: what has arrived is kept",
