@@ -1,4 +1,4 @@
-"""The manifest of a dataset's source, ``manifest.json`` and ``images.parquet``; its comparison.
+"""Manifest of a source (``manifest.json``, ``images.parquet``), and comparison of both.
 
 DVC follows these two small files instead of 123,287 images. They hold names, sizes and, where it
 costs nothing, checksums; no absolute path and no time, so equal sources give equal bytes on every

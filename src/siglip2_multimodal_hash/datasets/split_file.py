@@ -1,7 +1,7 @@
 """The split of each image: one file, in one normal form for every protocol.
 
 ``{"images": [{"cocoid", "filepath", "filename", "split"}, ...]}``: the fields of Karpathy's own
-``dataset_coco.json`` without its captions, one image a line, in ascending cocoid.
+``dataset_coco.json`` without its captions, one image per line, in ascending cocoid.
 """
 
 import json
