@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.real_labels import CLASSES, read_real_labels
-from siglip2_multimodal_hash.datasets.protocols.hashnet import read_lists
+from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
 from siglip2_multimodal_hash.retrieval.codes import binarize
 
 LABELS_AN_IMAGE = 2.9

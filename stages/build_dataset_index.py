@@ -5,12 +5,15 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import write_index
-from siglip2_multimodal_hash.datasets.index_builder import build_index, read_source
+from siglip2_multimodal_hash.datasets.index_builder import (
+    build_index,
+    leave_out_unreadable,
+    read_source,
+)
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.object_sizes import write_object_sizes
 from siglip2_multimodal_hash.datasets.split_file import read_split
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
-from siglip2_multimodal_hash.datasets.unreadable import leave_out_unreadable
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_missing
+from siglip2_multimodal_hash.datasets.acquisition import fetch_missing
 from siglip2_multimodal_hash.datasets.layout import source_root
-from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
+from siglip2_multimodal_hash.datasets.protocols import write_protocol_split
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.params import Params
 

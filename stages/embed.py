@@ -5,8 +5,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.layout import source_root
-from siglip2_multimodal_hash.datasets.manifest import read_manifest
-from siglip2_multimodal_hash.datasets.verification import verify_source
+from siglip2_multimodal_hash.datasets.manifest import read_manifest, verify_source
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.imported.adoption import adopt_features
 from siglip2_multimodal_hash.features.runner import embed_dataset

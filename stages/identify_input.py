@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_missing
+from siglip2_multimodal_hash.datasets.acquisition import fetch_missing
 from siglip2_multimodal_hash.datasets.manifest import scan_source
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.checkpoint_names import identify_checkpoint

@@ -16,8 +16,7 @@ def main(params: Params, source: Path, index: Path, out: Path) -> None:
     from siglip2_multimodal_hash.datasets.images import open_image_source
     from siglip2_multimodal_hash.datasets.index import read_index
     from siglip2_multimodal_hash.datasets.layout import source_root
-    from siglip2_multimodal_hash.datasets.manifest import read_manifest
-    from siglip2_multimodal_hash.datasets.verification import verify_source
+    from siglip2_multimodal_hash.datasets.manifest import read_manifest, verify_source
     from siglip2_multimodal_hash.training.tuning.run import tune_towers
     from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
 

@@ -280,6 +280,6 @@ def test_stats(
     assert "dog        1    1     1    3" in capsys.readouterr().out
     assert smhash("stats", "--json") == 0
     assert json.loads(capsys.readouterr().out)["class_frequency"]["dog"]["all"] == 3
-    path.write_text(json.dumps(content)[:-9], encoding="utf-8")
+    path.write_text(json.dumps(content)[:-1], encoding="utf-8")
     assert smhash("stats") == EXIT_BAD_INPUT
     assert "statistics.json: not valid JSON" in capsys.readouterr().err

@@ -289,3 +289,28 @@ def main_repository() -> Path | None:
     if root and Path.cwd().resolve().is_relative_to(Path(root, ".dvc/tmp/exps").resolve()):
         return Path(root)
     return None
+
+
+def readable(size: int) -> str:
+    """A size in powers of 1000: ``13.5 GB``."""
+    value, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def check_free(folder: Path, needed: int, what: str) -> None:
+    """Check that ``needed`` bytes fit where a folder lies or will lie, before the first is written.
+
+    Raises:
+        DataError: They do not; the message has both figures.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: {what} needs {readable(needed)} and the disk has {readable(free)} free",
+            "make room, or choose a folder on another disk; what has arrived so far is kept",
+        )

@@ -10,10 +10,9 @@ import pytest
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index, write_index
 from siglip2_multimodal_hash.datasets.index_builder import index_source
-from siglip2_multimodal_hash.datasets.manifest import describe_source, read_manifest
-from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
+from siglip2_multimodal_hash.datasets.manifest import describe_source, read_manifest, verify_source
+from siglip2_multimodal_hash.datasets.protocols import write_protocol_split
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
-from siglip2_multimodal_hash.datasets.verification import verify_source
 
 ROOT = Path(__file__).resolve().parents[2].parent / "shared" / "coco-mini"
 COUNTS = {"train": 40, "restval": 120, "val": 39, "test": 40}

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.datasets.protocols.karpathy import read_karpathy_split
-from siglip2_multimodal_hash.datasets.protocols.write import write_protocol_split
+from siglip2_multimodal_hash.datasets.protocols import read_karpathy_split, write_protocol_split
 from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split, write_split
 from siglip2_multimodal_hash.errors import DataError
 

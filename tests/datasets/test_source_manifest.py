@@ -14,12 +14,13 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.manifest import (
     Manifest,
+    check_images_present,
     describe_source,
     read_manifest,
     scan_source,
+    verify_source,
     write_manifest,
 )
-from siglip2_multimodal_hash.datasets.verification import check_images_present, verify_source
 from siglip2_multimodal_hash.errors import DataError
 
 FILES = ("manifest.json", "images.parquet")

@@ -8,29 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
+from siglip2_multimodal_hash.datasets.index import count_splits
 from siglip2_multimodal_hash.datasets.index_builder import index_source
 from siglip2_multimodal_hash.datasets.layout import find_layout
 from siglip2_multimodal_hash.datasets.manifest import describe_source
-from siglip2_multimodal_hash.datasets.protocols.hashnet import (
-    full_hashnet,
-    hashnet_split,
-    read_lists,
-)
-from siglip2_multimodal_hash.datasets.protocols.held_out import choose_val
-from siglip2_multimodal_hash.datasets.protocols.karpathy import FULL_KARPATHY
-from siglip2_multimodal_hash.datasets.protocols.source_images import (
-    SourceImage,
-    read_source_images,
-)
-from siglip2_multimodal_hash.datasets.protocols.standard import full_standard, standard_split
-from siglip2_multimodal_hash.datasets.protocols.write import (
+from siglip2_multimodal_hash.datasets.protocols import (
+    FULL_KARPATHY,
     Protocol,
+    SourceImage,
     SplitCounts,
+    choose_val,
+    full_hashnet,
+    full_standard,
+    hashnet_split,
+    read_source_images,
+    standard_split,
     write_protocol_split,
 )
 from siglip2_multimodal_hash.datasets.split_file import (
     SplitImage,
-    count_splits,
     read_split,
     write_split,
 )

@@ -9,8 +9,8 @@ import pytest
 
 from siglip2_multimodal_hash.cli.stats import statistics_text
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
-from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
-from siglip2_multimodal_hash.datasets.statistics_summary import (
+from siglip2_multimodal_hash.datasets.statistics import (
+    dataset_statistics,
     disjoint_splits,
     label_shift,
     most_frequent_pairs,

@@ -12,9 +12,12 @@ from PIL import Image
 
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index, write_index
-from siglip2_multimodal_hash.datasets.index_builder import index_source
+from siglip2_multimodal_hash.datasets.index_builder import (
+    find_unreadable,
+    index_source,
+    leave_out_unreadable,
+)
 from siglip2_multimodal_hash.datasets.manifest import describe_source
-from siglip2_multimodal_hash.datasets.unreadable import find_unreadable, leave_out_unreadable
 from siglip2_multimodal_hash.errors import DataError
 
 BAD = (30, 40, 80)

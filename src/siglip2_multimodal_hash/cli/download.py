@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
 def download(arguments: argparse.Namespace) -> None:
     """Fetch what is missing of a dataset: resumed, checked, and nothing that is there."""
     from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
-    from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
+    from siglip2_multimodal_hash.datasets.acquisition.download import Transfer
 
     params = load_params()
     set_up_log(params)

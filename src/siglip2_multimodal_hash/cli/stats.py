@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
 def stats(arguments: argparse.Namespace) -> None:
     """Describe the dataset: classes, labels, captions, and how far the splits differ."""
     # Other commands need not wait for pandas.
-    from siglip2_multimodal_hash.datasets.statistics_summary import summarise_statistics
+    from siglip2_multimodal_hash.datasets.statistics import summarise_statistics
 
     name = load_params().dataset.name
     summary = summarise_statistics(read_json(DATA_FOLDER / name / "statistics.json"))
@@ -35,7 +35,7 @@ def stats(arguments: argparse.Namespace) -> None:
 
 
 def statistics_text(title: str, summary: Summary) -> str:
-    """The tables of :func:`..datasets.statistics_summary.summarise_statistics`."""
+    """The tables of :func:`..datasets.statistics.summarise_statistics`."""
     counts = ", ".join(f"{name} {number:,}" for name, number in summary["images"].items())
     parts = [
         f"{title}: {counts}",

@@ -1,4 +1,4 @@
-"""Where image files lie: a folder, or an official archive that is read in place."""
+"""Containers of image files: a folder, or an official archive that is read in place."""
 
 import contextlib
 import errno
@@ -198,19 +198,26 @@ class ZipContainer:
         return sorted(found.values())
 
     def _open(self) -> zipfile.ZipFile:
-        if self._opened is not None and self._opened[0] == os.getpid():
-            return self._opened[1]
-        try:
-            archive = zipfile.ZipFile(self._archive)
-        except FileNotFoundError:
-            raise DataError(f"{self._archive}: no such file", "put the archive back") from None
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise DataError(
-                f"{self._archive}: not a readable zip archive ({error})",
-                "the download is incomplete or damaged: fetch it again",
-            ) from None
-        self._opened = (os.getpid(), archive)
-        return archive
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), open_zip(self._archive))
+        return self._opened[1]
+
+
+def open_zip(archive: Path) -> zipfile.ZipFile:
+    """Open a zip archive.
+
+    Raises:
+        DataError: There is none, or its directory cannot be read.
+    """
+    try:
+        return zipfile.ZipFile(archive)
+    except FileNotFoundError:
+        raise DataError(f"{archive}: no such file", "put the archive back") from None
+    except DAMAGED_MEMBER as error:
+        raise DataError(
+            f"{archive}: not a readable zip archive ({error})",
+            "the download is incomplete or damaged: fetch it again",
+        ) from None
 
 
 def open_container(path: Path, folder: str) -> Container:

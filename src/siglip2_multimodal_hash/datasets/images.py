@@ -95,7 +95,7 @@ def open_image_source(root: Path) -> CocoImages:
 
 
 def decode_rgb(data: bytes, name: str) -> Image.Image:
-    """Decode the bytes of an image file to RGB, 8 bits a channel.
+    """Decode the bytes of an image file to RGB, 8 bits per channel.
 
     The orientation tag is not applied: COCO's boxes refer to the pixels as stored. Transparent
     pixels show white; 16-bit grey is scaled to 8 bits (Pillow's own conversion clips it); of a

@@ -1,10 +1,23 @@
-"""The index of a dataset: one row an image, with its split, captions and labels.
+"""The index of a dataset: one row per image, with its split, captions and labels.
 
-Every later stage works on it and on nothing else of the dataset but the pixels.
+Every later stage works on it and on nothing else of the dataset but the pixels. The names of the
+splits say all that later stages need to know of a protocol:
+
+============== ======= =============== ==================
+split          trains  query           in the database
+============== ======= =============== ==================
+train          yes                     yes
+restval        yes                     yes
+database                               yes
+database_val           of val          for test, not val
+val                    of val
+test                   of test
+============== ======= =============== ==================
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -20,17 +33,17 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
 SPLITS = ("train", "restval", "database", "database_val", "val", "test")
-"""Names of the splits; :mod:`.split_file` says who trains, queries and is searched."""
-
 EvaluationSplit = Literal["train", "database", "val", "test"]
 
-# What each split of the split file is for; `database` is what the queries of test are searched in.
+# The splits that each part of an evaluation takes; the queries of test are searched in `database`.
 ROWS_OF: Mapping[EvaluationSplit, tuple[str, ...]] = {
     "train": ("train", "restval"),
     "database": ("train", "restval", "database", "database_val"),
     "val": ("val", "database_val"),
     "test": ("test",),
 }
+# A fit, its selection and its report cannot do without them.
+NEEDED: tuple[EvaluationSplit, ...] = ("train", "val", "test")
 _PLAIN = ("image_id", "file_name", "split", "width", "height", "bytes")
 _METADATA = ("category_ids", "category_names")
 _REBUILD = "run `dvc repro build_dataset_index`"
@@ -41,8 +54,8 @@ class DatasetIndex:
     """N images in ascending image id, M captions, C categories in ascending category id.
 
     Attributes:
-        frame: One row an image: ``image_id`` int64, ``file_name`` str (under ``images/``),
-            ``split`` str (see :mod:`.split_file`), ``captions`` list[str] (at least one),
+        frame: One row per image: ``image_id`` int64, ``file_name`` str (under ``images/``),
+            ``split`` str (one of :data:`SPLITS`), ``captions`` list[str] (at least one),
             ``labels`` uint8 [C] (multi-hot), ``width`` and ``height`` int32, ``bytes`` int64.
         category_ids: C ids.
         category_names: C names.
@@ -70,6 +83,12 @@ class DatasetIndex:
         """int64 [N + 1]: the captions of row i are ``captions()[offsets[i]:offsets[i + 1]]``."""
         counts = np.fromiter(map(len, self.frame["captions"]), np.int64, len(self.frame))
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+
+def count_splits(splits: Iterable[str]) -> dict[str, int]:
+    """The number of images in each split that has any, in the order of :data:`SPLITS`."""
+    counts = Counter(splits)
+    return {split: counts[split] for split in SPLITS if counts[split]}
 
 
 def make_index(

@@ -1,6 +1,9 @@
-"""Join annotations, split and file sizes into the index."""
+"""Construction of the index from annotations, split and file sizes."""
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,14 +11,22 @@ from typing import Literal
 import numpy as np
 
 from siglip2_multimodal_hash.datasets.annotations import Annotations, read_annotations
-from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, make_index
+from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb
+from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, count_splits, make_index
 from siglip2_multimodal_hash.datasets.layout import find_layout
-from siglip2_multimodal_hash.datasets.manifest import read_manifest
-from siglip2_multimodal_hash.datasets.split_file import SplitImage, count_splits, read_split
-from siglip2_multimodal_hash.datasets.verification import check_images_present, verify_source
+from siglip2_multimodal_hash.datasets.manifest import (
+    check_images_present,
+    read_manifest,
+    verify_source,
+)
+from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split
 from siglip2_multimodal_hash.errors import DataError
 
 _SHOWN = 5
+# Images handed to the threads at once, so that no future waits for each of 123,000.
+_CHUNK = 1024
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -175,3 +186,70 @@ def build_index(
         crowds=annotations.crowds,
     )
     return index, counts
+
+
+def leave_out_unreadable(index: DatasetIndex, images: ImageSource, workers: int) -> DatasetIndex:
+    """The rows of an index whose images can be decoded; every other one is logged with its reason.
+
+    For ``dataset.on_corrupt: drop``. Otherwise nothing is decoded here: the embedding pass decodes
+    every image anyhow, and names all that it could not read.
+
+    Args:
+        index: N images.
+        images: Where they lie.
+        workers: Threads that decode; 0 decodes in this one.
+
+    Raises:
+        DataError: No image is left in one of train, val and test.
+    """
+    names = index.frame["file_name"].tolist()
+    reasons = find_unreadable(images, names, workers)
+    if not reasons:
+        _log.info("all %s images can be read", f"{len(names):,}")
+        return index
+    for reason in reasons.values():
+        _log.warning("left out: %s", reason)
+    bad = index.frame["file_name"].isin(list(reasons))
+    by_split = count_splits(index.frame.loc[bad, "split"].tolist())
+    _log.warning(
+        "left out: %d of %s images, which cannot be read (%s)",
+        len(reasons),
+        f"{len(names):,}",
+        ", ".join(f"{split} {count}" for split, count in by_split.items()),
+    )
+    frame = index.frame[~np.asarray(bad)].reset_index(drop=True)
+    kept = DatasetIndex(frame, index.category_ids, index.category_names)
+    check_splits(kept, "fetch the damaged images again, or use the complete dataset")
+    return kept
+
+
+def find_unreadable(images: ImageSource, names: Sequence[str], workers: int) -> dict[str, str]:
+    """The names of the images that cannot be decoded, in order, each with the reason in one line.
+
+    Args:
+        images: Where they lie.
+        names: Names under ``images/``.
+        workers: Threads that decode; 0 decodes in this one.
+    """
+    lock = threading.Lock()
+
+    def reason(name: str) -> str:
+        try:
+            # zipfile's handles are not safe to share between threads before Python 3.13.
+            with lock:
+                data = images.read(name)
+            decode_rgb(data, name)
+        except DataError as error:
+            return str(error).splitlines()[0]
+        return ""
+
+    if workers == 0:
+        return {name: found for name in names if (found := reason(name))}
+    bad: dict[str, str] = {}
+    with ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool:
+        for start in range(0, len(names), _CHUNK):
+            chunk = names[start : start + _CHUNK]
+            bad |= {
+                n: found for n, found in zip(chunk, pool.map(reason, chunk), strict=True) if found
+            }
+    return bad

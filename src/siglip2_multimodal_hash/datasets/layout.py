@@ -6,6 +6,7 @@
     images/val2014/    or  images/val2014.zip    or  val2014/    or  val2014.zip
     annotations/{instances,captions}_{train,val}2014.json
     karpathy_split.json  or  dataset_coco.json  (Karpathy's own name)
+    hashnet/{train,test,database}.txt  or  hashnet/{train,test,database}_images.txt
 
 The archives are the official ones: their members are ``val2014/COCO_val2014_000000000139.jpg``.
 """
@@ -18,12 +19,18 @@ from pathlib import Path
 from siglip2_multimodal_hash.errors import DataError
 
 IMAGE_FOLDERS = ("train2014", "val2014")
+OFFICIAL_COUNTS = {"train2014": 82_783, "val2014": 40_504}
+"""Images in each folder of the whole of COCO 2014."""
 SPLIT_NAMES = ("karpathy_split.json", "dataset_coco.json")
 ANNOTATION_NAMES = tuple(
     f"annotations/{kind}_{folder}.json"
     for kind in ("captions", "instances")
     for folder in IMAGE_FOLDERS
 )
+HASHNET_FOLDER = "hashnet"
+HASHNET_LISTS = {
+    split: (f"{split}.txt", f"{split}_images.txt") for split in ("train", "test", "database")
+}
 FETCH = "`smhash download coco2014` fetches what is missing"
 
 # One path component on every platform: separators, drives and streams (`:`), leading dots (which
@@ -123,6 +130,12 @@ def images_of(root: Path, folder: str) -> Path | None:
 def split_file(root: Path) -> Path | None:
     """Karpathy's split file under ``root``, if there is one."""
     return next((root / name for name in SPLIT_NAMES if os.path.isfile(root / name)), None)
+
+
+def hashnet_list(root: Path, split: str) -> Path | None:
+    """HashNet's list of ``train``, ``test`` or ``database`` under ``root``, if it is there."""
+    paths = (root / HASHNET_FOLDER / name for name in HASHNET_LISTS[split])
+    return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def is_safe_name(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a dataset's source consists of: ``manifest.json`` and ``images.parquet``.
+"""Manifest of a source (``manifest.json``, ``images.parquet``), and comparison of both.
 
 DVC follows these two small files instead of 123,287 images. They hold names, sizes and, where it
 costs nothing, checksums; no absolute path and no time, so equal sources give equal bytes on every
@@ -10,7 +10,7 @@ whether one is needed, its protocol knows.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from siglip2_multimodal_hash.datasets.containers import open_container
-from siglip2_multimodal_hash.datasets.layout import find_layout, split_file
-from siglip2_multimodal_hash.datasets.protocols.hashnet import LIST_FILES, find_list
+from siglip2_multimodal_hash.datasets.layout import (
+    HASHNET_LISTS,
+    find_layout,
+    hashnet_list,
+    split_file,
+)
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import file_sha256, read_json, replacing
 
@@ -36,6 +40,7 @@ _SCHEMA = pa.schema(
 )
 # DVC asks in every run what a source outside the repository is, see runtime.watch.
 RERUN = "run `dvc repro`"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def scan_source(root: Path, sha256: Callable[[Path], str] = file_sha256) -> Mani
 
 def split_files(root: Path) -> list[Path]:
     """Karpathy's split file and HashNet's lists, as far as they are under ``root``."""
-    candidates = (split_file(root), *(find_list(root, name) for name in LIST_FILES))
+    candidates = (split_file(root), *(hashnet_list(root, name) for name in HASHNET_LISTS))
     return sorted(path for path in candidates if path is not None)
 
 
@@ -186,6 +191,61 @@ def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:
     }
 
 
+def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> None:
+    """Compare a source with its manifest: names and sizes, and CRC-32 where both sides know it.
+
+    A folder and an archive of the same images both pass.
+
+    Args:
+        root: The source.
+        manifest: What it should consist of.
+        digests: Compare the SHA-256 of the annotation files too (800 MB to read for COCO 2014).
+
+    Raises:
+        DataError: They differ; the message counts the differences and names the first few.
+    """
+    layout = find_layout(root)
+    differences: list[str] = []
+    for known in manifest.annotations:
+        path = root / known.path
+        size = path.stat().st_size if path.is_file() else None
+        if size != known.bytes:
+            differences.append(_size_difference(known.path, size, known.bytes))
+        elif digests and digest_file(root, path) != known:
+            differences.append(f"{known.path}: other content")
+    images = list_images(layout.images)
+    for name in sorted(images.keys() | manifest.images.keys()):
+        found, expected = images.get(name), manifest.images.get(name)
+        if _size(found) != _size(expected):
+            differences.append(_size_difference(name, _size(found), _size(expected)))
+        elif _other_content(found, expected):
+            differences.append(f"{name}: other content")
+    if differences:
+        raise DataError(
+            f"{root}: {len(differences)} difference(s) from its manifest:{_some(differences)}",
+            f"restore the files, or {RERUN} if the change is meant",
+        )
+
+
+def check_images_present(file_names: Iterable[str], images: Mapping[str, object]) -> None:
+    """Check that every image that the annotations name is among those of the manifest.
+
+    Args:
+        file_names: Names under ``images/``.
+        images: A mapping whose keys are the names that are there.
+
+    Raises:
+        DataError: Some are not; the message counts them and names the first five.
+    """
+    missing = sorted(name for name in file_names if name not in images)
+    if missing:
+        raise DataError(
+            f"{len(missing)} image(s) that the annotations name are missing:{_some(missing)}",
+            "complete the folder (unpack the archive again), or remove it and leave the official "
+            f"archive in its place; then {RERUN}",
+        )
+
+
 def _read_images(path: Path) -> dict[str, ImageEntry]:
     try:
         table = pq.ParquetFile(path).read()
@@ -210,3 +270,27 @@ def _summary(images: Mapping[str, ImageEntry]) -> dict[str, int | str]:
         "bytes": sum(entry.bytes for entry in images.values()),
         "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
     }
+
+
+def _size(entry: ImageEntry | None) -> int | None:
+    return None if entry is None else entry.bytes
+
+
+def _other_content(found: ImageEntry | None, expected: ImageEntry | None) -> bool:
+    """Whether two checksums differ; a folder has none."""
+    checksums = {entry.crc32 for entry in (found, expected) if entry is not None}
+    return len(checksums - {None}) > 1
+
+
+def _size_difference(name: str, found: int | None, expected: int | None) -> str:
+    if found is None:
+        return f"{name}: missing"
+    if expected is None:
+        return f"{name}: not in the manifest"
+    return f"{name}: {found} bytes instead of {expected}"
+
+
+def _some(lines: list[str]) -> str:
+    shown = "".join(f"\n     {line}" for line in lines[:_SHOWN])
+    more = len(lines) - _SHOWN
+    return shown + (f"\n     and {more} more" if more > 0 else "")

@@ -1,6 +1,6 @@
 """The objects behind the labels: which category on which image, and how large.
 
-Kept beside the index, which needs none of it: one row an object, in Parquet.
+Kept beside the index, which needs none of it: one row per object, in Parquet.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""How the files of a dataset come to their place."""
+"""Preparation of a dataset's source: rendered, fetched or only described."""
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.acquisition.missing import fetch_missing
+from siglip2_multimodal_hash.datasets.acquisition import fetch_missing
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.manifest import Manifest, describe_source
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco

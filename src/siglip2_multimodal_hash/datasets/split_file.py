@@ -1,28 +1,15 @@
-"""Which image is in which split: one file, in one normal form for every protocol.
+"""The split of each image: one file, in one normal form for every protocol.
 
 ``{"images": [{"cocoid", "filepath", "filename", "split"}, ...]}``: the fields of Karpathy's own
-``dataset_coco.json`` without its captions, one image a line, in ascending cocoid. The names of the
-splits say all that later stages need to know of a protocol:
-
-============== ======= =============== ==================
-split          trains  query           in the database
-============== ======= =============== ==================
-train          yes                     yes
-restval        yes                     yes
-database                               yes
-database_val           of val          for test, not val
-val                    of val
-test                   of test
-============== ======= =============== ==================
+``dataset_coco.json`` without its captions, one image per line, in ascending cocoid.
 """
 
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from siglip2_multimodal_hash.datasets.index import SPLITS
+from siglip2_multimodal_hash.datasets.index import NEEDED, ROWS_OF, SPLITS
 from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, is_safe_name
 from siglip2_multimodal_hash.datasets.records import (
     column,
@@ -33,8 +20,6 @@ from siglip2_multimodal_hash.datasets.records import (
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-# What a fit, its selection and its report cannot do without: one split of each group.
-NEEDED = {"train": ("train", "restval"), "val": ("val", "database_val"), "test": ("test",)}
 _REBUILD = "run `dvc repro download_karpathy_split`, which writes the split of every protocol"
 
 
@@ -99,13 +84,7 @@ def write_split(path: Path, images: Iterable[SplitImage]) -> None:
 def missing_splits(splits: Iterable[str]) -> list[str]:
     """Those of train, val and test that have no image."""
     found = set(splits)
-    return [name for name, group in NEEDED.items() if found.isdisjoint(group)]
-
-
-def count_splits(splits: Iterable[str]) -> dict[str, int]:
-    """The number of images in each split that has any, in the order of :data:`SPLITS`."""
-    counts = Counter(splits)
-    return {split: counts[split] for split in SPLITS if counts[split]}
+    return [name for name in NEEDED if found.isdisjoint(ROWS_OF[name])]
 
 
 def _check_image(path: Path, image: SplitImage, known: Collection[str], remedy: str) -> None:

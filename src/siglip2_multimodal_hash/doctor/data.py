@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.datasets.acquisition.pieces import Piece, missing_pieces
-from siglip2_multimodal_hash.datasets.layout import CocoLayout, find_layout
+from siglip2_multimodal_hash.datasets.acquisition.coco import Piece, missing_pieces
+from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
+from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS, CocoLayout, find_layout
 from siglip2_multimodal_hash.datasets.manifest import (
     MANIFEST_FILE,
     RERUN,
@@ -14,8 +15,6 @@ from siglip2_multimodal_hash.datasets.manifest import (
     read_manifest,
     split_files,
 )
-from siglip2_multimodal_hash.datasets.protocols.hashnet import read_lists
-from siglip2_multimodal_hash.datasets.protocols.source_images import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json

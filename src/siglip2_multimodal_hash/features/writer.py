@@ -9,9 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.acquisition.disk import readable
 from siglip2_multimodal_hash.errors import DataError, explained_disk
-from siglip2_multimodal_hash.files import load_array
+from siglip2_multimodal_hash.files import load_array, readable
 
 FloatArray = npt.NDArray[np.float32]
 StoreDtype = Literal["float32", "float16"]

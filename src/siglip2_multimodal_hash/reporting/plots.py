@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.datasets.statistics_summary import class_ratios
+from siglip2_multimodal_hash.datasets.statistics import class_ratios
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
 from siglip2_multimodal_hash.evaluation.code_quality import bit_entropies, bit_means
 from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation

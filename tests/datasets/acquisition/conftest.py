@@ -1,9 +1,11 @@
 """A web server on a real socket, whose answers a test writes down beforehand."""
 
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -124,3 +126,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running = Server()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def leave_free(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the bytes that are free on every disk."""
+
+    def leave(free: int) -> None:
+        usage = SimpleNamespace(total=2 * free, used=free, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    return leave

@@ -1,62 +1,59 @@
-"""Zip archives: the few members that are needed, under exact names; and whether all is readable."""
+"""Zip archives: unpacking of single members under exact names, and checks of what is inside."""
 
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
-from siglip2_multimodal_hash.datasets.acquisition.disk import (
-    check_free,
-    free_bytes,
-    write_error,
+from siglip2_multimodal_hash.datasets.containers import (
+    DAMAGED_MEMBER,
+    ENCRYPTED,
+    ZipContainer,
+    open_zip,
 )
-from siglip2_multimodal_hash.datasets.containers import DAMAGED_MEMBER, ENCRYPTED, ZipContainer
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.files import check_free, replacing
 
 _CHUNK = 2**20
 _REMEDY = "the archive is damaged or not the official one: remove it and fetch it again"
 
 
-def unpack(
-    archive: Path,
-    members: Mapping[str, Path],
-    free: Callable[[Path], int] = free_bytes,
-) -> None:
+def unpack(archive: Path, names: Collection[str], folder: Path) -> None:
     """Unpack members to files: all of them, or none.
 
     Args:
         archive: A zip file.
-        members: Where each member goes, by its exact name. Others are not touched.
-        free: Free bytes of a folder.
+        names: The exact names of the members. Others are not touched.
+        folder: Each member goes below it under its own name.
 
     Raises:
         DataError: The archive is damaged, lacks a member, holds a name that leads out of it, or
             the disk is too small.
+        InputError: Something of the user's lies where a member goes.
+        OSError: The disk is full, or a folder cannot be written.
     """
-    with _opened(archive) as opened:
-        infos = {name: _member(archive, opened, name) for name in members}
-        needed = sum(info.file_size for info in infos.values())
-        for folder in {target.parent for target in members.values()}:
-            check_free(folder, needed, free(folder), f"unpacking {archive.name}")
+    with open_zip(archive) as opened:
+        infos = _find(archive, opened, names)
+        check_free(folder, sum(info.file_size for info in infos), f"unpacking {archive.name}")
         with ExitStack() as stack:
             # All are whole before the first takes its place.
-            for name, target in members.items():
-                temporary = stack.enter_context(replacing(target))
-                _copy(archive, opened, infos[name], temporary)
+            for info in infos:
+                temporary = stack.enter_context(replacing(folder / info.filename))
+                with temporary.open("wb") as stream:
+                    for chunk in _chunks(archive, opened, info):
+                        stream.write(chunk)
 
 
-def check_members(archive: Path, members: Mapping[str, Path]) -> None:
+def check_members(archive: Path, names: Collection[str]) -> None:
     """Check that an archive holds the members, reading only its directory.
 
     Raises:
         DataError: See :func:`unpack`.
     """
-    with _opened(archive) as opened:
-        for name in members:
-            _member(archive, opened, name)
+    with open_zip(archive) as opened:
+        _find(archive, opened, names)
 
 
 def check_images(archive: Path, folder: str, *, read: bool = False, progress: bool = False) -> None:
@@ -78,45 +75,20 @@ def check_images(archive: Path, folder: str, *, read: bool = False, progress: bo
             images.read(file.name)
 
 
-@contextmanager
-def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, all of whose names stay inside it."""
-    try:
-        opened = zipfile.ZipFile(archive)
-    except FileNotFoundError:
-        raise DataError(f"{archive}: no such file", "put the archive back") from None
-    except DAMAGED_MEMBER as error:
-        raise DataError(f"{archive}: not a readable zip archive ({error})", _REMEDY) from None
-    with opened:
-        for name in opened.namelist():
-            if _leads_out(name):
-                raise DataError(f"{archive}: member {name!r} leads out of the archive", _REMEDY)
-        yield opened
-
-
-def _leads_out(name: str) -> bool:
-    """Whether a member's name means a place outside, on any platform."""
-    windows = PureWindowsPath(name)
-    return ".." in windows.parts or bool(windows.anchor) or PurePosixPath(name).is_absolute()
-
-
-def _member(archive: Path, opened: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    found = [info for info in opened.infolist() if info.filename == name]
-    if len(found) != 1:
-        reason = "twice" if found else "not"
-        raise DataError(f"{archive}: member {name} is {reason} in the archive", _REMEDY)
-    if found[0].flag_bits & ENCRYPTED:
-        raise DataError(f"{archive}: member {name} is encrypted", _REMEDY)
-    return found[0]
-
-
-def _copy(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    try:
-        with target.open("wb") as stream:
-            for chunk in _chunks(archive, opened, info):
-                stream.write(chunk)
-    except OSError as error:
-        raise write_error(target, error) from None
+def _find(archive: Path, opened: zipfile.ZipFile, names: Collection[str]) -> list[zipfile.ZipInfo]:
+    """The members of these names, once all names in the archive stay inside it."""
+    found: dict[str, list[zipfile.ZipInfo]] = {name: [] for name in names}
+    for info in opened.infolist():
+        # On any platform, whatever this one makes of a backslash or a drive.
+        name, windows = info.filename, PureWindowsPath(info.filename)
+        if ".." in windows.parts or windows.anchor or PurePosixPath(name).is_absolute():
+            raise DataError(f"{archive}: member {name!r} leads out of the archive", _REMEDY)
+        found.get(name, []).append(info)
+    for name, infos in found.items():
+        if len(infos) != 1 or infos[0].flag_bits & ENCRYPTED:
+            reason = "encrypted" if len(infos) == 1 else f"{'twice' if infos else 'not'} there"
+            raise DataError(f"{archive}: member {name} is {reason}", _REMEDY)
+    return [infos[0] for infos in found.values()]
 
 
 def _chunks(archive: Path, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -3,36 +3,141 @@
 Archives of images stay as they are, since they are read in place; of the other archives the
 members that are missing are unpacked, and the archive is removed if it was fetched here. A copy
 that is given by path is linked, not copied, or unpacked from where it lies.
+
+``downloads.json`` under the root holds the size, the SHA-256 and the address of each file that was
+fetched. A later download of the same file must have the same bytes.
 """
 
 import logging
-from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from siglip2_multimodal_hash.datasets.acquisition.archives import (
     check_images,
     check_members,
     unpack,
 )
-from siglip2_multimodal_hash.datasets.acquisition.digests import Notes, check_same, measure
-from siglip2_multimodal_hash.datasets.acquisition.disk import check_free, readable, write_error
-from siglip2_multimodal_hash.datasets.acquisition.http import Transfer, fetch
-from siglip2_multimodal_hash.datasets.acquisition.partial import Partial
-from siglip2_multimodal_hash.datasets.acquisition.pieces import (
-    SPLIT_MEMBER,
-    Piece,
-    local_path,
-    missing_pieces,
+from siglip2_multimodal_hash.datasets.acquisition.download import Part, Transfer, fetch
+from siglip2_multimodal_hash.datasets.hashnet_lists import read_list
+from siglip2_multimodal_hash.datasets.layout import (
+    ANNOTATION_NAMES,
+    HASHNET_FOLDER,
+    HASHNET_LISTS,
+    IMAGE_FOLDERS,
+    hashnet_list,
+    images_of,
+    split_file,
 )
-from siglip2_multimodal_hash.datasets.protocols.hashnet import read_list
-from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import file_sha256, require_free
+from siglip2_multimodal_hash.errors import DataError, explained_disk
+from siglip2_multimodal_hash.files import (
+    check_free,
+    file_sha256,
+    readable,
+    require_free,
+    write_json,
+)
 from siglip2_multimodal_hash.params import DownloadParams
 
 LOCK_FILE = ".downloads.lock"
+NOTES_FILE = "downloads.json"
+_SPLIT_MEMBER = "dataset_coco.json"
+_CORRECT = "correct it under runtime.download"
+_ROOM = "make room, or check the rights of the folder, and run again: what has arrived is kept"
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a file: its size in bytes, its SHA-256 in hex, and where it came from."""
+
+    bytes: int
+    sha256: str
+    url: str = ""
+
+
+OFFICIAL = {
+    "http://images.cocodataset.org/zips/train2014.zip": Known(
+        13_510_573_713, "ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775"
+    ),
+    "http://images.cocodataset.org/zips/val2014.zip": Known(
+        6_645_013_297, "fe9be816052049c34717e077d9e34aa60814a55679f804cd043e3cbee3b9fde0"
+    ),
+    "http://images.cocodataset.org/annotations/annotations_trainval2014.zip": Known(
+        252_872_794, "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009"
+    ),
+    "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip": Known(
+        36_745_453, "4cfd70132527b80933105e5829dc9034eaab9573482e2e680abbab6130244817"
+    ),
+}
+"""Sizes and digests of the official archives, by address. Neither site publishes any; these are
+the ones that libraries of datasets compare with (SHA-256 in torchvision's prototype datasets and
+in the COCO recipe of MLCommons Croissant, the split's in reproductions of Karpathy's)."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing to fetch.
+
+    Attributes:
+        source: Its address, or the path of a copy.
+        target: The file that a download makes, relative to the root.
+        members: For an archive that is unpacked: the members, each of which goes below the root
+            under its own name.
+        image_folder: For an archive of images, which stays as it is: the folder inside it.
+        unpacked: What the members of the official archive measure, about, in bytes.
+    """
+
+    source: str
+    target: str
+    members: tuple[str, ...] = ()
+    image_folder: str | None = None
+    unpacked: int = 0
+
+    @property
+    def official(self) -> Known | None:
+        """What is published of it."""
+        return OFFICIAL.get(self.source)
+
+    @property
+    def path(self) -> Path | None:
+        """The path that the source means, unless it is an address on the network."""
+        if self.source.startswith("file://"):
+            return Path(url2pathname(urlsplit(self.source).path))
+        return Path(self.source) if Path(self.source).is_absolute() else None
+
+
+def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> list[Piece]:
+    """The pieces that are not under ``root`` yet; a folder of images is as good as their archive.
+
+    Args:
+        root: The folder that has, or is to have, the layout of :mod:`..layout`.
+        download: Where each piece comes from.
+        hashnet: Ask for HashNet's lists too.
+    """
+    images = dict(zip(IMAGE_FOLDERS, (download.train_images, download.val_images), strict=True))
+    pieces = [
+        Piece(source, f"images/{folder}.zip", image_folder=folder)
+        for folder, source in images.items()
+        if images_of(root, folder) is None
+    ]
+    if members := tuple(name for name in ANNOTATION_NAMES if not (root / name).is_file()):
+        target = "annotations_trainval2014.zip"
+        pieces.append(Piece(download.annotations, target, members, unpacked=600_000_000))
+    if split_file(root) is None:
+        target, members = "caption_datasets.zip", (_SPLIT_MEMBER,)
+        pieces.append(Piece(download.karpathy_split, target, members, unpacked=145_000_000))
+    if hashnet:
+        pieces += [
+            Piece(f"{download.hashnet_lists.rstrip('/')}/{name}", f"{HASHNET_FOLDER}/{name}")
+            for split, (name, _) in HASHNET_LISTS.items()
+            if hashnet_list(root, split) is None
+        ]
+    return pieces
 
 
 def acquire_coco(
@@ -60,111 +165,117 @@ def acquire_coco(
         DataError: A piece cannot be had, is damaged or is another than before, the disk is too
             small, or another process is at work. Pieces that are complete stay.
     """
-    lock = FileLock(root / LOCK_FILE)
-    try:
+    with explained_disk(root, _ROOM):
         root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DataError(
-            f"{root}: another process is fetching COCO into this folder", "wait until it is done"
-        ) from None
-    except OSError as error:
-        raise write_error(root, error) from None
-    try:
-        pieces = missing_pieces(root, download, hashnet=hashnet)
-        _announce(root, pieces)
-        _require_free(root, pieces)
-        _check_disk(root, pieces, how)
-        for piece in pieces:
-            try:
-                _acquire(root, piece, how, accept_changed=accept_changed)
-            except OSError as error:
-                raise write_error(root / piece.target, error) from None
-    finally:
-        lock.release()
+        try:
+            with FileLock(root / LOCK_FILE, timeout=0):
+                pieces = missing_pieces(root, download, hashnet=hashnet)
+                _prepare(root, pieces)
+                for piece in pieces:
+                    with explained_disk(root / piece.target, _ROOM):
+                        _acquire(root, piece, how, accept_changed=accept_changed)
+        except Timeout:
+            raise DataError(
+                f"{root}: another process is fetching COCO into this folder",
+                "wait until it is done",
+            ) from None
     return [piece.target for piece in pieces]
 
 
-def _announce(root: Path, pieces: list[Piece]) -> None:
-    """Say how much will come before any of it does."""
+def _prepare(root: Path, pieces: list[Piece]) -> None:
+    """Before the first byte: say how much will come, and make sure that there is place for it.
+
+    Raises:
+        InputError: Something of the user's lies where a piece goes.
+        DataError: What is known to come does not fit.
+    """
     if not pieces:
         return
-    lines = []
+    lines, known, needed = [], 0, 0
     for piece in pieces:
-        size = "size unknown" if piece.official is None else readable(piece.official.bytes)
-        lines.append(f"\n     {piece.target}: {piece.source} ({size})")
-    known = [piece.official.bytes for piece in pieces if piece.official is not None]
-    at_least = "" if len(known) == len(pieces) else " at least"
-    total = f"{at_least} {readable(sum(known))}" if known else ""
-    _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
-
-
-def _require_free(root: Path, pieces: list[Piece]) -> None:
-    """Before the first byte: nothing of the user's may lie where a piece goes."""
-    for piece in pieces:
-        for member in piece.members.values():
-            require_free(root / member)
-        if local_path(piece.source) is None and not (root / piece.target).is_file():
-            Partial(root / piece.target).require_ours()
-
-
-def _check_disk(root: Path, pieces: list[Piece], how: Transfer) -> None:
-    """Before the first byte: all that is known to come must fit."""
-    needed = 0
-    for piece in pieces:
+        size = "size unknown"
         if piece.official is not None:
-            needed += max(0, piece.official.bytes - Partial(root / piece.target).size())
-            needed += piece.unpacked
-    check_free(root, needed, how.free(root), "what is missing of COCO 2014")
+            size = readable(piece.official.bytes)
+            known += piece.official.bytes
+            here = Part(root / piece.target).size()
+            needed += max(0, piece.official.bytes - here) + piece.unpacked
+        lines.append(f"\n     {piece.target}: {piece.source} ({size})")
+    at_least = " at least" if any(piece.official is None for piece in pieces) else ""
+    total = f"{at_least} {readable(known)}" if known else ""
+    _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
+    _read_notes(root)
+    for piece in pieces:
+        for member in piece.members:
+            require_free(root / member)
+        if piece.path is None and not (root / piece.target).is_file():
+            Part(root / piece.target).require_ours()
+    check_free(root, needed, "what is missing of COCO 2014")
 
 
 def _acquire(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
-    path = local_path(piece.source)
-    if path is not None:
-        _log.info("%s: from %s", piece.target, path)
-        _take_local(root, piece, path, how)
+    if piece.path is not None:
+        _log.info("%s: from %s", piece.target, piece.path)
+        _take_copy(root, piece, piece.path)
         return
     archive = root / piece.target
     # An archive that is to be unpacked may lie there whole: the process was killed after it came.
     if not archive.is_file():
-        size = f" ({readable(piece.official.bytes)})" if piece.official is not None else ""
-        _log.info("%s: fetching %s%s", piece.target, piece.source, size)
+        _log.info("%s: fetching %s", piece.target, piece.source)
         _download(root, piece, how, accept_changed=accept_changed)
     if piece.members:
-        _unpack(root, piece, archive, how)
-        noted = Notes(root).get(piece.target)
+        unpack(archive, piece.members, root)
+        noted = _read_notes(root).get(piece.target)
         if noted is not None and file_sha256(archive) == noted.sha256:  # else it is the user's
             archive.unlink()
 
 
 def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) -> None:
-    notes = Notes(root)
+    notes = _read_notes(root)
     noted = notes.get(piece.target)
     known = None if accept_changed else noted or piece.official
 
     def check(path: Path) -> None:
-        _check_content(piece, path, how, vouched=known is not None)
-        found = measure(path, piece.source, name=piece.target, progress=how.progress)
-        if known is not None:
-            check_same(piece.target, found, known, noted=noted is not None)
+        # Where no digest vouches for the bytes, the CRC-32 of each photo has to.
+        if piece.image_folder is not None:
+            check_images(path, piece.image_folder, read=known is None, progress=how.progress)
+        elif piece.members:
+            check_members(path, piece.members)
+        elif not read_list(path):
+            raise DataError(f"{path}: empty", "check runtime.download.hashnet_lists")
+        _log.info("%s: computing its SHA-256", piece.target)
+        found = Known(path.stat().st_size, file_sha256(path), piece.source)
+        if known is not None and (found.bytes, found.sha256) != (known.bytes, known.sha256):
+            whence = f"{NOTES_FILE} notes from its first download" if noted else "is published"
+            raise DataError(
+                f"{piece.source}: the file has {found.bytes} bytes and SHA-256 {found.sha256}, but "
+                f"for {piece.target} {whence} {known.bytes} bytes and {known.sha256}",
+                "it was damaged on its way, or replaced: it is not kept; run again to fetch it "
+                "anew, or `smhash download coco2014 --accept-changed` to take the new one",
+            )
         # Before the file has its name, which tells it from one that the user put there.
-        notes.put(piece.target, found)
+        entries = {name: asdict(one) for name, one in (notes | {piece.target: found}).items()}
+        write_json(root / NOTES_FILE, entries)
 
     size = None if known is None else known.bytes
     fetch(piece.source, root / piece.target, how, size=size, check=check)
 
 
-def _check_content(piece: Piece, path: Path, how: Transfer, *, vouched: bool) -> None:
-    """Look inside; where no digest vouches for the bytes, the CRC-32 of each photo has to."""
-    if piece.image_folder is not None:
-        check_images(path, piece.image_folder, read=not vouched, progress=how.progress)
-    elif piece.members:
-        check_members(path, {name: Path(target) for name, target in piece.members.items()})
-    elif not read_list(path):
-        raise DataError(f"{path}: empty", "check runtime.download.hashnet_lists")
+def _read_notes(root: Path) -> dict[str, Known]:
+    """The notes of earlier downloads, by their paths under the root.
+
+    Raises:
+        DataError: The file holds anything else.
+    """
+    path = root / NOTES_FILE
+    if not path.exists():
+        return {}
+    try:
+        return TypeAdapter(dict[str, Known]).validate_json(path.read_bytes())
+    except ValidationError:
+        raise DataError(f"{path}: not the notes of a download", "move the file away") from None
 
 
-def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:
+def _take_copy(root: Path, piece: Piece, path: Path) -> None:
     """Link what can be read where it lies; unpack the rest from there.
 
     A folder holds the images themselves, or the files that the archive would have held, with or
@@ -173,35 +284,21 @@ def _take_local(root: Path, piece: Piece, path: Path, how: Transfer) -> None:
     if path.is_dir():
         if piece.image_folder is not None:
             _link(root / "images" / piece.image_folder, path)
-        for member, target in piece.members.items():
-            _link(root / target, _first(path / member, path / Path(member).name))
+        for member in piece.members:
+            found = next(filter(Path.is_file, (path / member, path / Path(member).name)), None)
+            if found is None:
+                raise DataError(f"{path / member}: no such file", _CORRECT)
+            _link(root / member, found)
     elif not path.is_file():
-        raise DataError(f"{path}: no such file or folder", "correct it under runtime.download")
+        raise DataError(f"{path}: no such file or folder", _CORRECT)
     elif piece.members and path.suffix == ".zip":
-        _unpack(root, piece, path, how)
-    elif piece.members and SPLIT_MEMBER not in piece.members:
-        raise DataError(
-            f"{path}: neither a folder nor a zip archive", "correct it under runtime.download"
-        )
+        unpack(path, piece.members, root)
+    elif piece.members and _SPLIT_MEMBER not in piece.members:
+        raise DataError(f"{path}: neither a folder nor a zip archive", _CORRECT)
     else:
         if piece.image_folder is not None:
             check_images(path, piece.image_folder)
-        _link(root / next(iter(piece.members.values()), piece.target), path)
-
-
-def _first(*paths: Path) -> Path:
-    found: Callable[[Path], bool] = Path.is_file
-    path = next(filter(found, paths), None)
-    if path is None:
-        raise DataError(f"{paths[0]}: no such file", "correct the folder under runtime.download")
-    return path
-
-
-def _unpack(root: Path, piece: Piece, archive: Path, how: Transfer) -> None:
-    members = {name: root / target for name, target in piece.members.items()}
-    for target in members.values():
-        target.parent.mkdir(parents=True, exist_ok=True)
-    unpack(archive, members, how.free)
+        _link(root / (piece.members or (piece.target,))[0], path)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -14,13 +14,18 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from siglip2_multimodal_hash.datasets.acquisition.coco import LOCK_FILE, acquire_coco
-from siglip2_multimodal_hash.datasets.acquisition.digests import Known, Notes, measure
-from siglip2_multimodal_hash.datasets.acquisition.http import Transfer
-from siglip2_multimodal_hash.datasets.acquisition.pieces import OFFICIAL
+from siglip2_multimodal_hash.datasets.acquisition.coco import (
+    LOCK_FILE,
+    NOTES_FILE,
+    OFFICIAL,
+    Known,
+    acquire_coco,
+)
+from siglip2_multimodal_hash.datasets.acquisition.download import Transfer
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.layout import ANNOTATION_NAMES, find_layout, is_safe_name
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.files import file_sha256, write_json
 from siglip2_multimodal_hash.params import DownloadParams, load_params
 from siglip2_multimodal_hash.presets import override_text
 from tests.datasets.acquisition.conftest import Answer, Server
@@ -156,7 +161,8 @@ def test_an_archive_that_is_there_is_unpacked_and_stays_unless_it_was_fetched(
     data = served.files["/caption_datasets.zip"].data
     archive.write_bytes(data)
     if fetched:
-        Notes(tmp_path).put(archive.name, measure(archive, "its URL", name=archive.name))
+        note = {"bytes": len(data), "sha256": file_sha256(archive), "url": "its URL"}
+        write_json(tmp_path / NOTES_FILE, {archive.name: note})
     acquire_coco(tmp_path, _params(served.url), HOW)
     assert not served.files["/caption_datasets.zip"].requests
     assert archive.exists() != fetched
@@ -234,7 +240,7 @@ def test_a_size_that_is_not_the_official_one_is_refused(
     served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = served.url("val2014.zip")
-    monkeypatch.setitem(OFFICIAL, url, Known(12, "0" * 64, url))
+    monkeypatch.setitem(OFFICIAL, url, Known(12, "0" * 64))
     with pytest.raises(DataError, match=r"val2014\.zip: the server has \d+ bytes instead of 12"):
         acquire_coco(tmp_path, _params(served.url), HOW)
     assert "images/val2014.zip" not in _files(tmp_path)
@@ -245,6 +251,33 @@ def _damaged(data: bytes, kind: str) -> bytes:
         return data[: len(data) * 2 // 3]
     directory = data.rindex(b"PK\x01\x02")
     return data[:directory] + b"\0" * 20 + data[directory + 20 :]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"a": {"bytes": "x"}}', '{"a": 3}'])
+def test_other_content_than_notes_is_refused_before_the_first_byte(
+    served: Server, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / NOTES_FILE).write_text(text)
+    with pytest.raises(DataError, match=r"downloads\.json: not the notes"):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert not any(one.requests for one in served.files.values())
+    assert (tmp_path / NOTES_FILE).read_text() == text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_that_fills_up_is_one_message(
+    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open = Path.open
+
+    def opened(path: Path, *args: Any, **more: Any) -> Any:
+        full = path.name == "val2014.zip.part"
+        return real_open(Path("/dev/full") if full else path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(DataError, match=r"images/val2014\.zip: cannot be written \(No space left"):
+        acquire_coco(tmp_path, _params(served.url), HOW)
+    assert "images/val2014.zip" not in _files(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["truncated", "corrupt directory"])
@@ -279,7 +312,7 @@ def test_another_file_than_the_published_one_is_refused(
     served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, size = served.url("val2014.zip"), len(served.files["/val2014.zip"].data)
-    monkeypatch.setitem(OFFICIAL, url, Known(size, "0" * 64, url))
+    monkeypatch.setitem(OFFICIAL, url, Known(size, "0" * 64))
     with pytest.raises(DataError, match=r"is published \d+ bytes and 0{64}\n.*--accept-changed"):
         acquire_coco(tmp_path, _params(served.url), HOW)
     assert "images/val2014.zip" not in _files(tmp_path)
@@ -300,14 +333,17 @@ def test_a_member_that_leads_out_is_refused(served: Server, tmp_path: Path) -> N
 
 
 def test_a_disk_that_is_too_small_is_noticed_before_the_first_byte(
-    served: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    leave_free: Callable[[int], None],
 ) -> None:
     for name in ARCHIVES[:2]:
         size = len(served.files[f"/{name}"].data)
-        monkeypatch.setitem(OFFICIAL, served.url(name), Known(size, "0" * 64, served.url(name)))
-    small = Transfer(attempts=2, timeout=5.0, backoff=0.01, free=lambda _: 5000)
+        monkeypatch.setitem(OFFICIAL, served.url(name), Known(size, "0" * 64))
+    leave_free(5000)
     with pytest.raises(DataError, match=r"what is missing of COCO 2014 needs .* 5\.0 kB free"):
-        acquire_coco(tmp_path, _params(served.url), small)
+        acquire_coco(tmp_path, _params(served.url), HOW)
     assert not any(file.requests for file in served.files.values())
 
 
@@ -349,14 +385,14 @@ def test_a_root_that_cannot_be_made_is_one_message(served: Server, tmp_path: Pat
 
 
 def test_the_sum_is_said_and_the_disk_asked_before_the_first_byte(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, leave_free: Callable[[int], None]
 ) -> None:
     """20,445,205,257 bytes in four archives, and 745 MB that are unpacked of them."""
     caplog.set_level("INFO", "siglip2_multimodal_hash")
     download = load_params(ROOT / "params.yaml").runtime.download
-    small = Transfer(attempts=1, free=lambda _: 21_190_205_256)
+    leave_free(21_190_205_256)
     with pytest.raises(DataError, match=r"COCO 2014 needs 21\.2 GB and the disk has 21\.2 GB free"):
-        acquire_coco(tmp_path, download, small)
+        acquire_coco(tmp_path, download, HOW)
     assert "missing, to fetch 20.4 GB:" in caplog.messages[0]
     assert "images/train2014.zip: http://images.cocodataset.org/zips/" in caplog.messages[0]
 
