@@ -32,8 +32,8 @@ from benchmarks.devices import describe_device
 from benchmarks.plain_training_loop import loop_seconds
 from benchmarks.real_labels import CLASSES
 from benchmarks.synthetic_features import CAPTIONS, Features, write_features
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import InputError, run_guarded
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Params, load_params

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.models.losses import HeadLoss, LossParts
 from siglip2_multimodal_hash.params import load_params
@@ -16,7 +17,6 @@ from siglip2_multimodal_hash.training import loop, trace
 from siglip2_multimodal_hash.training.loop import FitResult, fit
 from siglip2_multimodal_hash.training.memory import EMERGENCY_PRESET, explained_out_of_memory
 from siglip2_multimodal_hash.training.norms import parameter_norms
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.trace import LossTrace
 from tests.training.small_fits import (
     CPU,

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training import validation
 from siglip2_multimodal_hash.training.data import ValidationData
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.validation import (
     average_precision,
     mean_average_precision,

@@ -18,7 +18,13 @@ from siglip2_multimodal_hash.files import file_sha256
 
 _LIBRARIES = ("numpy", "pillow", "tokenizers", "torch", "transformers")
 _PACKAGE = Path(__file__).parents[1]
-_CODE = ("features/*.py", "features/engines/*.py", "datasets/images.py", "datasets/containers.py")
+_CODE = (
+    "device.py",
+    "features/*.py",
+    "features/engines/*.py",
+    "datasets/images.py",
+    "datasets/containers.py",
+)
 
 
 def fingerprint(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import explained_disk
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.compilation import compiled
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.engines import open_engine
 from siglip2_multimodal_hash.features.fingerprint import fingerprint
 from siglip2_multimodal_hash.features.mapper import encode_texts

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.lean_loading import load_towers_leanly
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.features.tuned import embedded_backbone

@@ -16,7 +16,7 @@ from siglip2_multimodal_hash.training.placement import Rows
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
-_CODE = ("models/**/*.py", "training/**/*.py")
+_CODE = ("device.py", "models/**/*.py", "training/**/*.py")
 # Rows that are hashed at a time.
 _PIECE = 8192
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from siglip2_multimodal_hash.device import choose_device, choose_precision, threads_of_fit
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
@@ -27,13 +27,11 @@ from siglip2_multimodal_hash.training.memory import (
     explained_out_of_memory,
     probe_of,
 )
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.state import BestEpoch, FitState
-from siglip2_multimodal_hash.training.threads import threads_of_fit
 from siglip2_multimodal_hash.training.trackers import (
     Trackers,
     epoch_figures,

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import torch
 
+from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import out_of_memory
 from siglip2_multimodal_hash.params import MemoryParams
 
 logger = logging.getLogger(__name__)

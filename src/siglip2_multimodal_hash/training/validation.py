@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
 from siglip2_multimodal_hash.thresholds import average_precision_of_rows
 from siglip2_multimodal_hash.training.data import ValidationData
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trace import Losses, LossTrace
 

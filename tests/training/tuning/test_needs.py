@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.towers import load_towers, pooled
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.tuning import limits
 from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
 from siglip2_multimodal_hash.training.tuning.limits import (

@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
+from siglip2_multimodal_hash.device import DeviceName
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.devices import DeviceName
 from siglip2_multimodal_hash.features.engines.pipeline import Encode, Pipeline
 from siglip2_multimodal_hash.features.engines.ray_cluster import connected, count_workers
 from siglip2_multimodal_hash.features.engines.ray_progress import Progress

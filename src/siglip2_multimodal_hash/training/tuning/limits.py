@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import out_of_memory
 from siglip2_multimodal_hash.training.tuning.needs import (
     GIB,
     Load,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.tuning.adapters import trainable_weights
 from siglip2_multimodal_hash.training.tuning.needs import Load, tower_shapes
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings

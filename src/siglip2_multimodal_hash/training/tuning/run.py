@@ -17,7 +17,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.features.devices import choose_device
+from siglip2_multimodal_hash.device import choose_device, choose_precision
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -25,7 +25,6 @@ from siglip2_multimodal_hash.models.initialisation import set_class_prior, stand
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.checkpoint import EpochRecord
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
