@@ -1,5 +1,6 @@
 """The embeddings and labels that a fit works on, as near to the device as they fit."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -214,6 +215,18 @@ def row_lengths(v: Rows) -> Lengths:
         norms = torch.linalg.vector_norm(v.index_select(0, rows), dim=-1, dtype=torch.float64)
         least, most = min(least, norms.min().item()), max(most, norms.max().item())
     return Lengths(least, most)
+
+
+def rows_sha256(*tensors: Rows) -> str:
+    """SHA-256 of dtypes, shapes and values of tensors, wherever they lie."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {list(tensor.shape)}\0".encode())
+        for start in range(0, len(tensor), _PIECE):
+            rows = torch.arange(start, min(start + _PIECE, len(tensor)), device=tensor.device)
+            piece = tensor.index_select(0, rows).detach().cpu().contiguous().numpy()
+            digest.update(piece.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _require_finite(name: str, v: Rows) -> None:
