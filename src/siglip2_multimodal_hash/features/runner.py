@@ -24,9 +24,10 @@ from siglip2_multimodal_hash.features.prompts import encode_prompts
 from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextReader
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
-from siglip2_multimodal_hash.features.writer import DISK_REMEDY, unfinished_embeddings
+from siglip2_multimodal_hash.features.writer import unfinished_embeddings
 from siglip2_multimodal_hash.files import save_array, write_json
 from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.resume import DISK_REMEDY
 
 # The most that a kill costs, but for the batch at hand; a sync takes a fraction of a second.
 SHARD_SECONDS = 20.0

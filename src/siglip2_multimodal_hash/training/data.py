@@ -13,12 +13,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
-from siglip2_multimodal_hash.training.placement import (
-    MappedRows,
-    Rows,
-    fits_device,
-    fits_memory,
-)
+from siglip2_multimodal_hash.memory import fits_device, fits_memory
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
@@ -26,6 +21,41 @@ NO_IMAGE = (
 )
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
+
+
+class MappedRows:
+    """Some rows of a memory-mapped array, read when they are asked for.
+
+    Stands in for the float32 tensor [n, D] that they would make.
+
+    Args:
+        array: [N, D], memory-mapped.
+        rows: int64 [n].
+    """
+
+    device = torch.device("cpu")
+    dtype = torch.float32
+
+    def __init__(self, array: npt.NDArray[np.floating], rows: npt.NDArray[np.int64]) -> None:
+        self._array, self._rows = array, rows
+        self.shape = torch.Size((len(rows), array.shape[1]))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def index_select(self, dim: int, rows: Tensor) -> Tensor:
+        """Rows by number, float32 [B, D], as :meth:`torch.Tensor.index_select` gives them.
+
+        Raises:
+            ValueError: ``dim`` is not 0.
+        """
+        if dim:
+            raise ValueError(f"dim = {dim}: rows are of dimension 0")
+        taken = self._array[self._rows[rows.numpy()]]
+        return torch.from_numpy(np.ascontiguousarray(taken, dtype=np.float32))
+
+
+Rows = Tensor | MappedRows
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,12 @@ import torch
 from siglip2_multimodal_hash.device import choose_device, choose_precision, threads_of_fit
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
+from siglip2_multimodal_hash.memory import (
+    EMERGENCY_PRESET,
+    CudaProbe,
+    MemoryWatch,
+    explained_out_of_memory,
+)
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
@@ -35,11 +41,6 @@ from siglip2_multimodal_hash.training.data import (
     rows_sha256,
 )
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
-from siglip2_multimodal_hash.training.memory import (
-    MemoryWatch,
-    explained_out_of_memory,
-    probe_of,
-)
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
@@ -56,6 +57,11 @@ logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
 _CODE = ("models/**/*.py", "training/**/*.py")
+_LESS_MEMORY = (
+    "lower training.batch_size and raise training.accumulation_steps by the same factor, "
+    f"or run `smhash use {EMERGENCY_PRESET}`, which does that; narrower "
+    "fusion.mlp_dims need less, too, and runtime.device = cpu uses the machine's memory"
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,11 @@ def fit(
     _check_lengths(config, train, val)
     device = choose_device(settings.runtime.device)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(explained_out_of_memory(settings.training.batch_size))
+        stack.enter_context(
+            explained_out_of_memory(
+                f"training.batch_size = {settings.training.batch_size}", _LESS_MEMORY
+            )
+        )
         stack.enter_context(tidy_logging(settings.runtime.logging))
         seed_everything(settings.seed)
         network = HashNetwork(config).to(device)
@@ -258,9 +268,8 @@ def build_trainer(
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
-    watch = MemoryWatch(
-        settings.runtime.memory, probe_of(device), settings.runtime.logging.log_every_n_steps
-    )
+    probe = CudaProbe(device) if device.type == "cuda" else None
+    watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
     return EpochTrainer(
         network=network,
         loss=HeadLoss(
