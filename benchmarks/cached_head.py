@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.towers_and_images import project_params
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 CLASSES, BATCH = 80, 64

@@ -37,10 +37,10 @@ from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.local import run_pipeline
 from siglip2_multimodal_hash.features.mapper import Mapper
-from siglip2_multimodal_hash.features.partial import partial_work
 from siglip2_multimodal_hash.features.reader import Batch, ImageReader
 from siglip2_multimodal_hash.features.runner import SHARD_SECONDS
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.features.writer import unfinished_embeddings
 from siglip2_multimodal_hash.params import RuntimeParams
 
 GOALS = {"base": 0.90, "tiny": 0.60}
@@ -106,7 +106,7 @@ def end_to_end(reader: ImageReader, mapper: Mapper, threads: int, *, pin_memory:
     rows = {"images": reader.rows_before(len(reader)), "captions": 0}
     with (
         tempfile.TemporaryDirectory() as folder,
-        partial_work(
+        unfinished_embeddings(
             Path(folder) / "out", {}, rows, {"images": len(reader), "captions": 0}
         ) as work,
     ):

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.synthetic_features import Features
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.settings import FitSettings
 
 Sample = tuple[Tensor, Tensor, Tensor]

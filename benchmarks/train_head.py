@@ -32,18 +32,17 @@ from benchmarks.devices import describe_device
 from benchmarks.plain_training_loop import loop_seconds
 from benchmarks.real_labels import CLASSES
 from benchmarks.synthetic_features import CAPTIONS, Features, write_features
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import InputError, run_guarded
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Params, load_params
+from siglip2_multimodal_hash.training.checkpoint import BestEpoch, FitState, Fitted, unfinished_fit
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.loop import build_trainer
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
-from siglip2_multimodal_hash.training.state import BestEpoch, FitState
-from siglip2_multimodal_hash.training.unfinished import Fitted, unfinished_fit
 from siglip2_multimodal_hash.training.validation import validate
 
 # isort: split

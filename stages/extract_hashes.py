@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.store import write_head_codes

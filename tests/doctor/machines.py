@@ -7,10 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
-from siglip2_multimodal_hash.doctor.needs import Needs, estimate
-from siglip2_multimodal_hash.doctor.towers import TowerSizes, tower_sizes
+from siglip2_multimodal_hash.memory import Needs, TowerSizes, run_needs, tower_sizes
 from siglip2_multimodal_hash.params import Params, parse_params
 from siglip2_multimodal_hash.presets import load_preset, merge_limits, merge_presets, override_text
 
@@ -62,8 +60,8 @@ def towers_of(params: Params) -> TowerSizes:
     """By the embedded checkpoint's configuration, or by the name on the hub."""
     file = ROOT / params.backbone.checkpoint / "config.json"
     config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return tower_sizes(params.backbone, Checkpoint("hub", config=config))
+    return tower_sizes(params.backbone, config)
 
 
 def needs_of(params: Params, *, cuda: bool = True) -> Needs:
-    return estimate(params, towers_of(params), cuda=cuda)
+    return run_needs(params, towers_of(params), cuda=cuda)

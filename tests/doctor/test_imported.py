@@ -8,11 +8,10 @@ import pytest
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.doctor.checklist import check_list
 from siglip2_multimodal_hash.doctor.imported import check_imported, look_up_imported
-from siglip2_multimodal_hash.doctor.needs import estimate
-from siglip2_multimodal_hash.doctor.towers import tower_sizes
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.imported.importer import import_features
 from siglip2_multimodal_hash.features.imported.sources import read_plain
+from siglip2_multimodal_hash.memory import run_needs, tower_sizes
 from siglip2_multimodal_hash.params import Params
 from tests.doctor.machines import LAPTOP, params_with
 
@@ -47,11 +46,11 @@ def test_features_that_are_there(params: Params) -> None:
     finding = check_imported(checkpoint)
     assert finding.status == "ok"
     assert params.runtime.features_folder in finding.finding
-    towers = tower_sizes(params.backbone, checkpoint)
+    towers = tower_sizes(params.backbone, checkpoint.config)
     assert (towers.image.width, towers.caption_dim, towers.known) == (7, 0, True)
     # Next to nothing beside the tiny towers' 5 MB.
     assert 4 * towers.parameters < 100_000
-    needs = estimate(params, towers, cuda=False)
+    needs = run_needs(params, towers, cuda=False)
     assert needs.device > 0
     said = " ".join(one.finding for one in check_list(LAPTOP, params, needs, towers))
     assert "no tower runs" in said
@@ -61,9 +60,9 @@ def test_features_that_are_there(params: Params) -> None:
 def test_what_train_would_refuse_is_refused_here(params: Params) -> None:
     fusion = params.fusion.model_copy(update={"modalities": "both"})
     wrong = params.model_copy(update={"fusion": fusion})
-    towers = tower_sizes(wrong.backbone, look_up_imported(wrong))
+    towers = tower_sizes(wrong.backbone, look_up_imported(wrong).config)
     with pytest.raises(InputError, match=r"-> `smhash use -S fusion\.modalities=image`"):
-        estimate(wrong, towers, cuda=False)
+        run_needs(wrong, towers, cuda=False)
 
 
 @pytest.mark.parametrize("damage", ["folder", "meta", "array"])

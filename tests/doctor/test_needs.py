@@ -9,16 +9,16 @@ import torch
 from ruamel.yaml import YAML
 from safetensors import safe_open
 
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
-from siglip2_multimodal_hash.doctor.needs import (
+from siglip2_multimodal_hash.memory import (
     CUDA_CONTEXT,
     GIB,
     PROCESS,
+    Tower,
     dataset_size,
     head_weights,
     layer_bytes,
+    tower_sizes,
 )
-from siglip2_multimodal_hash.doctor.towers import Tower, tower_sizes
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from tests.doctor.machines import ROOT, needs_of, params_with, towers_of
@@ -39,7 +39,7 @@ def test_sizes_by_name(preset: str, width: int, positions: int, values: int, mil
     assert sizes.known
     assert (sizes.image.width, sizes.text.width, sizes.caption_dim) == (width,) * 3
     assert (sizes.image.positions, sizes.text.positions) == (positions, 64)
-    assert sizes.input_values == values
+    assert sizes.image.input_values == values
     assert sizes.parameters / 1e6 == pytest.approx(millions, rel=0.01)
 
 
@@ -62,16 +62,16 @@ def test_sizes_of_the_embedded_checkpoints(preset: str) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with safe_open(folder / "model.safetensors", "pt") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    sizes = tower_sizes(params.backbone, Checkpoint("folder", config=config))
+    sizes = tower_sizes(params.backbone, config)
     assert sizes.parameters == pytest.approx(sum(map(math.prod, shapes)), rel=0.05)
     assert (sizes.image.width, sizes.image.positions) == (128, 64)
-    assert sizes.input_values == 3 * 128**2
+    assert sizes.image.input_values == 3 * 128**2
 
 
 def test_a_layer_by_hand() -> None:
     """2 items of 3 positions, width 4, MLP 10: 44 values of 4 bytes; or 8 of 4 and 44 of 2."""
-    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=False) == 6 * 176
-    assert layer_bytes(Tower(4, 10, 12, 3), 2, half=True) == 6 * (32 + 88)
+    assert layer_bytes(Tower(4, 10, 12, 3, 0), 2, half=False) == 6 * 176
+    assert layer_bytes(Tower(4, 10, 12, 3, 0), 2, half=True) == 6 * (32 + 88)
 
 
 @pytest.mark.parametrize("adapter", ["none", "residual"])

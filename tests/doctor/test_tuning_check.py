@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from siglip2_multimodal_hash.doctor.towers import Tower
-from siglip2_multimodal_hash.doctor.tuning import adapter_weights, check_tuning
+from siglip2_multimodal_hash.doctor.checklist import check_tuning
+from siglip2_multimodal_hash.memory import Tower, adapter_weights
 from tests.doctor.machines import GIB, LAPTOP, PLAN, params_with, towers_of
 
 COCO = ("coco2014", "siglip2-base-256", "rtx5080-16gb")
@@ -43,4 +43,4 @@ def test_without_a_card_the_main_memory_counts():
 
 def test_the_adapters_of_the_embedded_towers_are_as_many_as_are_trained():
     # Rank 4, D = 128, F = 512; 2 layers: 2 * 4 * (4 * 256 + 2 * 640).
-    assert adapter_weights(Tower(128, 512, 2, 64), 4) == 2 * 4 * (1024 + 1280)
+    assert adapter_weights(Tower(128, 512, 2, 64, 0), 4) == 2 * 4 * (1024 + 1280)

@@ -14,7 +14,7 @@ from tests.signalling import arm, heed_ctrl_c
 
 pin_cpu_kernels()
 
-ROOM = "siglip2_multimodal_hash.features"
+ROOM = "siglip2_multimodal_hash"
 # Printed when everything is imported and the work begins.
 READY = "ready"
 

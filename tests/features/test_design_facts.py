@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from siglip2_multimodal_hash.device import check_kernels
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import check_kernels
 from siglip2_multimodal_hash.features.preprocessing import Tokenizer
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings

@@ -212,7 +212,7 @@ def test_unfinished_work_in_another_precision_is_not_continued(
             embed(checkpoint)
     assert (tmp_path / "out.partial" / "progress.json").exists()
     assert contents(embed(checkpoint, store_dtype="float16")) == whole
-    assert "thrown away: they were made with another dtype" in caplog.text
+    assert "discarded: it was made with another dtype" in caplog.text
 
 
 def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from siglip2_multimodal_hash.features import fingerprint as module
-from siglip2_multimodal_hash.features.fingerprint import fingerprint
+from siglip2_multimodal_hash.features import meta as module
+from siglip2_multimodal_hash.features.meta import fingerprint
 
 CPU = torch.device("cpu")
 META = {"checkpoint": "tiny", "images": 12}

@@ -23,15 +23,17 @@ from siglip2_multimodal_hash.datasets.index import make_index, write_index
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
 from siglip2_multimodal_hash.features.engines import local
 from siglip2_multimodal_hash.features.mapper import Mapper
-from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.params import load_params, watched_inputs
 from tests.features.embed_child import READY
 
 ROOT = Path(__file__).resolve().parents[2]
 # 12 images and 5 distinct captions, two a batch.
 BATCHES = {"images": 6, "captions": 3}
-RECORD = "partial:PartialWork.record"
+RECORD = "resume:Unfinished.record"
+WRITE = "features.writer:ArrayWriter.write"
+FLUSH = "features.writer:ArrayWriter.flush"
 PROGRESS = "out.partial/progress.json"
 
 
@@ -96,8 +98,9 @@ def mapped(monkeypatch):
 
 def write_params(folder, backbone, runtime):
     params = load_params(ROOT / "params.yaml").model_dump()
-    watched = {"watch": watched_inputs("mojicoco", backbone.checkpoint)}
-    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump() | watched}
+    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump()}
+    watched = watched_inputs(params["dataset"]["name"], backbone.checkpoint)
+    params["runtime"]["watch"] = watched
     (folder / "params.json").write_text(json.dumps(params))
 
 
@@ -151,17 +154,17 @@ def contents(folder):
 
 
 def progress(tmp_path):
-    return json.loads((tmp_path / "out.partial" / "progress.json").read_text())["batches"]
+    return json.loads((tmp_path / "out.partial" / "progress.json").read_text())["progress"]
 
 
 @pytest.mark.parametrize(
     ("method", "call", "when", "images", "captions"),
     [
-        pytest.param("writer:ArrayWriter.flush", 3, "before", 2, 0, marks=pytest.mark.slow),
-        ("writer:ArrayWriter.write", 4, "after", 3, 0),
+        pytest.param(FLUSH, 3, "before", 2, 0, marks=pytest.mark.slow),
+        (WRITE, 4, "after", 3, 0),
         pytest.param(RECORD, 6, "after", 6, 0, marks=pytest.mark.slow),
         (RECORD, 8, "after", 6, 2),
-        ("partial:PartialWork.complete", 1, "before", 6, 3),
+        ("resume:Unfinished.complete", 1, "before", 6, 3),
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
@@ -189,7 +192,7 @@ def test_killed_at_any_moment_it_goes_on_from_there(
 
 def test_killed_before_the_first_shard_it_begins_anew(embed, start_child, mapped, tmp_path):
     whole = embed("whole")
-    start_child("SIGKILL", "writer:ArrayWriter.write", "1", "after").communicate(timeout=120)
+    start_child("SIGKILL", WRITE, "1", "after").communicate(timeout=120)
     assert (tmp_path / "out.partial" / "out" / "image.npy").exists()
     mapped.clear()
     assert embed("out") == whole
@@ -274,8 +277,8 @@ def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):
     whole = embed("whole")
     child = start_child("SIGINT", RECORD, "4", "after")
     _, log = child.communicate(timeout=120)
-    assert child.returncode == EXIT_INTERRUPTED
-    assert "interrupted: 4 of 6 batches of images and 0 of 3 of captions stay in" in log
+    assert child.returncode == EXIT_INTERRUPTED, log
+    assert "interrupted: kept 4 of 6 batches of images and 0 of 3 of captions in" in log
     assert "run again to go on" in log
     assert "Traceback" not in log
     assert not (tmp_path / "out").exists()
@@ -290,7 +293,7 @@ def test_another_batch_size_begins_anew(embed, start_child, mapped, caplog):
     mapped.clear()
     assert embed("out", batch_size=3) == whole
     assert len(mapped) == 4 + 2
-    assert "thrown away: they were made with another batch_size" in caplog.text
+    assert "discarded: it was made with another batch_size" in caplog.text
 
 
 def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
@@ -318,13 +321,13 @@ def test_a_shard_is_as_many_batches_as_its_time_allows(embed, monkeypatch):
     clock = itertools.count(step=4)
     monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     recorded = []
-    original = PartialWork.record
+    original = UnfinishedEmbeddings.record
 
     def note(self, unit, batches):
         recorded.append((unit, batches))
         return original(self, unit, batches)
 
-    monkeypatch.setattr(PartialWork, "record", note)
+    monkeypatch.setattr(UnfinishedEmbeddings, "record", note)
     embed(shard_seconds=10)
     # Images: begun at 0; batches end at 4, 8, 12 (12 s: recorded, at 16), 20, 24, 28 (again 12 s).
     assert recorded == [("images", 3), ("images", 6), ("captions", 3)]

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.features.engines.local import run_pipeline
-from siglip2_multimodal_hash.features.partial import partial_work
 from siglip2_multimodal_hash.features.reader import Batch
-from siglip2_multimodal_hash.features.writer import ArrayWriter
+from siglip2_multimodal_hash.features.writer import ArrayWriter, unfinished_embeddings
 
 BATCHES, SIZE = 6, 2
 
@@ -58,7 +57,7 @@ def test_the_bottleneck_is_what_the_pass_waits_for(
     caplog.set_level(logging.INFO)
     rows, batches = (dict.fromkeys(("images", "captions"), n) for n in (12, BATCHES))
     began = time.perf_counter()
-    with partial_work(tmp_path / "out", {}, rows, batches) as work:
+    with unfinished_embeddings(tmp_path / "out", {}, rows, batches) as work:
         run_pipeline(
             SlowReader(reading),
             mapper,

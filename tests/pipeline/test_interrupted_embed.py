@@ -51,7 +51,7 @@ def interrupted(folder: Path) -> str:
 @pytest.mark.slow
 def test_the_next_repro_goes_on_where_ctrl_c_ended_the_last(repository):
     printed = interrupted(repository)
-    kept = re.search(r"interrupted: (.+) stay in", printed)
+    kept = re.search(r"interrupted: kept (.+) in", printed)
     assert kept is not None, printed
     assert not kept[1].startswith("0 of")
     assert "Traceback" not in printed

@@ -15,8 +15,8 @@ PACKAGE = "src/siglip2_multimodal_hash"
 # Shared by all stages. An edit there changes no result, or is one of those that `dvc repro --force`
 # is for: which kernels compute, and what a parameter is called.
 SUPPORT = {
-    *(Path(PACKAGE, f"{name}.py") for name in ("__init__", "entry", "errors", "files", "kernels")),
-    Path(PACKAGE, "partial_output.py"),
+    *(Path(PACKAGE, f"{name}.py") for name in ("entry", "errors", "files", "kernels")),
+    *(Path(PACKAGE, f"{name}.py") for name in ("memory", "resume")),
     Path(PACKAGE, "params"),
 }
 # Written beside what the command names, or known to the stage from params.yaml.

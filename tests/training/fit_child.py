@@ -1,7 +1,7 @@
 """A process that fits a small head and is killed, or interrupted, at a chosen moment.
 
 ``python -m tests.training.fit_child OUT [SIGNAL METHOD CALL WHEN]``: the signal comes ``before`` or
-``after`` the CALL-th call of METHOD, a ``module:name`` or ``module:Class.name`` of the room.
+``after`` the CALL-th call of METHOD, a ``module:name`` or ``module:Class.name`` of the package.
 """
 
 import sys
@@ -12,7 +12,7 @@ from tests.signalling import arm, heed_ctrl_c
 
 pin_cpu_kernels()
 
-ROOM = "siglip2_multimodal_hash.training"
+ROOM = "siglip2_multimodal_hash"
 
 
 def main():

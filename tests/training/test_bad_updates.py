@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.memory import EMERGENCY_PRESET
 from siglip2_multimodal_hash.models.losses import HeadLoss, LossParts
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import load_preset
 from siglip2_multimodal_hash.training import loop, trace
 from siglip2_multimodal_hash.training.loop import FitResult, fit
-from siglip2_multimodal_hash.training.memory import EMERGENCY_PRESET, explained_out_of_memory
 from siglip2_multimodal_hash.training.norms import parameter_norms
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.trace import LossTrace
 from tests.training.small_fits import (
     CPU,
@@ -177,12 +177,16 @@ def test_norms_are_logged_on_request(caplog: pytest.LogCaptureFixture) -> None:
     assert "weight/fusion." in line
 
 
-def test_out_of_memory_names_what_to_lower_and_a_preset_that_exists() -> None:
-    with (
-        pytest.raises(InputError, match=rf"smhash use {EMERGENCY_PRESET}.*fusion\.mlp_dims"),
-        explained_out_of_memory(32),
-    ):
+def test_out_of_memory_names_what_to_lower_and_a_preset_that_exists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any, **__: Any) -> LossParts:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(HeadLoss, "__call__", full)
+    said = rf"with training\.batch_size = 16: CUDA.*\n.*use {EMERGENCY_PRESET}.*fusion\.mlp_dims"
+    with pytest.raises(InputError, match=said):
+        small_fit()
     params = load_params(PARAMS)
     preset = load_preset(EMERGENCY_PRESET, PARAMS.parent / "configs" / "presets")
     assert preset.overrides["training.batch_size"] < params.training.batch_size

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training import batches
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.seeding import epoch_seed
 from siglip2_multimodal_hash.training.settings import FitSettings
 from tests.training.small_fits import CPU, small_head, small_settings, small_training

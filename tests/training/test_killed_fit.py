@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
-from siglip2_multimodal_hash.partial_output import locked
+from siglip2_multimodal_hash.resume import locked
 from siglip2_multimodal_hash.training import loop
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from tests.training.resumable import EPOCHS, contents, resumable_fit
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORD = "unfinished:UnfinishedFit.record"
+RECORD = "resume:Unfinished.record"
+FINISH = "training.checkpoint:CheckpointWriter.finish"
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -103,14 +104,12 @@ def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("method", "call", "when", "done"),
     [
-        ("epoch:EpochTrainer._step", 8, "after", 2),  # in the third epoch, of three updates each
+        # In the third epoch, of three updates each.
+        ("training.epoch:EpochTrainer._step", 8, "after", 2),
         pytest.param(RECORD, 3, "after", 3, marks=pytest.mark.slow),
-        pytest.param(RECORD, 4, "before", 3, marks=pytest.mark.slow),
-        ("unfinished:save_weights", 4, "after", 3),  # the state is there, its progress is not
-        ("unfinished:CheckpointWriter.discard", 5, "before", 5),  # one checkpoint too many
-        pytest.param(
-            "unfinished:CheckpointWriter.finish", 1, "after", EPOCHS, marks=pytest.mark.slow
-        ),
+        (RECORD, 4, "before", 3),  # the state is there, its progress is not
+        ("resume:remove", 1, "before", 2),  # one state too many
+        pytest.param(FINISH, 1, "after", EPOCHS, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
@@ -132,14 +131,14 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     resumable_fit(out)
     assert contents(out) == whole
     assert epochs == list(range(done + 1, EPOCHS + 1))
-    assert re.findall(r"continuing after epoch (\d+)", caplog.text) == [str(done)]
+    assert re.findall(r"found (\d+) epochs? in", caplog.text) == [str(done)]
     assert [path.name for path in out.parent.iterdir()] == ["head"]
 
 
 def test_killed_in_the_first_epoch_it_begins_anew(
     whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
 ) -> None:
-    start("SIGKILL", "epoch:EpochTrainer._step", "2", "after").communicate(timeout=120)
+    start("SIGKILL", "training.epoch:EpochTrainer._step", "2", "after").communicate(timeout=120)
     assert partial(out).is_dir()
     resumable_fit(out)
     assert contents(out) == whole
@@ -159,10 +158,10 @@ def test_killed_from_outside(whole: dict[str, bytes], start: Start, out: Path) -
 def test_ctrl_c_says_what_it_keeps(
     whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
 ) -> None:
-    child = start("SIGINT", "epoch:EpochTrainer._step", "10", "after")
+    child = start("SIGINT", "training.epoch:EpochTrainer._step", "10", "after")
     _, log = child.communicate(timeout=120)
     assert child.returncode == EXIT_INTERRUPTED
-    assert "interrupted: the first 3 epochs stay in" in log
+    assert "interrupted: kept 3 epochs in" in log
     assert "run again to go on" in log
     assert "Traceback" not in log
     assert not out.exists()
@@ -223,7 +222,7 @@ def test_a_damaged_state_is_thrown_away_with_a_warning(
         progress.write_text(progress.read_text().replace('"epoch": 2', '"epoch": 1'))
     epochs.clear()
     resumable_fit(out)
-    assert "the unfinished fit is thrown away: " in caplog.text
+    assert " is discarded: " in caplog.text
     assert epochs == list(range(1, EPOCHS + 1))
     assert contents(out) == whole
 
@@ -237,7 +236,7 @@ def test_another_parameter_begins_anew_and_is_named(
     interrupted_after(2, out, monkeypatch)
     epochs.clear()
     resumable_fit(out, optimizer={"lr": 0.02})
-    assert "thrown away: it was made with another optimizer.lr\n" in caplog.text
+    assert "discarded: it was made with another optimizer.lr\n" in caplog.text
     assert epochs == list(range(1, EPOCHS + 1))
 
 
@@ -283,5 +282,5 @@ def test_a_full_disk_loses_no_whole_epoch(
     assert "head.partial: cannot be written (No space left on device)\n  -> make" in done.stderr
     assert "Traceback" not in done.stderr
     (state,) = states
-    assert f"continuing after epoch {int(state[6:8])}," in done.stderr
+    assert f"found {int(state[6:8])} epoch" in done.stderr
     assert contents(copy) == whole

@@ -1,6 +1,5 @@
 """Wherever the embeddings lie, the same numbers reach the head."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,9 @@ import pytest
 import torch
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training import data, placement
-from siglip2_multimodal_hash.training.data import TrainingData
+from siglip2_multimodal_hash.training import data
+from siglip2_multimodal_hash.training.data import MappedRows, TrainingData
 from siglip2_multimodal_hash.training.loop import Checkpoints, fit
-from siglip2_multimodal_hash.training.placement import (
-    MappedRows,
-    available_memory,
-    fits_device,
-    fits_memory,
-)
 from tests.training.resumable import contents
 from tests.training.small_fits import (
     CAPTIONS,
@@ -72,28 +65,3 @@ def test_nan_in_a_file_is_found_by_its_row(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(data, "_PIECE", 5)
     with pytest.raises(DataError, match=r"caption embeddings: row 4 holds NaN"):
         TrainingData.select(np.array([3, 7]), **mapped(tmp_path, **arrays))
-
-
-def test_how_much_memory_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    meminfo = tmp_path / "meminfo"
-    monkeypatch.setattr(placement, "_MEMINFO", meminfo)
-    assert available_memory() is None
-    assert fits_memory(2**60)
-    meminfo.write_text("MemTotal:       2000 kB\nMemAvailable:   1000 kB\n")
-    assert available_memory() == 1_024_000
-    assert fits_memory(614_400)
-    assert not fits_memory(614_401)
-
-
-def test_how_much_a_card_takes(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**9, 16 * 10**9))
-    card = torch.device("cuda", 0)
-    assert fits_device(7 * 10**8, card)
-    with caplog.at_level(logging.INFO):
-        assert not fits_device(2 * 10**9, card)
-    assert caplog.messages == [
-        "the training embeddings (2.0 GB) stay in main memory: the card has 1.0 GB free"
-    ]
-    assert fits_device(2**60, torch.device("cpu"))

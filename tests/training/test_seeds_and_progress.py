@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.training.loop import fit
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
 from tests.training.small_fits import (

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
+from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training import validation
 from siglip2_multimodal_hash.training.data import ValidationData
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.validation import validate
 from tests.training.small_fits import CPU, small_head, small_settings, small_validation
 

@@ -26,9 +26,8 @@ def _check_imported(params: Params) -> None:
         HeadConfigError: Their widths do not suit the fusion or the loss.
     """
     from siglip2_multimodal_hash.doctor.imported import look_up_imported
-    from siglip2_multimodal_hash.doctor.needs import head_of
-    from siglip2_multimodal_hash.doctor.towers import tower_sizes
+    from siglip2_multimodal_hash.memory import head_of, tower_sizes
 
     features = look_up_imported(params)
     if features.place == "folder":
-        head_of(params, tower_sizes(params.backbone, features))
+        head_of(params, tower_sizes(params.backbone, features.config))

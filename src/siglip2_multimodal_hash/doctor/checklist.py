@@ -2,14 +2,18 @@
 
 The plan runs the towers at every training step, so its list is about them. Here they run once,
 without gradients, and the head is trained on what they gave; each point is judged for that.
-:mod:`.needs` explains the arithmetic.
+:mod:`..memory` explains the arithmetic.
 """
 
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
 from siglip2_multimodal_hash.doctor.machine import Machine
-from siglip2_multimodal_hash.doctor.needs import Needs, dataset_size
-from siglip2_multimodal_hash.doctor.towers import TowerSizes
-from siglip2_multimodal_hash.doctor.tuning import check_tuning
+from siglip2_multimodal_hash.memory import (
+    Needs,
+    TowerSizes,
+    dataset_size,
+    expected_load,
+    tuning_needs,
+)
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 EFFECTIVE_BATCH = 64
@@ -43,7 +47,7 @@ def check_disk(machine: Machine, needs: Needs, download: int) -> Finding:
 
     Args:
         machine: The machine.
-        needs: See :mod:`.needs`.
+        needs: See :mod:`..memory`.
         download: Bytes that go to the hub's cache.
     """
     here = needs.outputs + (download if machine.one_disk else 0)
@@ -74,6 +78,30 @@ def check_list(machine: Machine, params: Params, needs: Needs, towers: TowerSize
         _base_model(machine, params, needs, towers),
         _workers(machine, params),
     ]
+
+
+def check_tuning(machine: Machine, params: Params, towers: TowerSizes) -> Finding:
+    """Whether the towers stay frozen, and else whether the machine can hold their tuning."""
+    title, mode = "frozen towers", params.backbone.tune
+    if mode == "frozen":
+        return ok(
+            title, "they run once, without gradients, and nothing of them is kept but embeddings"
+        )
+    cuda = machine.device(params.runtime.device) == "cuda"
+    needs = tuning_needs(expected_load(params, towers, cuda=cuda))
+    held = machine.cards[0].memory if cuda else machine.ram
+    said = (
+        f"backbone.tune = {mode}: {params.tune.epochs} epochs with gradients before they are "
+        f"embedded, which takes about {size_text(needs.total)} of {size_text(held)}"
+    )
+    if needs.total > held:
+        return fail(
+            title,
+            said,
+            "lower tune.batch_size and raise tune.accumulation_steps, set "
+            "backbone.gradient_checkpointing to true, or set backbone.tune to lora or frozen",
+        )
+    return ok(title, said)
 
 
 def _check_card_memory(memory: int, params: Params, needs: Needs) -> Finding:

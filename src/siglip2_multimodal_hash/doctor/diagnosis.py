@@ -27,10 +27,9 @@ from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, 
 from siglip2_multimodal_hash.doctor.hardware import check_hardware_preset
 from siglip2_multimodal_hash.doctor.imported import check_imported
 from siglip2_multimodal_hash.doctor.machine import Machine
-from siglip2_multimodal_hash.doctor.needs import estimate
 from siglip2_multimodal_hash.doctor.repository import Repository, check_repository
-from siglip2_multimodal_hash.doctor.towers import tower_sizes
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.memory import run_needs, tower_sizes
 from siglip2_multimodal_hash.params import IMPORTED, Params
 from siglip2_multimodal_hash.presets import Preset
 
@@ -87,8 +86,8 @@ def _check_needs(params: Params, facts: Facts) -> list[Finding]:
     machine, checkpoint = facts.machine, facts.checkpoint
     cuda = machine.device(params.runtime.device) == "cuda"
     try:
-        towers = tower_sizes(params.backbone, checkpoint)
-        needs = estimate(params, towers, cuda=cuda)
+        towers = tower_sizes(params.backbone, checkpoint.config, checkpoint.weights)
+        needs = run_needs(params, towers, cuda=cuda)
     # The towers' widths do not suit the fusion.
     except InputError as error:
         return [fail_with("fusion", error)]

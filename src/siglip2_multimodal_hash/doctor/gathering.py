@@ -13,6 +13,7 @@ from typing import Any
 
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
+from siglip2_multimodal_hash.memory import total_memory
 
 DRIVER_SECONDS = 20
 # A product over many rows by each library that has kernels of its own, in both precisions.
@@ -35,11 +36,6 @@ import torch
 for ones in both:
     torch.from_numpy(ones) @ torch.from_numpy(ones)
 """
-# Of control groups 2 and 1: what a container may use.
-_CONTAINER_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
 def gather_machine(project: Path) -> Machine:
@@ -55,7 +51,7 @@ def gather_machine(project: Path) -> Machine:
         processor=platform.machine(),
         cores=_cores(),
         cpu_features=_cpu_features(),
-        ram=_ram(),
+        ram=total_memory(),
         torch=torch,
         faiss=_faiss(),
         cards=cards,
@@ -160,17 +156,6 @@ def _cpu_features() -> frozenset[str] | None:
         if key.strip() in ("flags", "Features"):
             return frozenset(value.split())
     return None
-
-
-def _ram() -> int:
-    ram = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in _CONTAINER_LIMITS:
-        try:
-            ram = min(ram, int(path.read_text(encoding="ascii")))
-        # `max` where there is no limit.
-        except (OSError, ValueError):
-            continue
-    return ram
 
 
 def _hub_cache() -> Path:

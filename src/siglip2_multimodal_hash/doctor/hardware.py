@@ -5,14 +5,13 @@ from typing import Any
 
 from siglip2_multimodal_hash.doctor.findings import Finding, ok, warn
 from siglip2_multimodal_hash.doctor.machine import Machine
+from siglip2_multimodal_hash.memory import EMERGENCY_PRESET, GIB
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.presets import Preset
 
-GIB = 2**30
-
 CPU = "cpu"
 # The least memory of a card for each preset. A card sold as 16 GB reports a little less.
-_BY_MEMORY = ((70 * GIB, "h200"), (14 * GIB, "rtx5080-16gb"), (0, "rtx5080-16gb-emergency"))
+_BY_MEMORY = ((70 * GIB, "h200"), (14 * GIB, "rtx5080-16gb"), (0, EMERGENCY_PRESET))
 
 
 def suitable_preset(machine: Machine, params: Params) -> str:

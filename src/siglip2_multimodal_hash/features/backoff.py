@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import out_of_memory
 from siglip2_multimodal_hash.features.preprocessing import Inputs
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from siglip2_multimodal_hash.features.devices import out_of_memory
+from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.features.towers import Towers
 
 logger = logging.getLogger(__name__)

@@ -1,12 +1,25 @@
-"""What ``meta.json`` says about embeddings: all that decides them, and nothing that varies."""
+"""What decides embeddings: ``meta.json``, and the fingerprint of unfinished ones, which says more.
 
+The size of the batches, the device and the libraries move the last bits of every float, and so may
+a change of this room's code.
+"""
+
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features.prompts import ENSEMBLE
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.files import file_sha256
+from siglip2_multimodal_hash.resume import computation, files_sha256
+
+_LIBRARIES = ("numpy", "pillow", "tokenizers", "torch", "transformers")
+_CODE = ("features/*.py", "features/engines/*.py", "datasets/images.py", "datasets/containers.py")
 
 
 def describe(backbone: EmbeddingSpec, towers: Towers, sizes: dict[str, int]) -> dict[str, Any]:
@@ -40,3 +53,47 @@ def describe(backbone: EmbeddingSpec, towers: Towers, sizes: dict[str, int]) -> 
 def weights_sha256(checkpoint: Path) -> dict[str, str]:
     """SHA-256 of each weight file of a local folder, by its name; empty for a name on the hub."""
     return {file.name: file_sha256(file) for file in sorted(checkpoint.glob("*.safetensors"))}
+
+
+def fingerprint(
+    index: DatasetIndex,
+    meta: dict[str, Any],
+    checkpoint: Path,
+    batch_size: int,
+    device: torch.device,
+    *,
+    compiled: bool = False,
+) -> dict[str, Any]:
+    """JSON that is equal exactly where the embeddings are.
+
+    The pixels themselves are not read: images count as the same when their names and sizes are.
+
+    Args:
+        index: The dataset.
+        meta: See :func:`describe`; without the widths.
+        checkpoint: The parameter; all files but the weights in that folder count.
+        batch_size: Images or texts per batch.
+        device: What computes.
+        compiled: Whether ``torch.compile`` is asked for.
+    """
+    return meta | {
+        "batch_size": batch_size,
+        "compiled": compiled,
+        "dataset_sha256": _dataset_sha256(index),
+        "checkpoint_sha256": files_sha256(
+            path for path in checkpoint.glob("*") if path.suffix != ".safetensors"
+        ),
+        **computed_by(device),
+    }
+
+
+def computed_by(device: torch.device) -> dict[str, Any]:
+    """What this process computes embeddings with; see :func:`computation`."""
+    return computation(device, _CODE, _LIBRARIES)
+
+
+def _dataset_sha256(index: DatasetIndex) -> str:
+    images = index.frame[["file_name", "bytes", "width", "height"]]
+    columns = [images[name].tolist() for name in images.columns]
+    content = [*columns, index.frame["captions"].tolist(), list(index.category_names)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

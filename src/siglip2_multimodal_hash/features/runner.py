@@ -4,7 +4,7 @@ The reader works ahead in threads, so what is timed is the wait for its next bat
 do not overlap, and add up to the whole. A long wait for the reader asks for more
 ``runtime.dataloader.num_workers``, one for the mapper means that the towers are kept busy.
 
-A killed run is continued, see :mod:`.partial`. Its progress is recorded shard by shard: a shard is
+A killed run is continued, see :mod:`..resume`. Its progress is recorded shard by shard: a shard is
 as many whole batches as :data:`SHARD_SECONDS` take, be they ten of a CPU or a thousand of a GPU.
 """
 
@@ -12,23 +12,22 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import explained_disk
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.compilation import compiled
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.engines import open_engine
-from siglip2_multimodal_hash.features.fingerprint import fingerprint
 from siglip2_multimodal_hash.features.mapper import encode_texts
-from siglip2_multimodal_hash.features.meta import describe
-from siglip2_multimodal_hash.features.partial import partial_work
+from siglip2_multimodal_hash.features.meta import describe, fingerprint
 from siglip2_multimodal_hash.features.prompts import encode_prompts
 from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextReader
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
-from siglip2_multimodal_hash.features.writer import DISK_REMEDY
+from siglip2_multimodal_hash.features.writer import unfinished_embeddings
 from siglip2_multimodal_hash.files import save_array, write_json
 from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.resume import DISK_REMEDY
 
 # The most that a kill costs, but for the batch at hand; a sync takes a fraction of a second.
 SHARD_SECONDS = 20.0
@@ -45,7 +44,7 @@ def embed_dataset(
     """Write the embeddings of all images, captions and class prompts to ``folder``.
 
     The folder appears when everything is in it. After a kill, Ctrl-C or an error the whole shards
-    stay beside it, and the next call goes on from there to the same bytes; see :mod:`.partial`.
+    stay beside it, and the next call goes on from there to the same bytes; see :mod:`..resume`.
 
     Raises:
         DataError: Images cannot be read (all of them are found in one pass and named), a tower
@@ -77,7 +76,7 @@ def embed_dataset(
         index, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
     )
     batches = {unit: len(reader) for unit, reader in readers.items()}
-    with partial_work(folder, made_by, rows, batches, backbone.store_dtype) as work:
+    with unfinished_embeddings(folder, made_by, rows, batches, backbone.store_dtype) as work:
         with open_engine(towers, runtime, shard_seconds) as pipeline:
             for unit, reader in readers.items():
                 pipeline(reader, encoders[unit], work, unit)

@@ -1,8 +1,10 @@
-"""Writer: embeddings to memory-mapped ``.npy`` files, one row an item."""
+"""Writer: embeddings to memory-mapped ``.npy`` files, one row per item, shard by shard."""
 
 import errno
 import os
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,15 +12,99 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError, explained_disk
+from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.files import load_array, readable
+from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished
 
 FloatArray = npt.NDArray[np.float32]
 StoreDtype = Literal["float32", "float16"]
 
-DISK_REMEDY = (
-    "make room on that disk, or check the folder's rights, and run again: it goes on after the "
-    "last whole shard"
-)
+ARRAYS = {"images": store.IMAGE, "captions": store.CAPTION}
+
+
+class UnfinishedEmbeddings:
+    """The arrays on their way, and how many whole batches of each are in them.
+
+    What is not counted is computed again, in the same batches, so the result is that of a run
+    without a break. Made by :func:`unfinished_embeddings`.
+
+    Attributes:
+        folder: The folder of the output's files.
+        done: Whole batches on the disk, of ``images`` and of ``captions``.
+        writers: One for each of the two.
+    """
+
+    def __init__(
+        self,
+        work: Unfinished,
+        rows: Mapping[str, int],
+        batches: Mapping[str, int],
+        dtype: StoreDtype,
+    ) -> None:
+        self._work = work
+        self._batches = batches
+        self.folder = work.folder
+        self.done = dict.fromkeys(ARRAYS, 0)
+        self.writers = {
+            unit: ArrayWriter(self.folder / name, rows[unit], dtype)
+            for unit, name in ARRAYS.items()
+        }
+
+        def reopened(done: dict[str, int]) -> tuple[dict[str, int], dict[str, ArrayWriter]]:
+            return done, {
+                unit: ArrayWriter.reopen(self.folder / name, rows[unit], dtype)
+                for unit, name in ARRAYS.items()
+                if done[unit]
+            }
+
+        if found := work.restore(reopened):
+            self.done, writers = found
+            self.writers |= writers
+
+    def record(self, unit: str, batches: int) -> None:
+        """Bring the rows to the disk; from then on these batches are not computed again.
+
+        Raises:
+            DataError: The disk is full or the folder cannot be written.
+        """
+        with explained_disk(self.folder, DISK_REMEDY):
+            self.writers[unit].flush()
+        done = self.done | {unit: batches}
+        images, captions = (f"{done[unit]} of {self._batches[unit]}" for unit in ARRAYS)
+        self._work.record(
+            f"{images} batches of images and {captions} of captions",
+            done,
+            growing=[f"{self.folder.name}/{name}" for unit, name in ARRAYS.items() if done[unit]],
+        )
+        self.done = done
+
+    def complete(self) -> None:
+        """Turn the folder, in which everything is now, into the output."""
+        self._work.complete()
+
+
+@contextmanager
+def unfinished_embeddings(
+    target: Path,
+    fingerprint: Mapping[str, Any],
+    rows: Mapping[str, int],
+    batches: Mapping[str, int],
+    dtype: StoreDtype = "float32",
+) -> Iterator[UnfinishedEmbeddings]:
+    """Open the unfinished embeddings beside ``target``, or begin them.
+
+    Args:
+        target: The folder of the output.
+        fingerprint: See :func:`.meta.fingerprint`; work of another one is discarded.
+        rows: Of the array of ``images`` and of ``captions``.
+        batches: Number of batches of each.
+        dtype: Of the arrays' values.
+
+    Raises:
+        DataError: Another process is at it.
+    """
+    with unfinished(target, fingerprint) as work:
+        yield UnfinishedEmbeddings(work, rows, batches, dtype)
 
 
 class ArrayWriter:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 
 from siglip2_multimodal_hash.datasets.images import explained_memory
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.meta import describe
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.features.towers import Towers, load_towers

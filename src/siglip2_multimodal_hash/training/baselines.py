@@ -18,8 +18,8 @@ import torch
 from tqdm import tqdm
 
 from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.models.config import HeadConfig

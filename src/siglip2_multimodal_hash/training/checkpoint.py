@@ -1,27 +1,34 @@
-"""The folder that a fit leaves behind, and the way back from it to a network.
+"""Checkpoints: the folder that a fit leaves, the way back to a network, and unfinished fits.
 
 - ``best.safetensors``: weights of the epoch with the best val mAP.
 - ``last.safetensors``: weights after the last epoch (``checkpointing.save_last``).
 - ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1.
 - ``epoch=05.safetensors``: every ``save_every_n_epochs``-th epoch.
 - ``config.json``: the head's config, the best epoch and its val mAP.
-- ``history.json``: one record an epoch.
+- ``history.json``: one record per epoch.
+
+Until the fit is complete, the folder lies beside its place, together with
+``state-NN.safetensors``, the weights and the optimiser's moments after epoch NN; see
+:mod:`..resume`.
 """
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams
+from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished, write_durably
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
@@ -51,12 +58,11 @@ class CheckpointWriter:
         self._params = params
         self._top: list[_Kept] = []
         self._regular: list[str] = []
-        self._dropped: list[Path] = []
 
     def after_epoch(self, epoch: int, weights: Mapping[str, Tensor], val_map: float | None) -> None:
         """Keep the weights if they are due or among the best.
 
-        What they push out of the best stays until :meth:`discard`.
+        What they push out of the best stays until :meth:`finish`: the progress may name it still.
 
         Args:
             epoch: Counted from 1.
@@ -72,16 +78,9 @@ class CheckpointWriter:
         path = self._folder / f"epoch={epoch:02d}-val_mAP={val_map:.4f}.safetensors"
         # The earlier epoch is the better one of two equals.
         ranked = sorted([*self._top, _Kept(val_map, epoch, path)], key=lambda k: (-k[0], k[1]))
-        self._top, dropped = ranked[: self._params.save_top_k], ranked[self._params.save_top_k :]
+        self._top = ranked[: self._params.save_top_k]
         if any(kept.epoch == epoch for kept in self._top):
             save_weights(path, weights)
-        self._dropped += [kept.path for kept in dropped]
-
-    def discard(self) -> None:
-        """Remove the files of epochs that are no longer among the best."""
-        for path in self._dropped:
-            path.unlink(missing_ok=True)
-        self._dropped = []
 
     @property
     def files(self) -> list[str]:
@@ -94,11 +93,7 @@ class CheckpointWriter:
         return {"top": top, "regular": self._regular}
 
     def restore(self, stored: Mapping[str, Any]) -> None:
-        """Go on from the files of an earlier writer, which lie in the folder.
-
-        Raises:
-            KeyError, TypeError: It is not what :meth:`to_json` gave.
-        """
+        """Go on from the files of an earlier writer, which lie in the folder."""
         self._top = [
             _Kept(kept["val_mAP"], kept["epoch"], self._folder / kept["file"])
             for kept in stored["top"]
@@ -109,9 +104,11 @@ class CheckpointWriter:
         self, config: HeadConfig, history: list[EpochRecord], last_weights: Mapping[str, Tensor]
     ) -> None:
         """Complete the folder; at least one epoch must have been validated."""
-        self.discard()
+        for path in self._folder.glob("epoch=*"):
+            if path.name not in self.files:
+                path.unlink()
         best = self._top[0]
-        write_bytes(self._folder / BEST, best.path.read_bytes())
+        write_durably(self._folder / BEST, best.path.read_bytes())
         if self._params.save_last:
             save_weights(self._folder / LAST, last_weights)
         summary = {"head": config.to_json(), "best_epoch": best.epoch, "val_mAP": best.val_map}
@@ -146,15 +143,7 @@ def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfi
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """Write tensors, from whatever device, and bring them to the disk."""
     # `save_file` would leave the file readable by its owner alone.
-    write_bytes(path, save({name: v.detach().cpu().contiguous() for name, v in weights.items()}))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file and bring it to the disk: what names it may be renamed next."""
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_durably(path, save({name: v.detach().cpu().contiguous() for name, v in weights.items()}))
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -191,3 +180,173 @@ def _check_weights(path: Path, state: dict[str, Tensor], expected: dict[str, Ten
 
 
 _REMEDY = "the checkpoint is incomplete or damaged: run `dvc repro`"
+
+
+@dataclass
+class BestEpoch:
+    """The best weights so far, and for how many validations they have been that."""
+
+    epoch: int = 0
+    val_map: float = -1.0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    validations_since: int = 0
+
+    def offer(self, epoch: int, val_map: float, network: HashNetwork) -> None:
+        """Take the network's weights over if they are better."""
+        self.validations_since += 1
+        if val_map > self.val_map:
+            self.epoch, self.val_map, self.validations_since = epoch, val_map, 0
+            self.weights = {name: v.detach().clone() for name, v in network.state_dict().items()}
+
+
+@dataclass
+class FitState:
+    """Epochs done, one record of each, and the best of them.
+
+    No state of a random generator is in here: an epoch draws its order, captions and dropout from
+    (seed, epoch) alone, see :func:`.seeding.epoch_seed`. So does the learning rate of an update
+    follow from its number.
+    """
+
+    epoch: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+    best: BestEpoch = field(default_factory=BestEpoch)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the weights."""
+        best = self.best
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "best_epoch": best.epoch,
+            "best_val_mAP": best.val_map,
+            "validations_since": best.validations_since,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Self:
+        """The way back from :meth:`to_json`, without the weights."""
+        best = BestEpoch(
+            epoch=stored["best_epoch"],
+            val_map=stored["best_val_mAP"],
+            validations_since=stored["validations_since"],
+        )
+        return cls(stored["epoch"], stored["history"], best)
+
+
+class Fitted(NamedTuple):
+    """The parts of a fit that change with every update."""
+
+    network: HashNetwork
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+
+class UnfinishedFit:
+    """A fit on its way, recorded after each epoch; made by :func:`unfinished_fit`."""
+
+    def __init__(self, work: Unfinished, params: CheckpointingParams) -> None:
+        self._work = work
+        self._params = params
+        self._writer = CheckpointWriter(work.folder, params)
+
+    def restore(self, fitted: Fitted) -> FitState:
+        """Bring network, optimiser and scaler to where an earlier run left them.
+
+        Returns:
+            How far that was: epoch 0 where there is no such run, or nothing to be used of it.
+        """
+
+        def take_up(progress: dict[str, Any]) -> FitState:
+            state = FitState.from_json(progress["state"])
+            writer = CheckpointWriter(self._work.folder, self._params)
+            writer.restore(progress["checkpoints"])
+            if state.best.epoch:
+                state.best.weights = load_weights(self._work.folder / writer.files[0])
+            _set_tensors(fitted, load_weights(self._work.root / _state_name(state.epoch)))
+            fitted.scaler.load_state_dict(progress["scaler"])
+            self._writer = writer
+            return state
+
+        return self._work.restore(take_up) or FitState()
+
+    def record(self, state: FitState, val_map: float | None, fitted: Fitted) -> None:
+        """Keep an epoch; from then on it is not computed again.
+
+        Args:
+            state: With this epoch in it.
+            val_map: None where the epoch was not validated.
+            fitted: After this epoch.
+
+        Raises:
+            DataError: The disk is full or the folder cannot be written; the epochs before stay.
+        """
+        name = _state_name(state.epoch)
+        with explained_disk(self._work.root, DISK_REMEDY):
+            self._writer.after_epoch(state.epoch, fitted.network.state_dict(), val_map)
+            save_weights(self._work.root / name, _tensors(fitted))
+        self._work.record(
+            f"{state.epoch} epoch{'s' if state.epoch > 1 else ''}",
+            {
+                "state": state.to_json(),
+                "checkpoints": self._writer.to_json(),
+                "scaler": fitted.scaler.state_dict(),
+            },
+            whole=[name, *(f"{self._work.folder.name}/{kept}" for kept in self._writer.files)],
+        )
+
+    def complete(self, config: HeadConfig, state: FitState, network: HashNetwork) -> None:
+        """Add what a complete folder has beside the checkpoints, and turn it into the output.
+
+        Raises:
+            DataError: The disk is full or the folder cannot be written; all epochs stay.
+        """
+        with explained_disk(self._work.root, DISK_REMEDY):
+            self._writer.finish(config, state.history, network.state_dict())
+        self._work.complete()
+
+
+@contextmanager
+def unfinished_fit(
+    target: Path, params: CheckpointingParams, fingerprint: Mapping[str, Any]
+) -> Iterator[UnfinishedFit]:
+    """Open the unfinished fit beside ``target``, or begin it.
+
+    Args:
+        target: The folder of the output.
+        params: The ``checkpointing`` section.
+        fingerprint: Everything that decides the bytes of the fit; work of another is discarded.
+
+    Raises:
+        DataError: Another process is at it.
+    """
+    with unfinished(target, fingerprint) as work:
+        yield UnfinishedFit(work, params)
+
+
+def _state_name(epoch: int) -> str:
+    return f"state-{epoch:02d}.safetensors"
+
+
+def _tensors(fitted: Fitted) -> dict[str, Tensor]:
+    """Weights as ``network.NAME``, moments as ``optimizer.INDEX.NAME``."""
+    tensors = {f"network.{name}": v for name, v in fitted.network.state_dict().items()}
+    for index, moments in fitted.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": v for name, v in moments.items()}
+    return tensors
+
+
+def _set_tensors(fitted: Fitted, tensors: Mapping[str, Tensor]) -> None:
+    """The way back from :func:`_tensors`."""
+    weights: dict[str, Tensor] = {}
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, v in tensors.items():
+        kind, _, rest = key.partition(".")
+        if kind == "network":
+            weights[rest] = v
+        else:
+            index, _, name = rest.partition(".")
+            moments.setdefault(int(index), {})[name] = v.clone()
+    fitted.network.load_state_dict(weights)
+    groups = fitted.optimizer.state_dict()["param_groups"]
+    fitted.optimizer.load_state_dict({"state": moments, "param_groups": groups})

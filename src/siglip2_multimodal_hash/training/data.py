@@ -1,5 +1,6 @@
 """The embeddings and labels that a fit works on, as near to the device as they fit."""
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +13,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
-from siglip2_multimodal_hash.training.placement import (
-    MappedRows,
-    Rows,
-    fits_device,
-    fits_memory,
-)
+from siglip2_multimodal_hash.memory import fits_device, fits_memory
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
@@ -25,6 +21,41 @@ NO_IMAGE = (
 )
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
+
+
+class MappedRows:
+    """Some rows of a memory-mapped array, read when they are asked for.
+
+    Stands in for the float32 tensor [n, D] that they would make.
+
+    Args:
+        array: [N, D], memory-mapped.
+        rows: int64 [n].
+    """
+
+    device = torch.device("cpu")
+    dtype = torch.float32
+
+    def __init__(self, array: npt.NDArray[np.floating], rows: npt.NDArray[np.int64]) -> None:
+        self._array, self._rows = array, rows
+        self.shape = torch.Size((len(rows), array.shape[1]))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def index_select(self, dim: int, rows: Tensor) -> Tensor:
+        """Rows by number, float32 [B, D], as :meth:`torch.Tensor.index_select` gives them.
+
+        Raises:
+            ValueError: ``dim`` is not 0.
+        """
+        if dim:
+            raise ValueError(f"dim = {dim}: rows are of dimension 0")
+        taken = self._array[self._rows[rows.numpy()]]
+        return torch.from_numpy(np.ascontiguousarray(taken, dtype=np.float32))
+
+
+Rows = Tensor | MappedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +245,18 @@ def row_lengths(v: Rows) -> Lengths:
         norms = torch.linalg.vector_norm(v.index_select(0, rows), dim=-1, dtype=torch.float64)
         least, most = min(least, norms.min().item()), max(most, norms.max().item())
     return Lengths(least, most)
+
+
+def rows_sha256(*tensors: Rows) -> str:
+    """SHA-256 of dtypes, shapes and values of tensors, wherever they lie."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {list(tensor.shape)}\0".encode())
+        for start in range(0, len(tensor), _PIECE):
+            rows = torch.arange(start, min(start + _PIECE, len(tensor)), device=tensor.device)
+            piece = tensor.index_select(0, rows).detach().cpu().contiguous().numpy()
+            digest.update(piece.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _require_finite(name: str, v: Rows) -> None:

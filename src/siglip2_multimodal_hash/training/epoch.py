@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
 from siglip2_multimodal_hash.training.batches import Run, group_batches
 from siglip2_multimodal_hash.training.data import TrainingData
 from siglip2_multimodal_hash.training.norms import parameter_norms
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.seeding import epoch_seed
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trace import Losses, LossTrace

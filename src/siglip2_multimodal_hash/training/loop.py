@@ -4,46 +4,64 @@ import contextlib
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from siglip2_multimodal_hash.device import choose_device, choose_precision, threads_of_fit
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
+from siglip2_multimodal_hash.memory import (
+    EMERGENCY_PRESET,
+    CudaProbe,
+    MemoryWatch,
+    explained_out_of_memory,
+)
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
+from siglip2_multimodal_hash.resume import computation
 from siglip2_multimodal_hash.training.batches import updates_per_epoch
-from siglip2_multimodal_hash.training.checkpoint import EpochRecord
-from siglip2_multimodal_hash.training.data import TrainingData, ValidationData, row_lengths
-from siglip2_multimodal_hash.training.epoch import EpochTrainer
-from siglip2_multimodal_hash.training.fingerprint import fit_fingerprint
-from siglip2_multimodal_hash.training.memory import (
-    MemoryWatch,
-    explained_out_of_memory,
-    probe_of,
+from siglip2_multimodal_hash.training.checkpoint import (
+    BestEpoch,
+    EpochRecord,
+    FitState,
+    Fitted,
+    UnfinishedFit,
+    unfinished_fit,
 )
-from siglip2_multimodal_hash.training.precision import choose_precision
+from siglip2_multimodal_hash.training.data import (
+    TrainingData,
+    ValidationData,
+    row_lengths,
+    rows_sha256,
+)
+from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
-from siglip2_multimodal_hash.training.state import BestEpoch, FitState
-from siglip2_multimodal_hash.training.threads import threads_of_fit
 from siglip2_multimodal_hash.training.trackers import (
     Trackers,
     epoch_figures,
     open_trackers,
     step_figures,
 )
-from siglip2_multimodal_hash.training.unfinished import Fitted, UnfinishedFit, unfinished_fit
 from siglip2_multimodal_hash.training.validation import validate
 
 logger = logging.getLogger(__name__)
+
+_LIBRARIES = ("numpy", "safetensors", "torch")
+_CODE = ("models/**/*.py", "training/**/*.py")
+_LESS_MEMORY = (
+    "lower training.batch_size and raise training.accumulation_steps by the same factor, "
+    f"or run `smhash use {EMERGENCY_PRESET}`, which does that; narrower "
+    "fusion.mlp_dims need less, too, and runtime.device = cpu uses the machine's memory"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ class FitResult:
     network: HashNetwork
     best_epoch: int  # counted from 1
     val_map: float  # of the best epoch
-    history: list[EpochRecord]  # one record an epoch, see `fit`
+    history: list[EpochRecord]  # one record per epoch, see `fit`
 
 
 def fit(
@@ -94,7 +112,7 @@ def fit(
         checkpoints: Which checkpoints to leave where (see :mod:`.checkpoint`). The folder appears
             when the fit is complete. When it fails, is interrupted or killed, its whole epochs stay
             beside it, and the next call goes on from there to the same bytes; see
-            :mod:`.unfinished`. None leaves nothing.
+            :mod:`..resume`. None leaves nothing.
 
     Raises:
         InputError: A parameter does not suit the data or the device, the loss diverges, or memory
@@ -106,7 +124,11 @@ def fit(
     _check_lengths(config, train, val)
     device = choose_device(settings.runtime.device)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(explained_out_of_memory(settings.training.batch_size))
+        stack.enter_context(
+            explained_out_of_memory(
+                f"training.batch_size = {settings.training.batch_size}", _LESS_MEMORY
+            )
+        )
         stack.enter_context(tidy_logging(settings.runtime.logging))
         seed_everything(settings.seed)
         network = HashNetwork(config).to(device)
@@ -114,7 +136,7 @@ def fit(
         stack.enter_context(threads_of_fit(network, pairs, device))
         work = None
         if checkpoints is not None:
-            made_by = fit_fingerprint(config, train, val, settings, checkpoints.params, device)
+            made_by = _fingerprint(config, train, val, settings, checkpoints.params, device)
             work = stack.enter_context(
                 unfinished_fit(checkpoints.folder, checkpoints.params, made_by)
             )
@@ -201,6 +223,37 @@ def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
     return best.validations_since >= params.early_stopping_patience
 
 
+def _fingerprint(
+    config: HeadConfig,
+    train: TrainingData,
+    val: ValidationData,
+    settings: FitSettings,
+    checkpointing: CheckpointingParams,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Everything that decides the bytes of a fit, under the parameters' names."""
+    sections = {
+        "loss": settings.loss,
+        "training": settings.training,
+        "scheduler": settings.scheduler,
+        "checkpointing": checkpointing,
+    }
+    values: dict[str, Any] = {f"head.{key}": value for key, value in config.to_json().items()}
+    for name, section in sections.items():
+        values |= {f"{name}.{key}": value for key, value in section.model_dump().items()}
+    values |= {f"optimizer.{key}": value for key, value in asdict(settings.adam).items()}
+    values |= {
+        settings.lr_name: settings.lr,
+        "seed": settings.seed,
+        "training data": rows_sha256(
+            train.v_img, train.captions, train.caption_offsets, train.labels
+        ),
+        "validation data": rows_sha256(val.v_img, val.v_txt, val.labels),
+        **computation(device, _CODE, _LIBRARIES),
+    }
+    return values
+
+
 def build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
@@ -215,9 +268,8 @@ def build_trainer(
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
-    watch = MemoryWatch(
-        settings.runtime.memory, probe_of(device), settings.runtime.logging.log_every_n_steps
-    )
+    probe = CudaProbe(device) if device.type == "cuda" else None
+    watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
     return EpochTrainer(
         network=network,
         loss=HeadLoss(

@@ -2,11 +2,11 @@
 
 import torch
 
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork, HeadOutput
 from siglip2_multimodal_hash.training.data import ValidationData
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trace import Losses, LossTrace
 

@@ -10,10 +10,10 @@ from tqdm import tqdm
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
 from siglip2_multimodal_hash.features.mapper import Mapper
-from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.reader import Reader, read_batches, unreadable
 from siglip2_multimodal_hash.features.timing import Stopwatch
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.params import RuntimeParams
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ class LocalEngine:
         self._runtime = runtime
         self._shard_seconds = shard_seconds
 
-    def __call__(self, reader: Reader, encode: Encode, work: PartialWork, unit: str) -> None:
+    def __call__(
+        self, reader: Reader, encode: Encode, work: UnfinishedEmbeddings, unit: str
+    ) -> None:
         """See :class:`.Pipeline`."""
         run_pipeline(
             reader,
@@ -49,7 +51,7 @@ class LocalEngine:
 def run_pipeline(
     reader: Reader,
     mapper: Mapper,
-    work: PartialWork,
+    work: UnfinishedEmbeddings,
     runtime: RuntimeParams,
     unit: str,
     *,

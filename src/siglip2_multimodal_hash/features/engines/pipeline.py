@@ -5,10 +5,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.reader import Reader
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 
 # Towers.encode_images or Towers.encode_tokens: unbound, as an engine may put the towers elsewhere.
 Encode = Callable[[Towers, Inputs], Tensor]
@@ -19,7 +19,9 @@ class Pipeline(Protocol):
     the engine.
     """
 
-    def __call__(self, reader: Reader, encode: Encode, work: PartialWork, unit: str) -> None:
+    def __call__(
+        self, reader: Reader, encode: Encode, work: UnfinishedEmbeddings, unit: str
+    ) -> None:
         """Embed one unit.
 
         Args:

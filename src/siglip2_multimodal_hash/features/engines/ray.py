@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
+from siglip2_multimodal_hash.device import DeviceName
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.devices import DeviceName
 from siglip2_multimodal_hash.features.engines.pipeline import Encode, Pipeline
 from siglip2_multimodal_hash.features.engines.ray_cluster import connected, count_workers
 from siglip2_multimodal_hash.features.engines.ray_progress import Progress
@@ -32,10 +32,10 @@ from siglip2_multimodal_hash.features.engines.ray_worker import (
     Worker,
     unpacked,
 )
-from siglip2_multimodal_hash.features.fingerprint import computed_by
-from siglip2_multimodal_hash.features.partial import PartialWork
+from siglip2_multimodal_hash.features.meta import computed_by
 from siglip2_multimodal_hash.features.reader import Reader, unreadable
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import RuntimeParams
 
@@ -70,7 +70,9 @@ class RayEngine:
         self._stack = stack
         self._ray: tuple[ModuleType, int] | None = None
 
-    def __call__(self, reader: Reader, encode: Encode, work: PartialWork, unit: str) -> None:
+    def __call__(
+        self, reader: Reader, encode: Encode, work: UnfinishedEmbeddings, unit: str
+    ) -> None:
         """See :class:`.Pipeline`.
 
         Raises:

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from siglip2_multimodal_hash.features.engines.ray_worker import Result
-from siglip2_multimodal_hash.features.partial import PartialWork
 from siglip2_multimodal_hash.features.reader import Reader
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,13 @@ class Progress:
     """
 
     def __init__(
-        self, reader: Reader, work: PartialWork, unit: str, shard_seconds: float, *, bar: bool
+        self,
+        reader: Reader,
+        work: UnfinishedEmbeddings,
+        unit: str,
+        shard_seconds: float,
+        *,
+        bar: bool,
     ) -> None:
         self._reader = reader
         self._work = work

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.reader import (
     ImageReader,
@@ -22,7 +23,6 @@ from siglip2_multimodal_hash.features.towers import Towers, pooled
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import RuntimeParams
 from siglip2_multimodal_hash.training.data import ValidationData
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.tuning.data import PairBatch, Split
 
 FloatArray = npt.NDArray[np.float32]

@@ -17,16 +17,24 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.device import Precision, choose_device, choose_precision
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.memory import (
+    EMERGENCY_PRESET,
+    GIB,
+    Load,
+    explained_out_of_memory,
+    free_memory,
+    require_memory,
+    tower_sizes,
+)
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.checkpoint import EpochRecord
-from siglip2_multimodal_hash.training.precision import choose_precision
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
@@ -38,13 +46,6 @@ from siglip2_multimodal_hash.training.tuning.adapters import (
 from siglip2_multimodal_hash.training.tuning.data import Split, batch_count
 from siglip2_multimodal_hash.training.tuning.encoding import TowerEncoder
 from siglip2_multimodal_hash.training.tuning.export import export_towers, remove_leftovers
-from siglip2_multimodal_hash.training.tuning.limits import (
-    explained_out_of_memory,
-    free_memory,
-    require_memory,
-)
-from siglip2_multimodal_hash.training.tuning.load import tuning_load
-from siglip2_multimodal_hash.training.tuning.needs import GIB
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
 from siglip2_multimodal_hash.training.tuning.steps import TowerTrainer
 
@@ -52,6 +53,10 @@ logger = logging.getLogger(__name__)
 
 # Pairs by whose features the head's inputs are standardised; a mean over more is hardly another.
 STATISTICS_IMAGES = 2048
+_LESS_MEMORY = (
+    "lower tune.batch_size and raise tune.accumulation_steps by the same factor, or set "
+    f"backbone.gradient_checkpointing to true; the preset {EMERGENCY_PRESET} does both"
+)
 
 
 @dataclass
@@ -98,10 +103,11 @@ def tune_towers(
     config = _head_config(towers.model.config, len(index.category_names), settings)
     precision = choose_precision(settings.mixed_precision, device)
     load = tuning_load(towers.model, config, settings, precision)
-    needs = require_memory(load, free, settings)
+    needs = require_memory(load, free, settings.mode)
     logger.info("tuning (%s) needs about %s, of %.2f free", settings.mode, needs, free / GIB)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(explained_out_of_memory(load))
+        attempt = f"tune.batch_size = {load.batch}, where {needs} was expected"
+        stack.enter_context(explained_out_of_memory(attempt, _LESS_MEMORY))
         stack.enter_context(tidy_logging(settings.runtime.logging))
         towers.model.to(device)
         encoder = TowerEncoder(replace(towers, device=device), precision)
@@ -121,6 +127,31 @@ def tune_towers(
     with replacing(folder) as temporary:
         export_towers(temporary, merged, record)
     return history
+
+
+def tuning_load(model: Any, head: HeadConfig, settings: TuneSettings, precision: Precision) -> Load:
+    """The load of towers that are ready to be trained.
+
+    Args:
+        model: After :func:`.make_trainable`.
+        head: The copy of the head beside them.
+        settings: Batch size, lengths, checkpointing, ``tune.lora``.
+        precision: Of the training.
+    """
+    lora = settings.tune.lora
+    sizes = tower_sizes(settings.towers, model.config.to_dict())
+    return Load(
+        image=sizes.image,
+        text=sizes.text,
+        weights=sum(v.numel() for v in model.parameters()),
+        trained=sum(v.numel() for v in trainable_weights(model).values()),
+        head_weights=sum(v.numel() for v in HashNetwork(head).parameters()),
+        adapter_values=lora.rank * len(lora.targets) if settings.mode == "lora" else 0,
+        batch=settings.tune.batch_size,
+        half=precision.dtype is not None,
+        checkpointing=settings.gradient_checkpointing,
+        cuda=precision.device.type == "cuda",
+    )
 
 
 def _head_config(towers: Any, classes: int, settings: TuneSettings) -> HeadConfig:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from siglip2_multimodal_hash.device import PrecisionName
 from siglip2_multimodal_hash.features.spec import AmpDtype
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import (
@@ -15,7 +16,6 @@ from siglip2_multimodal_hash.params import (
     RuntimeParams,
     TuneParams,
 )
-from siglip2_multimodal_hash.training.precision import PrecisionName
 from siglip2_multimodal_hash.training.settings import AdamSettings
 from siglip2_multimodal_hash.training.splits import CaptionPolicy
 

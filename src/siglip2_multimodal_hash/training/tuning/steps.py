@@ -8,10 +8,10 @@ from itertools import islice
 import torch
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
+from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.training.precision import Precision
 from siglip2_multimodal_hash.training.seeding import epoch_seed
 from siglip2_multimodal_hash.training.trace import Losses, LossTrace
 from siglip2_multimodal_hash.training.tuning.data import Epoch, PairBatch, Split, pair_batches

@@ -1,6 +1,5 @@
 """Unfinished work that is of another kind, damaged or in use is not continued."""
 
-import json
 import logging
 import os
 
@@ -8,9 +7,9 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.partial import partial_work
+from siglip2_multimodal_hash.features.writer import unfinished_embeddings
 from siglip2_multimodal_hash.files import save_array
-from siglip2_multimodal_hash.partial_output import locked
+from siglip2_multimodal_hash.resume import locked
 
 ROWS = {"images": 4, "captions": 6}
 BATCHES = {"images": 2, "captions": 3}
@@ -26,7 +25,7 @@ def fill(work, unit, number):
 @pytest.fixture
 def target(tmp_path):
     """One that a run with all images and one batch of captions left."""
-    with partial_work(tmp_path / "out", MADE_BY, ROWS, BATCHES) as work:
+    with unfinished_embeddings(tmp_path / "out", MADE_BY, ROWS, BATCHES) as work:
         for unit, number in (("images", 0), ("images", 1), ("captions", 0)):
             fill(work, unit, number)
     return tmp_path / "out"
@@ -38,7 +37,7 @@ def root(target):
 
 
 def reopened(target, fingerprint=MADE_BY):
-    with partial_work(target, fingerprint, ROWS, BATCHES) as work:
+    with unfinished_embeddings(target, fingerprint, ROWS, BATCHES) as work:
         inside = sorted(path.name for path in work.folder.iterdir())
         return dict(work.done), inside
 
@@ -46,13 +45,13 @@ def reopened(target, fingerprint=MADE_BY):
 def assert_nothing_is_left(target, caplog, reason):
     assert reopened(target) == ({"images": 0, "captions": 0}, [])
     (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
-    assert record.message.startswith("unfinished embeddings are thrown away: ")
+    assert " is discarded: " in record.message
     assert reason in record.message
     assert list(target.parent.iterdir()) == []
 
 
 def test_goes_on_and_becomes_the_output(target, root):
-    with partial_work(target, MADE_BY, ROWS, BATCHES) as work:
+    with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES) as work:
         assert work.done == {"images": 2, "captions": 1}
         fill(work, "captions", 1)
         fill(work, "captions", 2)
@@ -90,9 +89,9 @@ def test_what_is_not_counted_is_removed(target, root):
         ({"amp_dtype": "bfloat16", "batch_size": 2}, "amp_dtype, libraries"),
     ],
 )
-def test_work_of_another_kind_is_thrown_away(target, root, caplog, fingerprint, names):
+def test_work_of_another_kind_is_discarded(target, root, caplog, fingerprint, names):
     assert reopened(target, fingerprint) == ({"images": 0, "captions": 0}, [])
-    assert f"thrown away: they were made with another {names}" in caplog.text
+    assert f"discarded: it was made with another {names}" in caplog.text
     assert not root.exists()
 
 
@@ -103,28 +102,16 @@ def test_truncated_progress_is_none(target, root, caplog, share):
     assert_nothing_is_left(target, caplog, "not valid JSON")
 
 
-@pytest.mark.parametrize(
-    "batches",
-    [
-        None,
-        [],
-        {"images": 2},
-        {"images": 3, "captions": 0},
-        {"images": True, "captions": 0},
-        {"images": -1, "captions": 0},
-        {"images": "2", "captions": 0},
-    ],
-)
-def test_progress_that_cannot_be_is_none(target, root, caplog, batches):
-    content = {"fingerprint": MADE_BY, "batches": batches}
-    (root / "progress.json").write_text(json.dumps(content))
-    assert_nothing_is_left(target, caplog, "progress.json: batches are")
-
-
 @pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": 3}'])
 def test_another_file_is_no_progress(target, root, caplog, content):
     (root / "progress.json").write_text(content)
-    assert_nothing_is_left(target, caplog, "not the progress of embeddings")
+    assert_nothing_is_left(target, caplog, "progress.json: damaged")
+
+
+def test_a_changed_digit_is_seen(target, root, caplog):
+    text = (root / "progress.json").read_text()
+    (root / "progress.json").write_text(text.replace('"captions": 1', '"captions": 2'))
+    assert_nothing_is_left(target, caplog, "progress.json: damaged")
 
 
 @pytest.mark.parametrize("name", ["image.npy", "caption.npy"])
@@ -145,7 +132,7 @@ def test_an_array_of_other_rows_is_nothing_done(target, root, caplog):
 
 def test_two_at_once_are_refused(target):
     busy = pytest.raises(DataError, match="another process is writing there")
-    with partial_work(target, MADE_BY, ROWS, BATCHES), busy:
+    with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES), busy:
         reopened(target, {})
     assert reopened(target)[0] == {"images": 2, "captions": 1}
 

@@ -1,11 +1,18 @@
-"""Which cards a build of PyTorch can run on."""
+"""Cards that a build of PyTorch can run on, and the threads of a fit, which its size decides."""
 
 import pytest
 import torch
+from torch import nn
 
+from siglip2_multimodal_hash.device import (
+    SMALL_UPDATE,
+    check_kernels,
+    choose_device,
+    threads_of_fit,
+)
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.devices import check_kernels, choose_device
 
+CPU = torch.device("cpu")
 CU124 = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 CU128 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
 
@@ -71,3 +78,33 @@ def test_a_card_without_kernels_is_refused_unless_cpu_is_asked_for(monkeypatch):
             choose_device(name)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: CU128)
     assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    assert torch.get_num_threads() == 2, "what was set stays set behind the block"
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("pairs", "threads"), [(1, 1), (99_999, 1), (100_000, 2), (10**6, 2)])
+def test_small_updates_take_one_thread(pairs, threads):
+    network = nn.Linear(999, 1)  # a thousand weights
+    assert SMALL_UPDATE == 1000 * 100_000
+    with threads_of_fit(network, pairs, CPU):
+        assert torch.get_num_threads() == threads
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_gpu_leaves_the_threads_alone():
+    with threads_of_fit(nn.Linear(1, 1), 1, torch.device("cuda")):
+        assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_they_are_set_back_after_an_error():
+    with pytest.raises(KeyError), threads_of_fit(nn.Linear(1, 1), 1, CPU):
+        raise KeyError

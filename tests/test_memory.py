@@ -1,22 +1,29 @@
-"""DESIGN section 5, point 11: the memory watch asks the card, whatever card it is."""
+"""Memory that there is, of the card (DESIGN section 5, point 11) and of the machine."""
 
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
+from siglip2_multimodal_hash import memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import MemoryParams
-from siglip2_multimodal_hash.training.memory import (
+from siglip2_multimodal_hash.memory import (
     GIB,
     CudaProbe,
     MemoryWatch,
     explained_out_of_memory,
-    probe_of,
+    fits_device,
+    fits_memory,
+    free_memory,
+    total_memory,
 )
+from siglip2_multimodal_hash.params import MemoryParams
 
 
 class FakeCard:
@@ -43,7 +50,7 @@ class FakeCard:
         self.released += 1
 
 
-def memory(**changes: Any) -> MemoryParams:
+def watching(**changes: Any) -> MemoryParams:
     values: dict[str, Any] = {
         "empty_cache_steps": 0,
         "log_gpu_memory": True,
@@ -68,7 +75,7 @@ def test_point_11_the_capacity_is_the_cards_own(
 ) -> None:
     card = FakeCard(size)
     card.reserved_gib = 7.5
-    MemoryWatch(memory(), card, every=1).after_update(1)
+    MemoryWatch(watching(), card, every=1).after_update(1)
     assert f"7.50 peak, of {size:.2f}" in log.messages[0]
     assert bool(warnings(log)) == warned
 
@@ -81,15 +88,13 @@ def test_point_11_the_probe_reads_the_device(monkeypatch: pytest.MonkeyPatch) ->
         return SimpleNamespace(total_memory=17 * GIB)
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
-    probe = probe_of(torch.device("cuda", 1))
-    assert isinstance(probe, CudaProbe)
-    assert probe.capacity() == 17 * GIB
+    assert CudaProbe(torch.device("cuda", 1)).capacity() == 17 * GIB
     assert asked == [torch.device("cuda", 1)]
 
 
 def test_it_warns_once_each_time_the_line_is_crossed(log: pytest.LogCaptureFixture) -> None:
     card = FakeCard(10)
-    watch = MemoryWatch(memory(log_gpu_memory=False), card, every=1)
+    watch = MemoryWatch(watching(log_gpu_memory=False), card, every=1)
     for update, reserved in enumerate((8.9, 9.0, 9.5, 8.0, 9.5), start=1):
         card.reserved_gib = reserved
         watch.after_update(update)
@@ -103,7 +108,7 @@ def test_it_warns_once_each_time_the_line_is_crossed(log: pytest.LogCaptureFixtu
 
 def test_it_looks_and_releases_at_its_own_intervals(log: pytest.LogCaptureFixture) -> None:
     card = FakeCard(10)
-    watch = MemoryWatch(memory(empty_cache_steps=4), card, every=3)
+    watch = MemoryWatch(watching(empty_cache_steps=4), card, every=3)
     for update in range(1, 13):
         watch.after_update(update)
     assert [message.split(":")[0] for message in log.messages] == [
@@ -116,19 +121,71 @@ def test_it_looks_and_releases_at_its_own_intervals(log: pytest.LogCaptureFixtur
 
 
 def test_it_is_silent_on_the_cpu(log: pytest.LogCaptureFixture) -> None:
-    assert probe_of(torch.device("cpu")) is None
-    MemoryWatch(memory(empty_cache_steps=1), None, every=1).after_update(1)
+    MemoryWatch(watching(empty_cache_steps=1), None, every=1).after_update(1)
     assert log.messages == []
 
 
 def test_out_of_memory_shows_the_first_line_and_the_way_out() -> None:
     with (
-        pytest.raises(InputError, match=r"batch_size = 4096: CUDA out of memory\.\n  -> lower"),
-        explained_out_of_memory(4096),
+        pytest.raises(InputError, match=r"with batch 4096: CUDA out of memory\.\n  -> lower it$"),
+        explained_out_of_memory("batch 4096", "lower it"),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTraceback of the allocator")
 
 
 def test_what_the_cpu_says_when_it_has_no_memory_is_recognised() -> None:
-    with pytest.raises(InputError, match=r"batch_size = 1"), explained_out_of_memory(1):
+    with pytest.raises(InputError, match=r"with batch 1:"), explained_out_of_memory("batch 1", ""):
         torch.empty(2**60, dtype=torch.uint8)
+
+
+def test_another_error_is_let_through() -> None:
+    with pytest.raises(RuntimeError, match="another defect"), explained_out_of_memory("", ""):
+        raise RuntimeError("another defect")
+
+
+CPU = torch.device("cpu")
+
+
+def test_free_memory_is_less_than_all_there_is() -> None:
+    assert 0 < free_memory(CPU) < total_memory()
+    assert total_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_containers_limit_counts_and_its_page_cache_is_free(tmp_path: Path, version: int) -> None:
+    prefix, names = tmp_path, ("memory.max", "memory.current", "file")
+    if version == 1:
+        prefix = tmp_path / "memory"
+        prefix.mkdir()
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")
+    limit, usage, cache = names
+    (prefix / limit).write_text("1000\n")
+    (prefix / usage).write_text("700\n")
+    (prefix / "memory.stat").write_text(f"anon 500\n{cache} 200\nkernel 3\n")
+    assert total_memory(tmp_path) == 1000
+    assert free_memory(CPU, tmp_path) == 1000 - 700 + 200
+
+
+def test_a_container_without_a_limit_has_the_machines_memory(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text("max\n")
+    assert total_memory(tmp_path) == psutil.virtual_memory().total
+
+
+def test_how_much_the_main_memory_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda _: 1_024_000)
+    assert fits_memory(614_400)
+    assert not fits_memory(614_401)
+
+
+def test_how_much_a_card_takes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**9, 16 * 10**9))
+    card = torch.device("cuda", 0)
+    assert fits_device(7 * 10**8, card)
+    with caplog.at_level(logging.INFO):
+        assert not fits_device(2 * 10**9, card)
+    assert caplog.messages == [
+        "the training embeddings (2.0 GB) stay in main memory: the card has 1.0 GB free"
+    ]
+    assert fits_device(2**60, torch.device("cpu"))

@@ -1,0 +1,667 @@
+"""Memory: how much a run takes, by arithmetic, and how much there is; sizes in bytes.
+
+N images, M captions, C classes; D_i and D_t the widths of their embeddings; a tower of width D,
+MLP width F, L layers and T positions; B the batch. What is a bound and not exact errs upwards.
+
+**A run** holds one of two things at a time on the card:
+
+- ``embed``: the weights, 4 bytes each whatever ``amp_dtype`` says, because autocast converts on
+  the way; and B items inside one layer. Without gradients nothing is kept from layer to layer, so
+  depth costs nothing. A position has 2 D values that stay float32 (the residual and its norm), 4 D
+  of attention (query, key, value, output; the fused kernel keeps no T x T matrix) and 2 F of the
+  MLP (before and after the activation), and PyTorch's allocator keeps the blocks of both: B T
+  (6 D + 2 F) * 4 bytes. In ``bfloat16`` and ``float16`` on a card it is B T (2 D * 4 + (6 D + 2 F)
+  * 2): autocast halves what is not the residual and adds two half copies of the norm. A CPU
+  computes them by way of float32 and saves nothing.
+- ``train``: the embeddings of the training and validation splits with their labels, 4 (N D_i +
+  M D_t + N C); the head at 20 bytes per weight (itself, gradient, AdamW's two moments, best epoch
+  so far); and one chunk of pairs inside the head.
+
+Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
+are read, and the images that the workers have ahead of the towers; without a card it takes what
+the card would, and twice what ``train`` takes, because two variants are fitted at a time.
+
+**The tuning of the towers** sends B pairs through both of them at a time.
+
+- Weights: 4 per weight, float32 whatever the precision. Under autocast the layers also keep a half
+  copy of theirs until the backward pass: 2 more.
+- What is trained: 4 per weight for the gradient and 8 for AdamW's two moments. The best epoch's
+  copy lies in main memory: 4 more there.
+- Activations that a layer keeps for the backward pass, per position: the input and output of both
+  norms (4 D), query, key, value, the attended values and their copy (5 D), and the MLP before and
+  after its activation (2 F); the fused attention kernel keeps no T x T matrix. In float32 that is
+  4 (9 D + 2 F). Autocast halves all but three of the norms' values: 12 D + 2 (7 D + 2 F). An
+  adapter of rank r keeps r values more.
+- Outside its layers a tower keeps what the pooling head sees: 4 * 5 D per position; and its input.
+- With gradient checkpointing a layer keeps its input alone, 4 D per position, and one layer at a
+  time is computed again.
+- The backward pass holds the gradients of one layer's activations beside all this.
+"""
+
+import contextlib
+import itertools
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from siglip2_multimodal_hash.device import out_of_memory
+from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.spec import TowerSpec
+from siglip2_multimodal_hash.kernels import THREADS
+from siglip2_multimodal_hash.models.config import BILINEAR_RANK, HeadConfig
+from siglip2_multimodal_hash.params import MemoryParams, Params
+
+logger = logging.getLogger(__name__)
+
+GIB = 2**30
+CUDA_CONTEXT = int(0.7 * GIB)
+"""Context, kernels and workspaces of cuBLAS."""
+PROCESS = int(1.5 * GIB)
+"""The interpreter with PyTorch, transformers, FAISS and pandas loaded."""
+TUNING_PROCESS = int(1.0 * GIB)
+"""The same without FAISS."""
+VALIDATION_CHUNK = 2048
+CLASSES = 80
+QUERY_SHARE = 0.1
+"""Share of the images that are queries, for which evaluation keeps three rows of scores."""
+EMERGENCY_PRESET = "rtx5080-16gb-emergency"
+
+# The rest is for the network, its optimiser, the activations and everybody else.
+MOST_OF_CARD, MOST_OF_MEMORY = 0.7, 0.6
+
+_FLOAT = 4
+_BYTES_PER_WEIGHT = 20
+_TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
+_PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
+_COCO_PIXELS = 640 * 480
+_VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
+
+# SigLIP 2's sizes (Tschannen et al., 2025): width, width of the MLP, layers.
+_SIZES = {
+    "base": (768, 3072, 12),
+    "large": (1024, 4096, 24),
+    "so400m": (1152, 4304, 27),
+    "giant": (1536, 6144, 40),
+}
+# The giant's text tower is that of so400m.
+_TEXT_SIZES = _SIZES | {"giant": _SIZES["so400m"]}
+_VOCABULARY = 256_000
+
+# What transformers assumes where config.json is silent: it leaves out what equals its default.
+_VISION_DEFAULTS: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "image_size": 224,
+    "patch_size": 16,
+}
+_TEXT_DEFAULTS: dict[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "vocab_size": 32_000,
+}
+
+_CGROUPS = Path("/sys/fs/cgroup")
+# Limit, usage, what of the usage is page cache and under which name: of version 2 and version 1.
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", "memory.stat", "file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_cache",
+    ),
+)
+
+
+def total_memory(cgroups: Path = _CGROUPS) -> int:
+    """Main memory of the machine, or the limit of the container."""
+    return min([psutil.virtual_memory().total, *(limit for limit, _ in _containers(cgroups))])
+
+
+def free_memory(device: torch.device, cgroups: Path = _CGROUPS) -> int:
+    """Memory that this process may still take: of the card, or main memory without swapping."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min([psutil.virtual_memory().available, *(free for _, free in _containers(cgroups))])
+
+
+def _containers(root: Path) -> list[tuple[int, int]]:
+    """Limit and what it leaves, page cache included; empty where there is no limit."""
+    found = []
+    for limit, usage, statistics, cache in _CGROUP_FILES:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # no limit reads as `max`
+            allowed, used = (int((root / n).read_text(encoding="ascii")) for n in (limit, usage))
+            lines = (root / statistics).read_text(encoding="ascii").splitlines()
+            cached = int(dict(line.split() for line in lines)[cache])
+            found.append((allowed, allowed - used + cached))
+    return found
+
+
+def fits_memory(needed: int) -> bool:
+    """Whether so many bytes may be copied into this machine's memory."""
+    return needed <= MOST_OF_MEMORY * free_memory(torch.device("cpu"))
+
+
+def fits_device(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes may be copied to ``device``; the CPU's memory is asked elsewhere."""
+    if device.type != "cuda":
+        return True
+    free = free_memory(device)
+    if needed <= MOST_OF_CARD * free:
+        return True
+    logger.info(
+        "the training embeddings (%.1f GB) stay in main memory: the card has %.1f GB free",
+        needed / 1e9,
+        free / 1e9,
+    )
+    return False
+
+
+@dataclass(frozen=True)
+class Tower:
+    """One tower: D, F, L, T positions per item, and the 4-byte values of an item as it enters."""
+
+    width: int
+    mlp_width: int
+    layers: int
+    positions: int
+    input_values: int
+
+    @property
+    def layer_weights(self) -> int:
+        """4 D² for query, key, value and output; 2 D F for the MLP; biases and norms are small."""
+        return self.layers * (4 * self.width**2 + 2 * self.width * self.mlp_width)
+
+
+@dataclass(frozen=True)
+class TowerSizes:
+    """Both towers.
+
+    Attributes:
+        image: The image tower.
+        text: The text tower.
+        caption_dim: Width of its pooled output, which a projection makes that of the images.
+        parameters: Of both together.
+        known: False where the name tells nothing and base's sizes stand in.
+    """
+
+    image: Tower
+    text: Tower
+    caption_dim: int
+    parameters: int
+    known: bool = True
+
+
+def tower_sizes(
+    backbone: TowerSpec, config: Mapping[str, Any] | None, weights: int | None = None
+) -> TowerSizes:
+    """The sizes of a checkpoint.
+
+    Args:
+        backbone: Name, patches of a NaFlex image, tokens of a text.
+        config: Content of ``config.json``. None where it is not here: then the name on the hub
+            tells, such as ``large-patch16-256``.
+        weights: Bytes of the weights, 4 each: SigLIP 2's are float32. None counts them by the
+            layers, the vocabulary and the image tower's pooling head (4 D² + 2 D F).
+    """
+    known = True
+    if config is None or not isinstance(config.get("vision_config"), Mapping):
+        config, known = _config_by_name(backbone.checkpoint)
+    vision = _VISION_DEFAULTS | dict(config["vision_config"])
+    text = _TEXT_DEFAULTS | dict(config.get("text_config") or {})
+    patch = vision["patch_size"]
+    flexible = config.get("model_type") == "siglip2"
+    patches = backbone.max_num_patches if flexible else (vision["image_size"] // patch) ** 2
+    values = patches * 3 * patch**2 if flexible else 3 * vision["image_size"] ** 2
+    image_tower = _tower(vision, patches, values)
+    length = backbone.text_max_length
+    text_tower = _tower(text, length, 2 * length)  # token numbers are int64
+    head = image_tower.layer_weights // image_tower.layers
+    counted = image_tower.layer_weights + head + text_tower.layer_weights
+    counted += text["vocab_size"] * text_tower.width + 3 * patch**2 * image_tower.width
+    parameters = weights // 4 if weights else counted
+    caption_dim = text.get("projection_size", text_tower.width)
+    return TowerSizes(image_tower, text_tower, caption_dim, parameters, known)
+
+
+def _tower(config: Mapping[str, Any], positions: int, input_values: int) -> Tower:
+    return Tower(
+        config["hidden_size"],
+        config["intermediate_size"],
+        config["num_hidden_layers"],
+        positions,
+        input_values,
+    )
+
+
+def _config_by_name(name: str) -> tuple[dict[str, Any], bool]:
+    size = next((size for size in _SIZES if size in name), None)
+    shape = re.search(r"patch(\d+)-(\d+|naflex)", name)
+    patch, side = shape.groups() if shape else ("16", "256")
+    vision = _named(_SIZES[size or "base"]) | {"patch_size": int(patch)}
+    text = _named(_TEXT_SIZES[size or "base"]) | {"vocab_size": _VOCABULARY}
+    text["projection_size"] = vision["hidden_size"]
+    kind = "siglip2" if side == "naflex" else "siglip"
+    if side != "naflex":
+        vision["image_size"] = int(side)
+    config = {"model_type": kind, "vision_config": vision, "text_config": text}
+    return config, bool(size and shape)
+
+
+def _named(size: tuple[int, int, int]) -> dict[str, int]:
+    return dict(zip(("hidden_size", "intermediate_size", "num_hidden_layers"), size, strict=True))
+
+
+@dataclass(frozen=True)
+class DatasetSize:
+    """N images with M captions, of some number of pixels each; and the bytes to render them."""
+
+    images: int
+    captions: int
+    pixels: int
+    rendered: int
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run will need at most.
+
+    Attributes:
+        embed: Of the device, while the towers run.
+        train: Of the device, while the head is trained.
+        ahead: Of the main memory: images that were read ahead of the towers.
+        ram: Of the main memory in all.
+        outputs: Of the disk: data and outputs of one run.
+        disk: The same with the copy that DVC's cache keeps.
+    """
+
+    embed: int
+    train: int
+    ahead: int
+    ram: int
+    outputs: int
+    disk: int
+
+    @property
+    def device(self) -> int:
+        """Of the card, at any time."""
+        return max(self.embed, self.train)
+
+
+def dataset_size(params: Params) -> DatasetSize:
+    """Mojicoco by its parameters; COCO 2014 as published, which no part of it exceeds."""
+    if params.dataset.name == "coco2014":
+        return DatasetSize(123_287, 616_767, _COCO_PIXELS, 0)
+    scenes = params.dataset.mojicoco
+    images = scenes.train + scenes.restval + scenes.val + scenes.test
+    pixels = scenes.image_size**2
+    return DatasetSize(images, 5 * images, pixels, int(images * pixels * _PNG_BYTES_PER_PIXEL))
+
+
+def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
+    """The needs of ``params`` on a card or without one.
+
+    Raises:
+        HeadConfigError: See :func:`head_of`.
+    """
+    size = dataset_size(params)
+    head = head_of(params, towers)
+    loader = params.runtime.dataloader
+    embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
+    labels = _FLOAT * size.images * CLASSES
+    half = cuda and params.backbone.amp_dtype != "float32"
+    chunk = max(VALIDATION_CHUNK, loader.inference_batch_size)
+    embed = _FLOAT * towers.parameters + max(
+        layer_bytes(towers.image, loader.embed_batch_size, half=half)
+        + _FLOAT * towers.image.input_values * loader.embed_batch_size,
+        layer_bytes(towers.text, loader.embed_batch_size, half=half),
+    )
+    inside = _FLOAT * chunk * (3 * head.input_dim + 2 * sum(head.mlp_dims))
+    train = embeddings + labels + _BYTES_PER_WEIGHT * head_weights(head) + inside
+    ahead = read_ahead_bytes(params, towers, size)
+    fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
+    processes = PROCESS * (1 + fits if fits > 1 else 1)
+    reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
+    ram = max(reading, processes + fits * train)
+    outputs = size.rendered + embeddings + _output_bytes(params, head, size)
+    context = CUDA_CONTEXT if cuda else 0
+    return Needs(embed + context, train + context, ahead, ram, outputs, 2 * outputs)
+
+
+def layer_bytes(tower: Tower, batch: int, *, half: bool) -> int:
+    """Values of B items inside one layer, without gradients; ``half`` is autocast on a card."""
+    width, mlp_width = tower.width, tower.mlp_width
+    values = 6 * width + 2 * mlp_width
+    per_position = 2 * _FLOAT * width + 2 * values if half else _FLOAT * values
+    return batch * tower.positions * per_position
+
+
+def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> int:
+    """Images in main memory: each of W workers decodes one batch, and 2 W + 1 wait prepared."""
+    loader = params.runtime.dataloader
+    workers, batch = max(1, loader.num_workers), loader.embed_batch_size
+    decoded = workers * batch * 3 * size.pixels
+    return decoded + (2 * workers + 1) * batch * _FLOAT * towers.image.input_values
+
+
+def head_weights(head: HeadConfig) -> int:
+    """Weights and biases of the whole head."""
+    widths = [head.mlp_input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
+    layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
+    adapters = 0 if head.adapter == "none" else head.image_dim**2 + head.caption_dim**2
+    projections = head.project_dim * (head.image_dim + head.caption_dim)
+    return layers + adapters + projections + _interaction_weights(head)
+
+
+def _interaction_weights(head: HeadConfig) -> int:
+    if head.fusion == "gated":
+        return (head.input_dim + 1) * head.input_dim
+    if head.fusion == "low_rank_bilinear":
+        return (head.input_dim + 2) * BILINEAR_RANK * head.mlp_input_dim
+    return 0
+
+
+def head_of(params: Params, towers: TowerSizes) -> HeadConfig:
+    """The head that ``train`` will build on these towers.
+
+    Raises:
+        HeadConfigError: Their widths do not suit the fusion or the loss.
+    """
+    return HeadConfig.from_params(
+        params.decomposer,
+        params.fusion,
+        params.hash,
+        params.classifier,
+        cosine_weight=params.loss.cosine_weight,
+        image_dim=towers.image.width,
+        caption_dim=towers.caption_dim,
+        classes=CLASSES,
+    )
+
+
+def _output_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
+    """Checkpoints, codes and scores of every head, predictions, the database."""
+    keep = params.checkpointing
+    checkpoints = 1 + keep.save_top_k + keep.save_last
+    if keep.save_every_n_epochs:
+        checkpoints += params.training.num_epochs // keep.save_every_n_epochs
+    codes = _FLOAT * (head.code_dim + CLASSES) + head.bits // 8
+    row = (1 + _VARIANTS) * codes + codes
+    queries = int(QUERY_SHARE * size.images) * 3 * _FLOAT * CLASSES
+    return checkpoints * _FLOAT * head_weights(head) + size.images * row + queries
+
+
+@dataclass(frozen=True)
+class Load:
+    """A tuning, as far as memory depends on it.
+
+    Attributes:
+        image: The image tower.
+        text: The text tower.
+        weights: Of both towers, adapters included.
+        trained: Those of them that are trained.
+        head_weights: Of the copy of the head, all of which are trained.
+        adapter_values: What the adapters of one layer keep per position: rank times their number.
+        batch: B.
+        half: Whether autocast computes in a half-precision dtype.
+        checkpointing: Whether gradient checkpointing is on.
+        cuda: Whether a card holds it, and not the main memory.
+    """
+
+    image: Tower
+    text: Tower
+    weights: int
+    trained: int
+    head_weights: int
+    adapter_values: int
+    batch: int
+    half: bool
+    checkpointing: bool
+    cuda: bool
+
+
+@dataclass(frozen=True)
+class TuningNeeds:
+    """What the tuning will hold at most, part by part; ``total`` is the sum."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    overhead: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.fixed + self.activations
+
+    @property
+    def fixed(self) -> int:
+        """What the size of the batch does not change."""
+        return self.weights + self.gradients + self.optimizer + self.overhead
+
+    def __str__(self) -> str:
+        parts = (
+            ("weights", self.weights),
+            ("gradients", self.gradients),
+            ("optimizer", self.optimizer),
+            ("activations", self.activations),
+            ("overhead", self.overhead),
+        )
+        listed = ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts)
+        return f"{self.total / GIB:.2f} GiB ({listed})"
+
+
+def tuning_needs(load: Load) -> TuningNeeds:
+    """The needs of a load."""
+    weights = (_FLOAT + 2 * load.half) * load.weights + _TUNED_HEAD_BYTES * load.head_weights
+    best = 0 if load.cuda else _FLOAT * load.trained
+    return TuningNeeds(
+        weights=weights + best,
+        gradients=_FLOAT * load.trained,
+        optimizer=2 * _FLOAT * load.trained,
+        activations=load.batch * pair_bytes(load),
+        overhead=CUDA_CONTEXT if load.cuda else TUNING_PROCESS,
+    )
+
+
+def pair_bytes(load: Load) -> int:
+    """Activations of one pair."""
+    towers = (load.image, load.text)
+    layers = [tower.positions * trained_layer_bytes(tower, load) for tower in towers]
+    # The gradients of one layer, and with checkpointing that layer's activations, too.
+    passing = (2 if load.checkpointing else 1) * max(layers)
+    return passing + sum(kept_bytes(tower, load) for tower in towers)
+
+
+def kept_bytes(tower: Tower, load: Load) -> int:
+    """What one item leaves in a tower for the backward pass."""
+    layer = _FLOAT * tower.width if load.checkpointing else trained_layer_bytes(tower, load)
+    outside = 5 * _FLOAT * tower.width
+    return tower.positions * (tower.layers * layer + outside) + _FLOAT * tower.input_values
+
+
+def trained_layer_bytes(tower: Tower, load: Load) -> int:
+    """What one position leaves in one layer."""
+    width, mlp_width = tower.width, tower.mlp_width
+    if load.half:
+        kept = 12 * width + 2 * (7 * width + 2 * mlp_width)
+    else:
+        kept = _FLOAT * (9 * width + 2 * mlp_width)
+    return kept + _FLOAT * load.adapter_values
+
+
+def largest_batch(load: Load, capacity: int) -> int:
+    """The most pairs that fit; 0 where not even one does."""
+    return max(0, (capacity - tuning_needs(load).fixed) // pair_bytes(load))
+
+
+def expected_load(params: Params, towers: TowerSizes, *, cuda: bool) -> Load:
+    """The load of a tuning that has not begun; the few megabytes of the head are left out."""
+    lora = params.tune.lora
+    adapters = sum(adapter_weights(tower, lora.rank) for tower in (towers.image, towers.text))
+    is_lora = params.backbone.tune == "lora"
+    mixed = params.training.mixed_precision
+    return Load(
+        image=towers.image,
+        text=towers.text,
+        weights=towers.parameters + (adapters if is_lora else 0),
+        trained=adapters if is_lora else towers.parameters,
+        head_weights=0,
+        adapter_values=lora.rank * len(lora.targets) if is_lora else 0,
+        batch=params.tune.batch_size,
+        half=mixed in ("float16", "bfloat16") or (mixed == "auto" and cuda),
+        checkpointing=params.backbone.gradient_checkpointing,
+        cuda=cuda,
+    )
+
+
+def adapter_weights(tower: Tower, rank: int) -> int:
+    """Of adapters beside all six maps of each layer: rank times the widths on either side."""
+    attention, mlp = 4 * 2 * tower.width, 2 * (tower.width + tower.mlp_width)
+    return tower.layers * rank * (attention + mlp)
+
+
+def require_memory(load: Load, free: int, mode: str) -> TuningNeeds:
+    """The needs of a load that fits.
+
+    Args:
+        load: The tuning.
+        free: Of the card or the main memory.
+        mode: ``backbone.tune``.
+
+    Raises:
+        InputError: It does not; the message gives the estimate part by part, and what would fit.
+    """
+    needs = tuning_needs(load)
+    if needs.total <= free:
+        return needs
+    where = "the card" if load.cuda else "the main memory"
+    raise InputError(
+        f"backbone.tune = {mode} with tune.batch_size = {load.batch} needs about {needs}, "
+        f"and {where} has {free / GIB:.2f} GiB free",
+        _remedy(load, free, mode),
+    )
+
+
+def _remedy(load: Load, free: int, mode: str) -> str:
+    ways: list[str] = []
+    if batch := largest_batch(load, free):
+        ways.append(f"lower tune.batch_size to {batch} (and raise tune.accumulation_steps)")
+    lighter = replace(load, checkpointing=True)
+    if not load.checkpointing and (batch := largest_batch(lighter, free)):
+        at_most = "" if batch >= load.batch else f" with tune.batch_size = {batch} or less"
+        ways.append(
+            f"set backbone.gradient_checkpointing to true{at_most} "
+            f"(then about {tuning_needs(replace(lighter, batch=min(batch, load.batch)))})"
+        )
+    if mode == "full" and largest_batch(replace(load, trained=0), free):
+        ways.append("set backbone.tune to lora, which has no gradients of the towers' own weights")
+    if not ways:
+        ways.append("choose a smaller backbone.checkpoint, or a machine with more memory")
+    return ", or ".join(ways)
+
+
+class CudaProbe:
+    """Memory of a CUDA device, in bytes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def allocated(self) -> int:
+        """Held by tensors now."""
+        return torch.cuda.memory_allocated(self._device)
+
+    def reserved(self) -> int:
+        """Taken from the card by PyTorch now, cache included."""
+        return torch.cuda.memory_reserved(self._device)
+
+    def peak(self) -> int:
+        """Most that was ever reserved."""
+        return torch.cuda.max_memory_reserved(self._device)
+
+    def capacity(self) -> int:
+        """Memory of the card."""
+        return int(torch.cuda.get_device_properties(self._device).total_memory)
+
+    def release_cache(self) -> None:
+        """Give the cached, unused memory back to the card."""
+        torch.cuda.empty_cache()
+
+
+class MemoryWatch:
+    """Log, warn and release at the updates that ``runtime.memory`` names.
+
+    Args:
+        params: The ``runtime.memory`` section.
+        probe: None, as on the CPU, switches the watch off.
+        every: Updates between two looks.
+    """
+
+    def __init__(self, params: MemoryParams, probe: CudaProbe | None, every: int) -> None:
+        self._params = params
+        self._probe = probe
+        self._every = every
+        self._alerted = False
+
+    def after_update(self, update: int) -> None:
+        """Call after each update, counted from 1 over the whole run."""
+        if self._probe is None:
+            return
+        if update % self._every == 0:
+            self._look(self._probe, update)
+        interval = self._params.empty_cache_steps
+        if interval and update % interval == 0:
+            self._probe.release_cache()
+
+    def _look(self, probe: CudaProbe, update: int) -> None:
+        reserved, capacity = probe.reserved(), probe.capacity()
+        if self._params.log_gpu_memory:
+            logger.info(
+                "update %d: GPU memory %.2f GiB allocated, %.2f reserved, %.2f peak, of %.2f",
+                update,
+                probe.allocated() / GIB,
+                reserved / GIB,
+                probe.peak() / GIB,
+                capacity / GIB,
+            )
+        above = reserved >= self._params.alert_vram_fraction * capacity
+        # Once each time the line is crossed, not at every look above it.
+        if above and not self._alerted:
+            logger.warning(
+                "update %d: %.0f%% of the card's %.2f GiB are reserved "
+                "(runtime.memory.alert_vram_fraction = %g); lower training.batch_size",
+                update,
+                100 * reserved / capacity,
+                capacity / GIB,
+                self._params.alert_vram_fraction,
+            )
+        self._alerted = above
+
+
+@contextlib.contextmanager
+def explained_out_of_memory(attempt: str, remedy: str) -> Iterator[None]:
+    """Turn a lack of memory into a message that names the parameter.
+
+    Args:
+        attempt: What was too large: ``training.batch_size = 4096``.
+        remedy: What the user can do about it.
+
+    Raises:
+        InputError: PyTorch ran out of memory in the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise InputError(f"out of memory with {attempt}: {reason}", remedy) from None
