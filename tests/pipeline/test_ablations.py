@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.ablations.plan import Plan
-from siglip2_multimodal_hash.ablations.repository import Repository
-from siglip2_multimodal_hash.ablations.rows import load_rows
-from tests.ablations.small_repository import smhash
+from siglip2_multimodal_hash.experiments.plan import Plan
+from siglip2_multimodal_hash.experiments.repository import Repository
+from siglip2_multimodal_hash.experiments.rows import load_rows
+from tests.experiments.small_repository import smhash
 from tests.pipeline.conftest import ROOT, small_params
 from tests.pipeline.repositories import environment, new_repository, run_in
 

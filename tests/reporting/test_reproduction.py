@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reporting.experiment_repository import commit, run
+from tests.experiments.compared_repository import commit, run
 
 PARAMS = "dataset:\n  name: tiny\nseed: 1\n"
 PIPELINE = """\

@@ -12,8 +12,9 @@ import pytest
 
 from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.reporting.experiments import flatten, read_experiment
-from tests.reporting.experiment_repository import IMAGES, PARAMS, make_repository
+from siglip2_multimodal_hash.experiments.comparable import flatten
+from siglip2_multimodal_hash.experiments.results import read_experiment
+from tests.experiments.compared_repository import IMAGES, PARAMS, make_repository
 
 Compare = Callable[..., tuple[int, str, str]]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.reporting.experiments import read_experiment
-from tests.ablations.small_repository import commit_line, make_repository, run, smhash
+from siglip2_multimodal_hash.experiments.results import read_experiment
+from tests.experiments.small_repository import commit_line, make_repository, run, smhash
 
 
 @pytest.fixture(scope="module")

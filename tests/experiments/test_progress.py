@@ -2,9 +2,7 @@
 
 import pytest
 
-from siglip2_multimodal_hash.ablations.commands import assignment
-from siglip2_multimodal_hash.ablations.progress import Progress, duration
-from siglip2_multimodal_hash.ablations.run import why_failed
+from siglip2_multimodal_hash.experiments.progress import Progress, assignment, duration, why_failed
 
 hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
 

@@ -1,12 +1,12 @@
-"""What DVC keeps of an experiment: its parameters and the results of each test image.
+"""Parameters and results of an experiment, as Git and DVC keep them.
 
 Everything is read where it lies, in Git's objects and in DVC's cache; the working folder is not
 checked out, and nothing is fetched or written.
 """
 
+import json
 from collections.abc import Collection, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,10 @@ from ruamel.yaml.error import YAMLError
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import (
     FileOf,
-    ItemResults,
     read_classifier_results,
     read_item_results,
 )
+from siglip2_multimodal_hash.experiments.comparable import Experiment, flatten
 from siglip2_multimodal_hash.params import PARAMS_FILE
 
 if TYPE_CHECKING:
@@ -28,24 +28,8 @@ if TYPE_CHECKING:
 WORKSPACE = "workspace"
 STAGE = "evaluate_knn"
 CLASSIFIERS = "evaluate_classifiers"
+BASELINES = "baselines.json"
 _SHOWN = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A finished experiment.
-
-    Attributes:
-        name: As the user wrote it.
-        params: The leaves of params.yaml by their full names; a list is a leaf.
-        results: Of each test image.
-        classifiers: Likewise, of classifiers without a code.
-    """
-
-    name: str
-    params: dict[str, Any]
-    results: ItemResults
-    classifiers: dict[str, ItemResults] = field(default_factory=dict)
 
 
 def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
@@ -99,6 +83,30 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
     )
 
 
+def read_baselines(commit: str, params: Mapping[str, Any]) -> Any:
+    """The comparison with baselines that an experiment made.
+
+    Args:
+        commit: Of the experiment.
+        params: Its parameters, by their full names.
+
+    Raises:
+        DataError: It is neither in Git nor in DVC's cache, or is no JSON.
+    """
+    from dvc.api import DVCFileSystem
+
+    files = DVCFileSystem(rev=commit)
+    folder = f"{params['dataset.name']}/{params['backbone.name']}"
+    # Until it was kept in DVC's cache, Git had it.
+    for path in (f"outputs/{folder}/details/{BASELINES}", f"metrics/{folder}/{BASELINES}"):
+        with suppress(FileNotFoundError):
+            try:
+                return json.loads(files.read_text(path))
+            except ValueError:
+                raise DataError(f"{commit[:7]}: {path} is not valid JSON", _rerun(commit)) from None
+    raise DataError(f"{commit[:7]}: no {BASELINES} in Git or DVC's cache", _fetch(commit))
+
+
 def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
     """Where the cache has a file of a stage, which must be there."""
 
@@ -118,15 +126,6 @@ def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
         return path
 
     return file_of
-
-
-def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested parameters by their full names, in order; a list is a leaf."""
-    leaves: dict[str, Any] = {}
-    for key, value in section.items():
-        name = f"{prefix}{key}"
-        leaves |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return leaves
 
 
 @contextmanager

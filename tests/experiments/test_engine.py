@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from siglip2_multimodal_hash.ablations.repository import Repository
-from tests.ablations.small_repository import ROOT, commit_line, make_repository, run, smhash
+from siglip2_multimodal_hash.experiments.repository import Repository
+from tests.experiments.small_repository import ROOT, commit_line, make_repository, run, smhash
 from tests.pipeline.repositories import environment
 from tests.signalling import INTERRUPTIBLE_COMMAND, wait_for
 
