@@ -52,7 +52,7 @@ K, seed = params["knn"]["K"], params["seed"]
 if K == 50:
     sys.exit("error: fifty are too many\\n  -> take fewer")
 if gpus := os.environ.get("GPUS"):
-    Path(gpus, str(K)).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+    Path(gpus, str(os.getpid())).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
 if slow := os.environ.get("SLOW"):
     if "WORKER" in os.environ:
         subprocess.Popen([sys.executable, "-c", os.environ["WORKER"]], start_new_session=True)

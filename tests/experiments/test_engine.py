@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
 import pytest
 
+from siglip2_multimodal_hash.experiments.engine import gpus
 from siglip2_multimodal_hash.experiments.repository import Repository
 from tests.experiments.small_repository import ROOT, commit_line, make_repository, run, smhash
 from tests.pipeline.repositories import environment
@@ -31,33 +34,48 @@ def recorded(folder: Path) -> dict[str, str]:
     return {name: same[0].commit for name, same in Repository(folder).experiments().items()}
 
 
-def begin(folder: Path, mark: Path, command: tuple[str, ...], *words: str) -> subprocess.Popen:
-    """Start the command and wait until an experiment has begun, which writes the mark."""
-    process = subprocess.Popen(
+def begin(
+    folder: Path, command: tuple[str, ...], *words: str, **variables: object
+) -> subprocess.Popen:
+    """Start the command."""
+    return subprocess.Popen(
         [sys.executable, *command, "ablate", *words],
         cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT / "src"), "SLOW": str(mark)},
+        env=environment()
+        | {"PYTHONPATH": str(ROOT / "src")}
+        | {name: str(value) for name, value in variables.items()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(mark, process)
-    return process
 
 
-def copies(folder: Path) -> list[Path]:
-    """Of the repository, that DVC's queue made to run experiments in."""
-    return list((folder / ".dvc/tmp/exps").glob("tmp*"))
+def clones(folder: Path) -> list[str]:
+    """Of the repository, to run experiments in."""
+    return sorted(path.name for path in (folder / ".dvc/tmp/exps/ablations").glob("*"))
 
 
-def processes(folder: Path) -> list[int]:
-    """All whose working folder lies there."""
+def running(folder: Path, groups: Collection[int] = ()) -> list[str]:
+    """Processes whose working folder lies there, or that are of one of some groups."""
     there = []
     for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if Path(one.cwd()).is_relative_to(folder):
-                there.append(one.pid)
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            ended = one.status() == psutil.STATUS_ZOMBIE
+            if not ended and (
+                Path(one.cwd()).is_relative_to(folder) or os.getpgid(one.pid) in groups
+            ):
+                there.append(f"{one.pid} {one.cmdline()}")
     return there
+
+
+def groups_of(process: subprocess.Popen) -> set[int]:
+    """Groups of the processes that one has started."""
+    found = set()
+    with contextlib.suppress(psutil.Error):
+        for one in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(ProcessLookupError):
+                found.add(os.getpgid(one.pid))
+    return found - {os.getpgid(0)}
 
 
 def workspace(folder: Path) -> tuple[str, str]:
@@ -69,7 +87,7 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
     before = workspace(folder)
     first = smhash(folder, "ablate", "C1", "--seeds", "1")
     assert first.returncode == 1, first.stdout + first.stderr
-    assert "4 experiments: 0 there, 0 of another make, 4 to run" in first.stdout
+    assert "4 experiments: 0 done, 0 stale, 4 to run" in first.stdout
     assert "left" in first.stdout
     assert "FAILED C1-k-50-s0: error: fifty are too many | -> take fewer" in first.stderr
     assert "Traceback" not in first.stdout + first.stderr
@@ -80,23 +98,24 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
 
     again = smhash(folder, "ablate", "C1", "--seeds", "1")
     assert again.returncode == 1
-    assert "4 experiments: 3 there, 0 of another make, 1 to run" in again.stdout
+    assert "4 experiments: 3 done, 0 stale, 1 to run" in again.stdout
     assert recorded(folder) == there
 
 
 def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
-    process = begin(folder, mark, ("-c", INTERRUPTIBLE_COMMAND), "C4", "--seeds", "1")
+    process = begin(folder, ("-c", INTERRUPTIBLE_COMMAND), "C4", "--seeds", "1", SLOW=mark)
+    wait_for(mark, process)
     refused = smhash(folder, "ablate", "C4", "--seeds", "1")
     assert refused.returncode == 2
     assert "another `smhash ablate`" in refused.stderr
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(120) == 130
-    assert "interrupted" in process.stderr.read()
+    assert process.stderr.read() == "Interrupted. Finished work is saved; rerun to resume.\n"
     assert workspace(folder) == before
     assert recorded(folder) == there
-    assert list((folder / ".dvc/tmp/exps/standalone").glob("tmp*")) == []
+    assert clones(folder) == []
 
     resumed = smhash(folder, "ablate", "C4", "--seeds", "1")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
@@ -140,14 +159,11 @@ def test_below_the_root_of_git_only_the_projects_own_changes_count(below):
     run(below, "git", "checkout", "-q", str(outside))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [(), ("--queue", "--jobs", "2")])
-def test_a_row_below_the_root_of_git(below, how):
-    seed = "2" if how else "1"
-    result = smhash(below, "ablate", "C4", "--seeds", seed, *how)
+def test_a_row_below_the_root_of_git(below):
+    result = smhash(below, "ablate", "C4", "--seeds", "1", "--jobs", "2")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert {f"C4-tau-{tau}-s{int(seed) - 1}" for tau in ("0.03", "0.2")} <= set(recorded(below))
-    table = smhash(below, "table", "C4", "--seeds", seed)
+    assert {f"C4-tau-{tau}-s0" for tau in ("0.03", "0.2")} <= set(recorded(below))
+    table = smhash(below, "table", "C4", "--seeds", "1", "--draws", "100")
     assert (table.returncode, "Not run yet" in table.stdout) == (0, False), table.stderr
     compared = smhash(below, "compare", "HEAD", "C4-tau-0.2-s0")
     assert compared.returncode == 0, compared.stderr
@@ -164,7 +180,7 @@ def test_what_a_report_is_made_by_may_change(folder):
     commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == "1 experiment: 1 there, 0 of another make, 0 to run\n"
+    assert result.stdout == "1 experiment: 1 done, 0 stale, 0 to run\n"
     assert recorded(folder) == there
 
 
@@ -173,13 +189,13 @@ def test_other_code_is_said_and_runs_again_under_force_only(folder):
     commit_line(folder, "stages/make.py", "# another version")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 1
-    assert "default-s0: is there with other code: " in result.stdout
-    assert "--force runs it again" in result.stdout
+    assert "default-s0: recorded with other code: " in result.stdout
+    assert "--force reruns it" in result.stdout
     assert recorded(folder) == there
     forced = smhash(folder, "ablate", "A3", "--seeds", "1", "--force")
     assert forced.returncode == 0, forced.stdout + forced.stderr
     assert recorded(folder)["default-s0"] != there["default-s0"]
-    assert "1 there" in smhash(folder, "ablate", "A3", "--seeds", "1").stdout
+    assert "1 done" in smhash(folder, "ablate", "A3", "--seeds", "1").stdout
 
 
 @pytest.mark.slow
@@ -187,22 +203,11 @@ def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(fol
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0", "-S", "knn.K=7")
     before = recorded(folder)
     result = smhash(folder, "ablate", "C1", "--seeds", "1")
-    assert "C1-k-50-s0: is there with other parameters: knn.K" in result.stdout
+    assert "C1-k-50-s0: recorded with other parameters: knn.K" in result.stdout
     forced = smhash(folder, "ablate", "C1", "--seeds", "1", "--force")
     assert "FAILED C1-k-50-s0" in forced.stderr
     assert recorded(folder)["C1-k-50-s0"] == before["C1-k-50-s0"]
     run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
-
-
-@pytest.mark.slow
-def test_the_queue_does_the_same(folder):
-    before = workspace(folder)
-    result = smhash(folder, "ablate", "grid-vote", "--seeds", "1", "--queue", "--jobs", "2")
-    assert result.returncode == 1, result.stdout + result.stderr
-    there = recorded(folder)
-    assert {"grid-vote-k-tau-10-0.03-s0", "grid-vote-k-tau-20-0.15-s0"} <= set(there)
-    assert "FAILED grid-vote-k-tau-50-0.03-s0: error: fifty are too many" in result.stderr
-    assert workspace(folder) == before
 
 
 def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path):
@@ -229,54 +234,127 @@ def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path):
     assert "git stash" not in result.stderr
 
 
-@pytest.mark.slow
-def test_an_interrupted_queue_is_stopped_and_emptied(folder, tmp_path):
-    before, there = workspace(folder), recorded(folder)
-    mark = tmp_path / "mark"
-    process = begin(folder, mark, COMMAND, "C1", "C2", "--seeds", "2", "--queue")
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(200) == 130
-    states = run(folder, "dvc", "queue", "status")
-    assert "Queued" not in states
-    assert "Running" not in states
-    assert copies(folder) == []
-    assert workspace(folder) == before
-    assert set(recorded(folder)) == set(there)
+# Outlives Ctrl-C in a group of its own.
+WORKER = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(90)"
 
 
-@pytest.mark.slow
-def test_an_experiment_whose_worker_is_killed_is_not_waited_for(folder, tmp_path):
+def test_workers_of_a_stage_are_ended_wherever_they_are(folder, tmp_path):
     mark = tmp_path / "mark"
-    process = begin(folder, mark, COMMAND, "C2", "--seeds", "3", "--queue")
-    (worker,) = (folder / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-1.pid")
-    os.kill(int(worker.read_text()), signal.SIGKILL)
-    # It is given up, and a new worker takes the next one.
-    mark.unlink()
+    process = begin(folder, COMMAND, "C2", "--seeds", "1", SLOW=mark, WORKER=WORKER)
     wait_for(mark, process)
+    groups = groups_of(process)
+    assert len(groups) == 2
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(200) == 130
-    assert "interrupted" in process.stderr.read()
-    states = run(folder, "dvc", "queue", "status")
-    assert "Queued" not in states
-    assert "Running" not in states
-    # The copy of the one whose worker was killed stays until the next call.
-    resumed = smhash(folder, "ablate", "C2", "--seeds", "1", "--queue")
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert copies(folder) == []
+    assert process.wait(60) == 130
+    assert running(folder, groups) == []
 
 
-@pytest.mark.slow
+def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path):
+    mark, head = tmp_path / "mark", Repository(folder).head
+    process = begin(folder, COMMAND, "C2", "--seeds", "1", SLOW=mark)
+    wait_for(mark, process)
+    params = (folder / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("tau: 0.07", "tau: 0.08"))
+    commit_line(folder, "stages/make.py", "# meanwhile")
+    (tmp_path / "mark.go").touch()
+    assert process.wait(100) == 0, process.stderr.read()
+    run(folder, "git", "reset", "-q", "--hard", head)
+    found = smhash(folder, "ablate", "C2", "--seeds", "1")
+    assert found.stdout == "5 experiments: 5 done, 0 stale, 0 to run\n"
+
+
+NVIDIA_SMI = "#!/bin/sh\necho GPU-one\necho GPU-two\n"
+
+
+def test_experiments_take_the_gpus_in_turn(folder, tmp_path, monkeypatch):
+    tool, seen = tmp_path / "nvidia-smi", tmp_path / "seen"
+    seen.mkdir()
+    tool.write_text(NVIDIA_SMI)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    process = begin(folder, COMMAND, "A2", "--seeds", "1", "--jobs", "2", GPUS=seen)
+    assert process.wait(100) == 0, process.stderr.read()
+    assert {path.read_text() for path in seen.iterdir()} == {"GPU-one", "GPU-two"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert gpus() == ["3", "5"]
+
+
 def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
-    process = begin(folder, tmp_path / "mark", COMMAND, "C4", "--seeds", "3", "--queue")
-    for one in (process.pid, *processes(folder)):
-        os.kill(one, signal.SIGKILL)
+    process = begin(folder, COMMAND, "B4", "--seeds", "1", SLOW=tmp_path / "mark")
+    wait_for(tmp_path / "mark", process)
+    for one in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        one.kill()
     process.wait()
-    assert len(copies(folder)) == 1
-    assert "Running" in run(folder, "dvc", "queue", "status")
-    resumed = smhash(folder, "ablate", "C4", "--seeds", "2", "--queue")
+    assert len(clones(folder)) == 1
+    resumed = smhash(folder, "ablate", "B4", "--seeds", "1")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert copies(folder) == []
-    assert "Running" not in run(folder, "dvc", "queue", "status")
+    assert clones(folder) == []
+
+
+def test_what_a_killed_call_leaves_running_is_waited_for_and_kept(folder, tmp_path):
+    mark = tmp_path / "mark"
+    process = begin(folder, COMMAND, "C3", "--seeds", "1", SLOW=mark)
+    wait_for(mark, process)
+    process.kill()
+    process.wait()
+    (name,) = clones(folder)
+    refused = smhash(folder, "ablate", "C3", "--seeds", "1")
+    assert "an experiment that a killed one left" in refused.stderr
+    (tmp_path / "mark.go").touch()
+    for _ in range(600):
+        if not running(folder):
+            break
+        time.sleep(0.1)
+    resumed = smhash(folder, "ablate", "C3", "--seeds", "1")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert f"{name} ..." not in resumed.stdout
+    assert name in recorded(folder)
+
+
+ROW = ("C4", "--seeds", "2")
+
+
+def table_of(folder: Path) -> list[str]:
+    """The table of the row, but for times."""
+    result = smhash(folder, "table", *ROW, "--draws", "100", "--out", "table.csv")
+    assert result.returncode == 0, result.stderr
+    lines = (folder / "table.csv").read_text().splitlines()
+    (folder / "table.csv").unlink()
+    return [line.rpartition(",")[0] for line in lines]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A repository, and its table of a row without an interruption."""
+    found = tmp_path_factory.mktemp("whole")
+    make_repository(found)
+    copy = shutil.copytree(found, tmp_path_factory.mktemp("copy") / "of", symlinks=True)
+    assert smhash(copy, "ablate", *ROW).returncode == 0
+    return found, table_of(copy)
+
+
+# While the command starts, a clone is made, DVC starts, a stage runs, others have ended.
+@pytest.mark.parametrize("seconds", [1.2, 2.2, 3.2, 5.0, 8.0])
+def test_terminated_at_any_moment_it_leaves_nothing_and_goes_on(whole, tmp_path, seconds):
+    repository, expected = whole
+    folder = shutil.copytree(repository, tmp_path / "copy", symlinks=True)
+    process = begin(folder, COMMAND, *ROW, "--jobs", "2")
+    groups: set[int] = set()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        groups |= groups_of(process)
+    process.terminate()
+    assert process.wait(60) in (130, -signal.SIGTERM)
+    assert running(folder, groups) == []
+    assert clones(folder) == []
+    assert run(folder, "git", "status", "--porcelain") == ""
+    before = recorded(folder)
+    resumed = smhash(folder, "ablate", *ROW, "--jobs", "2")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert f"6 experiments: {len(before)} done, 0 stale" in resumed.stdout
+    assert recorded(folder).items() >= before.items()
+    assert table_of(folder) == expected
 
 
 def test_a_dry_run_runs_nothing(folder):
@@ -296,7 +374,7 @@ def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
     assert (none.returncode, "`smhash ablate A3` runs them" in none.stderr) == (2, True)
     result = smhash(copy, "ablate", *row)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "1 experiment: 0 there, 0 of another make, 1 to run" in result.stdout
+    assert "1 experiment: 0 done, 0 stale, 1 to run" in result.stdout
     assert {"default-s0", "mojicoco-karpathy-mine-default-s0"} <= set(recorded(copy))
     table = smhash(copy, "table", *row, "--draws", "100")
     assert table.returncode == 0, table.stderr
@@ -305,5 +383,6 @@ def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
 
 def test_other_parameters_are_no_other_code(folder):
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
-    commits = ("HEAD", recorded(folder)["eleven"])
-    assert len({Repository(folder).code_version(commit) for commit in commits}) == 1
+    repository = Repository(folder)
+    commits = (repository.head, recorded(folder)["eleven"])
+    assert {repository.code_version(commit) for commit in commits} == {repository.code_here}

@@ -33,7 +33,7 @@ LOCK = Path(".dvc/tmp/ablate.lock")
 CLONES = Path(".dvc/tmp/exps/ablations")
 DEVICES = "CUDA_VISIBLE_DEVICES"
 _PAUSE = 0.2
-_PATIENCE = 20.0
+_PATIENCE = 10.0
 _SHOWN = 10
 # Of two experiments that enter one result in the run cache at a time, DVC may take the file that
 # one is writing for a damaged one and delete it under the other (`StageCache`).
