@@ -31,11 +31,12 @@ stages:
     cmd: python stages/summarise.py
     deps: [stages/summarise.py, outputs/evaluation]
     outs:
-      - metrics/mojicoco/siglip2-tiny/baselines.json:
+      - outputs/mojicoco/siglip2-tiny/details
+      - metrics/mojicoco/siglip2-tiny/summary.json:
           cache: false
   report:
     cmd: python stages/report.py
-    deps: [stages/report.py, metrics/mojicoco/siglip2-tiny/baselines.json]
+    deps: [stages/report.py, metrics/mojicoco/siglip2-tiny/summary.json]
     outs:
       - reports/page.html
 """
@@ -95,9 +96,10 @@ import json
 from pathlib import Path
 
 table = {"mlp": {"mlp": 1.0}, "zero_shot": {"zero_shot": 0.5}}
-folder = Path("metrics/mojicoco/siglip2-tiny")
-folder.mkdir(parents=True, exist_ok=True)
-(folder / "baselines.json").write_text(json.dumps(table))
+for path in ("outputs/mojicoco/siglip2-tiny/details/baselines.json",
+             "metrics/mojicoco/siglip2-tiny/summary.json"):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(table))
 """
 REPORT = """\
 from pathlib import Path

@@ -163,6 +163,9 @@ def test_a_row_below_the_root_of_git(below):
     result = smhash(below, "ablate", "C4", "--seeds", "1", "--jobs", "2")
     assert result.returncode == 0, result.stdout + result.stderr
     assert {f"C4-tau-{tau}-s0" for tau in ("0.03", "0.2")} <= set(recorded(below))
+    assert smhash(below, "ablate", "methods", "--seeds", "1").returncode == 0
+    methods = smhash(below, "table", "methods", "--seeds", "1", "--draws", "100")
+    assert "50.0" in methods.stdout, methods.stderr
     table = smhash(below, "table", "C4", "--seeds", "1", "--draws", "100")
     assert (table.returncode, "Not run yet" in table.stdout) == (0, False), table.stderr
     compared = smhash(below, "compare", "HEAD", "C4-tau-0.2-s0")

@@ -7,9 +7,9 @@ from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import read_json, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
-from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
+from siglip2_multimodal_hash.reporting.tables import details_files, markdown_table, table_of_details
 
-METRICS_FOLDER = Path("metrics")
+FIGURES = Path("metrics"), Path("outputs")
 FORMATS = ("md", "csv", "tex")
 FEWEST_DRAWS = 100
 
@@ -41,7 +41,7 @@ def add_parser(commands: Commands) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
-    inputs = [PARAMS_FILE, *METRICS_FOLDER.rglob("*.json")]
+    inputs = [PARAMS_FILE, *(file for folder in FIGURES for file in folder.rglob("*.json"))]
     if arguments.out is not None:
         require_free(arguments.out, inputs=inputs)
     if arguments.row and arguments.split == "val":
@@ -58,11 +58,11 @@ def table(arguments: argparse.Namespace) -> None:
         )
     else:
         params = load_params()
-        folder = METRICS_FOLDER / params.dataset.name / params.backbone.name
-        if arguments.split == "test":
-            rows = read_json(folder / "baselines.json")
-        else:
-            rows = table_of_details(read_json(folder / "details.json"), arguments.split)
+        name = "baselines" if arguments.split == "test" else "details"
+        new, old = details_files(params.dataset.name, params.backbone.name, name)
+        rows = read_json(old if old.exists() and not new.exists() else new)
+        if arguments.split == "val":
+            rows = table_of_details(rows, arguments.split)
         text = markdown_table(rows)
     if arguments.out is None:
         print(text, end="")

@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.params import PARAMS_FILE
 
-HEAD = "HEAD"
+WORKSPACE = "workspace"
 # The last stage with figures. `report` behind it makes a page of one run, which no table reads.
 TARGET = "summarise"
 # Where DVC keeps an experiment: the commit it started from, then its name.
@@ -58,7 +58,7 @@ class Repository:
         self.folder = folder
         self._read: dict[tuple[str, str], Any] = {}
         try:
-            self.head = self.git("rev-parse", "--verify", "-q", HEAD).strip()
+            self.head = self.git("rev-parse", "--verify", "-q", "HEAD").strip()
         except subprocess.CalledProcessError:
             raise InputError(
                 f"{folder.absolute()}: no commit of Git", "go to the root of the project"
@@ -80,16 +80,11 @@ class Repository:
 
     def changed_files(self) -> list[str]:
         """Files of the project whose content, or whose being code, no commit records."""
-        status = self.git("status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
-        changed: list[str] = []
-        entries = iter(status.split("\0"))
-        for entry in entries:
-            state, path = entry[:2], entry[3:].removeprefix(self.prefix)
-            if state and (state != "??" or path.startswith(_WATCHED)):
-                changed.append(path)
-            if "R" in state or "C" in state:
-                next(entries)  # what it was called
-        return changed
+        status = self.git("status", "--porcelain", "-z", "--no-renames", "-uall", "--", ".")
+        entries = [
+            (one[:2], one[3:].removeprefix(self.prefix)) for one in status.split("\0") if one
+        ]
+        return [path for state, path in entries if state != "??" or path.startswith(_WATCHED)]
 
     def experiments(self) -> dict[str, list[Recorded]]:
         """All experiments by name, those that started from this commit first."""
@@ -100,17 +95,16 @@ class Repository:
             same.sort(key=lambda one: (one.baseline != self.head, one.commit))
         return found
 
-    def params(self, commit: str = HEAD) -> dict[str, Any]:
-        """The parameters of a commit, nested.
+    def params(self, commit: str = "") -> dict[str, Any]:
+        """The parameters of a commit, of ``workspace``, or of the head; nested.
 
         Raises:
             DataError: There is no params.yaml, or it is not YAML.
         """
         # YAML 1.2, as DVC reads it: `1e-3` is a number there and a string to the C parser.
-        commit = self.head if commit == HEAD else commit
-        content = self._yaml(commit, str(PARAMS_FILE), pure=True)
+        content = self._yaml(commit or self.head, str(PARAMS_FILE), pure=True)
         if not isinstance(content, dict):
-            raise DataError(f"{commit[:7]}: {PARAMS_FILE} holds no sections")
+            raise DataError(f"{commit[:9]}: {PARAMS_FILE} holds no sections")
         return content
 
     def code_version(self, commit: str) -> str:
@@ -155,10 +149,13 @@ class Repository:
     def _yaml(self, commit: str, path: str, *, pure: bool = False) -> Any:
         if (commit, path) not in self._read:
             try:
-                text = self.git("show", f"{commit}:./{path}")
+                if commit == WORKSPACE:
+                    text = (self.folder / path).read_text(encoding="utf-8")
+                else:
+                    text = self.git("show", f"{commit}:./{path}")
                 self._read[commit, path] = YAML(typ="safe", pure=pure).load(text)
-            except (subprocess.CalledProcessError, YAMLError):
-                raise DataError(f"{commit[:7]}: no readable {path}") from None
+            except (subprocess.CalledProcessError, OSError, ValueError, YAMLError):
+                raise DataError(f"{commit[:9]}: no readable {path}") from None
         return self._read[commit, path]
 
 

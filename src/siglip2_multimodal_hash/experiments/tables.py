@@ -154,7 +154,7 @@ def build_table(
     columns = (
         "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
     )  # fmt: skip
-    frame = pd.DataFrame(lines).reindex(columns=columns)
+    frame = pd.DataFrame(lines).reindex(columns=list(columns))
     return Table(gathered.row, question, reference, _marked(frame, reference), tuple(notes))
 
 
@@ -188,17 +188,16 @@ def _marked(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
 
     The reference itself is marked where it is the best and all the differences to it stand.
     """
+    frame["best"] = False
     stands = (frame["low"] > 0) | (frame["high"] < 0)
-    best: list[Any] = []
-    for _, lines in frame.groupby("figure"):
-        is_reference = lines["variant"] == reference
-        if not is_reference.any() or len(lines) < 2:
-            continue
-        first = lines["mean"].idxmax()
-        compared = lines.index[~is_reference] if is_reference[first] else [first]
-        if stands[compared].all():
-            best.append(first)
-    return frame.assign(best=frame.index.isin(best))
+    for figure in frame["figure"].unique():
+        lines = frame[frame["figure"] == figure]
+        others = lines["variant"] != reference
+        first = lines["mean"] == lines["mean"].max()
+        compared = others if (first & ~others).any() else first
+        if not others.all() and others.any() and stands[lines.index[compared]].all():
+            frame.loc[lines.index[first], "best"] = True
+    return frame
 
 
 def _gather(plan: Plan, row: str, seeds: int | None, repository: Repository) -> Gathered:

@@ -1,5 +1,6 @@
 """The figures that Git keeps: a short summary, the comparison with baselines, and all of them."""
 
+from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
@@ -25,6 +26,14 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "precision@radius2", "NDCG@100")
 CODES = ("bit_entropy", "correlation", "distinct_share", "quantisation_error")
 DECIMALS = 6
+
+
+def details_files(dataset: str, backbone: str, name: str) -> tuple[Path, Path]:
+    """Paths of a JSON file of figures: in DVC's cache, and in Git, where it lay earlier."""
+    folder = Path(dataset, backbone)
+    return Path("outputs", folder, "details", f"{name}.json"), Path(
+        "metrics", folder, f"{name}.json"
+    )
 
 
 def metric_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
