@@ -1,5 +1,6 @@
 """Tables of rows as Markdown, CSV and LaTeX."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ def markdown(tables: Sequence[Table]) -> str:
         frame = _wide(table, "**{}**", "<br>", lambda text: text.replace("_", r"\_"))
         align = ("left", *["right"] * (frame.shape[1] - 1))
         text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
+        # Without padding, so that a change of one cell changes one line.
+        text = re.sub("-{3,}", "---", re.sub(" +", " ", text))
         notes = "".join(f"\n{note}\n" for note in table.notes)
         parts.append(f"### {table.name}: {table.question}\n\n{text}\n{notes}")
     return "\n".join(parts)
