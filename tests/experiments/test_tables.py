@@ -10,9 +10,8 @@ import pytest
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
 from siglip2_multimodal_hash.experiments.draws import FIGURES, difference, draw_figures
-from siglip2_multimodal_hash.experiments.rows import Variant
 from siglip2_multimodal_hash.experiments.table_text import as_csv, escape, latex, markdown
-from siglip2_multimodal_hash.experiments.tables import TAGS, Gathered, Run, Table, build_table
+from siglip2_multimodal_hash.experiments.tables import TAGS, Run, Table, build_table
 
 
 def drawn(value: float, *draws: float) -> np.ndarray:
@@ -22,19 +21,15 @@ def drawn(value: float, *draws: float) -> np.ndarray:
 
 def table(runs: dict[str, list[np.ndarray]], reference: str = "a_1", **lone: float) -> Table:
     """A table of these variants; run k of each has seed k and takes 10 s."""
-    variants = [
-        (
-            Variant(name, {}, "mlp.mlp" if name in lone else "knn"),
-            [Run(seed, f"{name}{seed}", 10.0) for seed in range(len(runs.get(name, [0])))],
-        )
-        for name in [*runs, *lone]
+    found = [
+        Run(name, seed, figures, 10.0)
+        for name, of in runs.items()
+        for seed, figures in enumerate(of)
     ]
-    figures = {
-        (f"{name}{seed}", "knn"): run for name, of in runs.items() for seed, run in enumerate(of)
-    }
-    plain = {(f"{name}0", "mlp.mlp"): value for name, value in lone.items()}
-    gathered = Gathered("X1", variants)
-    return build_table(gathered, "50% or more?", reference, figures, plain, ["A note."])
+    found += [
+        Run(name, 0, np.array([[value, np.nan, np.nan]]), 10.0) for name, value in lone.items()
+    ]
+    return build_table("X1", "50% or more?", reference, found, ["A note."])
 
 
 def line(found: Table, variant: str, figure: str = TAGS) -> pd.Series:

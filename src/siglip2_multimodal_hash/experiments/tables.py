@@ -1,7 +1,7 @@
 """Tables of rows: mean and spread over seeds, differences to the reference, time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
@@ -16,43 +16,30 @@ from siglip2_multimodal_hash.experiments.plan import Plan
 from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.experiments.results import read_baselines, read_experiment
 from siglip2_multimodal_hash.experiments.rows import PREDICTORS, Variant, load_rows
-from siglip2_multimodal_hash.experiments.status import State, statuses
+from siglip2_multimodal_hash.experiments.status import State, Status, statuses
 
 TAGS = next(iter(FIGURES.values()))
+COLUMNS = (
+    "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run of a variant.
 
     Attributes:
+        variant: Its name.
         seed: 0 for ``s0``.
-        commit: Of the experiment.
+        figures: As :func:`.draws.draw_figures` returns them; without draws, and NaN but for mAP of
+            tags, where the results of single images are not kept.
         seconds: Its duration, where that was noted.
     """
 
+    variant: str
     seed: int
-    commit: str
+    figures: Drawn
     seconds: float | None
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The recorded experiments of a row.
-
-    Attributes:
-        row: Its name.
-        variants: With their runs, in the file's order; a variant may have none.
-        missing: Names of experiments that have not run.
-        left_out: Names of those with other parameters, and the difference.
-        versions: Of the code of the runs, with the names of those of each.
-    """
-
-    row: str
-    variants: list[tuple[Variant, list[Run]]] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +64,14 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-RunFigures = Mapping[tuple[str, str], Drawn]
-"""Figures of a run under each draw, by its commit and what is read of it."""
+Found = list[tuple[Variant, int, Status]]
+"""Variants and seeds of a row, with what is recorded of each."""
 
 
 def read_tables(words: Sequence[str], seeds: int | None, *, draws: int, mixed: bool) -> list[Table]:
     """Lay out rows of the project in the working directory.
+
+    Experiments with other parameters than those of params.yaml do not count.
 
     Args:
         words: Names of rows, of tiers, or ``all``.
@@ -99,88 +88,63 @@ def read_tables(words: Sequence[str], seeds: int | None, *, draws: int, mixed: b
     """
     rows, repository = load_rows(), Repository()
     plan = Plan(rows, repository.params())
-    gathered = [_gather(plan, name, seeds, repository) for name in plan.select(words)]
+    found = {name: _find(plan, name, seeds, repository) for name in plan.select(words)}
+    versions = {name: _versions(of, repository) for name, of in found.items()}
     if not mixed:
-        _check_one_code(gathered)
-    figures, plain = _figures(gathered, draws)
-    here = repository.code_here
-    return [
-        build_table(
-            one, rows[one.row].question, rows[one.row].reference, figures, plain, _notes(one, here)
-        )
-        for one in gathered
-    ]
+        _check_one_code(list(versions.values()))
+    figures = _figures(list(found.values()), draws)
+    tables = []
+    for name, of in found.items():
+        runs = [
+            Run(variant.name, seed, figures[commit, variant.read], repository.seconds(commit))
+            for variant, seed, commit in _usable(of)
+        ]
+        notes = _notes(name, of, versions[name], repository.code_here)
+        tables.append(build_table(name, rows[name].question, rows[name].reference, runs, notes))
+    return tables
 
 
 def build_table(
-    gathered: Gathered,
-    question: str,
-    reference: str,
-    figures: RunFigures,
-    plain: Mapping[tuple[str, str], float],
-    notes: Sequence[str] = (),
+    name: str, question: str, reference: str, runs: Sequence[Run], notes: Sequence[str] = ()
 ) -> Table:
-    """Put a row together.
-
-    Args:
-        gathered: Its runs.
-        question: Of the row.
-        reference: Name of the variant to compare with.
-        figures: See :data:`RunFigures`; of each run whose results of single images are read.
-        plain: mAP of tags by commit and what is read, for what ``figures`` lacks.
-        notes: To go with the table.
-    """
-    drawn = {
-        variant.name: {
-            run.seed: figures[key] for run in runs if (key := (run.commit, variant.read)) in figures
-        }
-        for variant, runs in gathered.variants
-    }
-    lines: list[dict[str, Any]] = []
-    for variant, runs in gathered.variants:
-        times = [run.seconds for run in runs if run.seconds is not None]
+    """Put a row together; arguments as attributes of :class:`Table`."""
+    drawn: dict[str, dict[int, Drawn]] = {}
+    for run in runs:
+        drawn.setdefault(run.variant, {})[run.seed] = run.figures
+    lines = []
+    for variant, of in drawn.items():
+        times = [run.seconds for run in runs if run.variant == variant and run.seconds is not None]
         common = {
-            "variant": variant.name,
-            "runs": len(runs),
+            "variant": variant,
+            "runs": len(of),
             "seconds": fmean(times) if times else np.nan,
         }
-        if drawn[variant.name]:
-            cells = _cells(drawn[variant.name], drawn[reference], variant.name == reference)
-        else:
-            keys = [(run.commit, variant.read) for run in runs]
-            values = [plain[key] for key in keys if key in plain]
-            cells = [{"figure": TAGS} | _spread(values)] if values else []
-        lines += [common | cell for cell in cells]
-    columns = (
-        "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
-    )  # fmt: skip
-    frame = pd.DataFrame(lines).reindex(columns=list(columns))
-    return Table(gathered.row, question, reference, _marked(frame, reference), tuple(notes))
+        compared = {} if variant == reference else drawn.get(reference, {})
+        lines += [common | cell for cell in _cells(of, compared)]
+    frame = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
+    return Table(name, question, reference, _marked(frame, reference), tuple(notes))
 
 
-def _cells(
-    variant: Mapping[int, Drawn], reference: Mapping[int, Drawn], is_reference: bool
-) -> list[dict[str, Any]]:
-    """A line per figure; differences are over the seeds that both have."""
-    common = [seed for seed in variant if seed in reference]
+def _cells(variant: Mapping[int, Drawn], reference: Mapping[int, Drawn]) -> list[dict[str, Any]]:
+    """A line per figure; differences are over the seeds that both have, with draws."""
+    common = [
+        seed
+        for seed, run in variant.items()
+        if len(run) > 1 and seed in reference and len(reference[seed]) > 1
+    ]
     cells: list[dict[str, Any]] = []
     for column, name in enumerate(FIGURES.values()):
         values = [float(run[0, column]) for run in variant.values()]
         if np.isnan(values).any():  # a classifier without a code retrieves nothing
             continue
-        cell = {"figure": name} | _spread(values)
-        if common and not is_reference:
-            a, b = (
-                np.stack([of[seed][:, column] for seed in common]) for of in (variant, reference)
-            )
+        cell = {"figure": name, "mean": fmean(values)}
+        cell["sd"] = stdev(values) if len(values) > 1 else np.nan
+        if common:
+            a, b = (np.stack([of[one][:, column] for one in common]) for of in (variant, reference))
             gap = difference(a, b)
             cell |= {"difference": gap.value, "low": gap.low, "high": gap.high}
         cells.append(cell)
     return cells
-
-
-def _spread(values: Sequence[float]) -> dict[str, Any]:
-    return {"mean": fmean(values), "sd": stdev(values) if len(values) > 1 else np.nan}
 
 
 def _marked(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -200,29 +164,13 @@ def _marked(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     return frame
 
 
-def _gather(plan: Plan, row: str, seeds: int | None, repository: Repository) -> Gathered:
-    """Find the experiments of a row by name; those with other parameters do not count.
-
-    Raises:
-        InputError: There is none at all.
-        ParamsError: A variant is impossible.
-    """
-    chosen, found = plan.rows[row], Gathered(row)
-    for variant in chosen.variants:
-        planned = [plan.experiment(row, variant, seed) for seed in range(seeds or chosen.seeds)]
-        runs: list[Run] = []
-        for seed, status in enumerate(statuses(planned, repository)):
-            name, one = status.planned.name, status.recorded
-            if one is None:
-                found.missing.append(name)
-            elif status.state is State.OTHER_PARAMS:
-                found.left_out[name] = status.why
-            else:
-                runs.append(Run(seed, one.commit, repository.seconds(one.commit)))
-                found.versions.setdefault(repository.code_version(one.commit), []).append(name)
-        found.variants.append((variant, runs))
-    if not any(runs for _, runs in found.variants):
-        others = "; ".join(f"{name}: {why}" for name, why in found.left_out.items())
+def _find(plan: Plan, row: str, seeds: int | None, repository: Repository) -> Found:
+    chosen = plan.rows[row]
+    pairs = [(one, seed) for one in chosen.variants for seed in range(seeds or chosen.seeds)]
+    states = statuses([plan.experiment(row, *pair) for pair in pairs], repository)
+    found = [(*pair, status) for pair, status in zip(pairs, states, strict=True)]
+    if not _usable(found):
+        others = "; ".join(f"{one.planned.name}: {one.why}" for one in states if one.stale)
         raise InputError(
             f"row {row}: no experiment is tracked" + (f" that fits ({others})" if others else ""),
             f"`smhash ablate {row}{' --force' if others else ''}` runs them",
@@ -230,14 +178,32 @@ def _gather(plan: Plan, row: str, seeds: int | None, repository: Repository) -> 
     return found
 
 
-def _check_one_code(rows: Sequence[Gathered]) -> None:
+def _usable(found: Found) -> list[tuple[Variant, int, str]]:
+    """Variants and seeds with the commits of their experiments."""
+    return [
+        (variant, seed, one.recorded.commit)
+        for variant, seed, one in found
+        if one.recorded is not None and one.state is not State.OTHER_PARAMS
+    ]
+
+
+def _versions(found: Found, repository: Repository) -> dict[str, list[str]]:
+    """Names of the experiments of each version of the code."""
+    names = {one.recorded.commit: one.planned.name for _, _, one in found if one.recorded}
     versions: dict[str, list[str]] = {}
+    for commit in dict.fromkeys(commit for _, _, commit in _usable(found)):
+        versions.setdefault(repository.code_version(commit), []).append(names[commit])
+    return versions
+
+
+def _check_one_code(rows: Sequence[Mapping[str, list[str]]]) -> None:
+    versions: dict[str, dict[str, None]] = {}
     for row in rows:
-        for version, names in row.versions.items():
-            versions.setdefault(version, []).extend(names)
+        for version, names in row.items():
+            versions.setdefault(version, {}).update(dict.fromkeys(names))
     if len(versions) > 1:
         shown = "; ".join(
-            f"{version}: {len(set(names))}, such as {names[0]}"
+            f"{version}: {len(names)}, such as {next(iter(names))}"
             for version, names in versions.items()
         )
         raise InputError(
@@ -247,36 +213,35 @@ def _check_one_code(rows: Sequence[Gathered]) -> None:
         )
 
 
-def _figures(
-    gathered: Sequence[Gathered], draws: int
-) -> tuple[dict[tuple[str, str], Drawn], dict[tuple[str, str], float]]:
-    """Figures of each run and reading, once however many rows have it."""
+def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
+    """Figures of each commit and reading, once however many rows have it."""
     from tqdm import tqdm
 
-    wanted: dict[str, dict[str, None]] = {}
-    for one in gathered:
-        for variant, runs in one.variants:
-            for run in runs:
-                wanted.setdefault(run.commit, {})[variant.read] = None
+    readings: dict[str, dict[str, None]] = {}
+    for found in rows:
+        for variant, _, commit in _usable(found):
+            readings.setdefault(commit, {})[variant.read] = None
     figures: dict[tuple[str, str], Drawn] = {}
-    plain: dict[tuple[str, str], float] = {}
     first = None
     # A bar on a terminal only: elsewhere it would fill the log.
-    for commit, readings in tqdm(wanted.items(), desc="experiments", unit="run", disable=None):
-        methods = {reading.partition(".")[0] for reading in readings if "." in reading}
+    for commit, of in tqdm(readings.items(), desc="experiments", unit="run", disable=None):
+        methods = {reading.partition(".")[0] for reading in of if "." in reading}
         experiment = read_experiment(commit, methods)
         first = first or experiment
         check_comparable([first, experiment])
-        for reading in readings:
+        for reading in of:
             if reading in PREDICTORS:
                 results: ItemResults | None = _as_read(experiment.results, reading)
             else:
                 # Also where scores are kept: it refuses a predictor that the method does not have.
-                plain[commit, reading] = _baseline(experiment.params, commit, reading)
+                plain = _baseline(experiment.params, commit, reading)
                 results = experiment.classifiers.get(reading.partition(".")[0])
-            if results is not None:
-                figures[commit, reading] = draw_figures(results, draws=draws)
-    return figures, plain
+            figures[commit, reading] = (
+                np.array([[plain, np.nan, np.nan]])
+                if results is None
+                else draw_figures(results, draws=draws)
+            )
+    return figures
 
 
 def _as_read(results: ItemResults, predictor: str) -> ItemResults:
@@ -301,20 +266,17 @@ def _baseline(params: Mapping[str, Any], commit: str, reading: str) -> float:
         ) from None
 
 
-def _notes(gathered: Gathered, here: str) -> list[str]:
+def _notes(row: str, found: Found, versions: Mapping[str, list[str]], here: str) -> list[str]:
     notes = []
-    if gathered.missing:
-        missing = ", ".join(dict.fromkeys(gathered.missing))
-        notes.append(f"Not run yet: {missing} (`smhash ablate {gathered.row}`).")
-    if gathered.left_out:
-        others = "; ".join(f"{name} ({why})" for name, why in gathered.left_out.items())
-        notes.append(f"Left out: {others}.")
-    if len(gathered.versions) > 1:
-        versions = "; ".join(
-            f"{version}: {', '.join(dict.fromkeys(names))}"
-            for version, names in gathered.versions.items()
-        )
-        notes.append(f"Made by different versions of the code: {versions}.")
-    elif here not in gathered.versions:
-        notes.append(f"Made by version {next(iter(gathered.versions))} of the code, not by {here}.")
+    states = [one for _, _, one in found]
+    if missing := dict.fromkeys(one.planned.name for one in states if one.recorded is None):
+        notes.append(f"Not run yet: {', '.join(missing)} (`smhash ablate {row}`).")
+    others = [one for one in states if one.state is State.OTHER_PARAMS]
+    if left_out := dict.fromkeys(f"{one.planned.name} ({one.why})" for one in others):
+        notes.append(f"Left out: {'; '.join(left_out)}.")
+    if len(versions) > 1:
+        shown = "; ".join(f"{version}: {', '.join(names)}" for version, names in versions.items())
+        notes.append(f"Made by different versions of the code: {shown}.")
+    elif here not in versions:
+        notes.append(f"Made by version {next(iter(versions))} of the code, not by {here}.")
     return notes
