@@ -1,4 +1,4 @@
-"""Which experiments may stand on the two sides of a comparison."""
+"""Rules of a comparison, with experiments made by hand."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def test_other_test_images_are_refused(other: Experiment, message: str) -> None:
     assert "\n  -> compare experiments" in str(caught.value)
 
 
-def test_a_side_is_one_setting_with_several_seeds() -> None:
+def test_a_group_is_one_setting_with_several_seeds() -> None:
     one, two = an_experiment("a"), an_experiment("b", seed=2, runtime__device="cuda")
     check_seeds([one, two])
     with pytest.raises(InputError, match=r"a and c differ in knn\.K, not in seed alone"):

@@ -103,7 +103,7 @@ def test_seeds(compare: Compare) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "message"),
+    ("groups", "message"),
     [
         (("HEAD", "nosuch"), "nosuch: neither an experiment nor a Git revision"),
         (("HEAD", "early"), "early: no categories.json among the outputs of `evaluate_knn`"),
@@ -113,9 +113,9 @@ def test_seeds(compare: Compare) -> None:
     ],
 )
 def test_what_cannot_be_compared_is_refused(
-    compare: Compare, sides: tuple[str, str], message: str
+    compare: Compare, groups: tuple[str, str], message: str
 ) -> None:
-    code, out, err = compare(*sides)
+    code, out, err = compare(*groups)
     assert (code, out) == (EXIT_BAD_INPUT, "")
     assert message in err
     assert "\n  -> " in err

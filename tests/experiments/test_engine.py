@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from siglip2_multimodal_hash.experiments.engine import gpus
+from siglip2_multimodal_hash.experiments.engine import CLONES, gpus
 from siglip2_multimodal_hash.experiments.repository import Repository
+from siglip2_multimodal_hash.files import main_repository
 from tests.experiments.small_repository import ROOT, commit_line, make_repository, run, smhash
 from tests.pipeline.repositories import environment
 from tests.signalling import INTERRUPTIBLE_COMMAND, wait_for
@@ -382,6 +383,15 @@ def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
     table = smhash(copy, "table", *row, "--draws", "100")
     assert table.returncode == 0, table.stderr
     assert "Left out" not in table.stdout
+
+
+def test_a_clone_knows_its_project(tmp_path, monkeypatch):
+    clone = tmp_path / CLONES / "A2-bits-32-s0/below"
+    clone.mkdir(parents=True)
+    monkeypatch.chdir(clone)
+    assert main_repository() == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert main_repository() is None
 
 
 def test_other_parameters_are_no_other_code(folder):

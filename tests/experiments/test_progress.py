@@ -55,7 +55,7 @@ def test_experiments_at_once_share_the_time_left():
     assert [line.rpartition("; ")[2] for line in lines[:3]] == [
         "about 60 s left",  # three of 40 s, two at a time
         "about 50 s left",
-        "about 40 s left",  # the last one has nothing beside it
+        "about 40 s left",  # the last one runs alone
     ]
 
 
