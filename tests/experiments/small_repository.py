@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.pipeline.repositories import environment
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = 60
 
 STAGES = """\
 stages:
@@ -41,7 +42,7 @@ stages:
       - reports/page.html
 """
 # Sixty images and three classes. More neighbours make better scores; 50 fail. SLOW is a file that
-# says that it has begun; it goes on where SLOW.go exists.
+# says that it has begun; it goes on where SLOW.go exists. EARLY has no categories.
 MAKE = """\
 import json, os, subprocess, sys, time
 from pathlib import Path
@@ -73,7 +74,8 @@ for number, name in enumerate(("knn", "mlp", "hybrid")):
 np.save(folder / "test-retrieval.npy", noise.random(60))
 np.save(folder / "test-image_ids.npy", np.arange(60))
 np.save(folder / "test-labels.npy", labels)
-(folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
+if "EARLY" not in os.environ:
+    (folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
 tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid")}
 (folder / "figures.json").write_text(json.dumps(tuned))
 """
@@ -132,10 +134,15 @@ def make_repository(folder: Path, root: Path | None = None) -> None:
         run(folder, *command.split())
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, **variables: str) -> str:
     """Run a command there, which must succeed."""
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
