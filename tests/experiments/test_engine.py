@@ -298,19 +298,19 @@ def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
 
 def test_what_a_killed_call_leaves_running_is_waited_for_and_kept(folder, tmp_path):
     mark = tmp_path / "mark"
-    process = begin(folder, COMMAND, "C3", "--seeds", "1", SLOW=mark)
+    process = begin(folder, COMMAND, "A1", "--seeds", "1", SLOW=mark)
     wait_for(mark, process)
     process.kill()
     process.wait()
     (name,) = clones(folder)
-    refused = smhash(folder, "ablate", "C3", "--seeds", "1")
+    refused = smhash(folder, "ablate", "A1", "--seeds", "1")
     assert "an experiment that a killed one left" in refused.stderr
     (tmp_path / "mark.go").touch()
     for _ in range(600):
         if not running(folder):
             break
         time.sleep(0.1)
-    resumed = smhash(folder, "ablate", "C3", "--seeds", "1")
+    resumed = smhash(folder, "ablate", "A1", "--seeds", "1")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert f"{name} ..." not in resumed.stdout
     assert name in recorded(folder)
