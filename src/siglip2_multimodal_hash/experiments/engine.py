@@ -232,7 +232,6 @@ def _clone(repository: Repository, clone: Path) -> None:
         DataError: Git cannot, such as for lack of space.
     """
     from dvc.config import Config
-    from dvc.repo import Repo
 
     shutil.rmtree(clone, ignore_errors=True)
     clone.parent.mkdir(parents=True, exist_ok=True)
@@ -246,11 +245,8 @@ def _clone(repository: Repository, clone: Path) -> None:
         repository.git("-C", str(clone.absolute()), "checkout", "-q", "--detach", repository.head)
     except subprocess.CalledProcessError as error:
         raise DataError(f"{clone}: cannot be made: {error.stderr.strip()}") from None
-    with Repo(str(repository.folder)) as repo:
-        local, cache = repo.config.read("local"), repo.cache.local_cache_dir
     with Config(str((clone / repository.prefix / ".dvc").absolute())).edit("local") as config:
-        config.update(local)
-        config["cache"] = {**config.get("cache", {}), "dir": cache}
+        config.update(repository.local_config)
 
 
 def _collect(clone: Path, repository: Repository) -> dict[str, str]:

@@ -133,6 +133,16 @@ class Repository:
                 if dependency.def_path.startswith(_CODE)
             )
 
+    @cached_property
+    def local_config(self) -> dict[str, Any]:
+        """DVC's local configuration for a clone that is to share the cache."""
+        from dvc.repo import Repo
+
+        with Repo(str(self.folder)) as repo:
+            local = repo.config.read("local")
+            cache = {**local.get("cache", {}), "dir": repo.cache.local_cache_dir}
+            return {**local, "cache": cache}
+
     def seconds(self, commit: str) -> float | None:
         """Duration of an experiment, where it was noted."""
         try:
