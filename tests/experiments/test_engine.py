@@ -406,7 +406,8 @@ def test_a_clone_knows_its_project(tmp_path, monkeypatch):
     assert main_repository() is None
 
 
-def test_other_parameters_are_no_other_code(folder):
+def test_other_parameters_are_no_other_code(folder, monkeypatch):
+    monkeypatch.chdir(folder)
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
-    repository = Repository(folder)
+    repository = Repository()
     assert repository.code_version(recorded(folder)["eleven"]) == repository.code_here
