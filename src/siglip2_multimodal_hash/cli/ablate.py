@@ -1,6 +1,7 @@
 """``smhash ablate``."""
 
 import argparse
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ def ablate(arguments: argparse.Namespace) -> None:
         for one in _select(arguments, rows, repository)[0]:
             print(f"  {one.name}  {_text(one.overrides)}")
         return
+    # SIGTERM does what Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     engine.check_clean(repository)
     with engine.alone(repository.folder) as lock:
         engine.collect_finished(repository)
