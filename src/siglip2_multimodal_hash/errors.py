@@ -62,9 +62,6 @@ def run_guarded(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except KeyboardInterrupt:
-        print(
-            "interrupted: what is whole is kept, nothing is half-written; run again to go on",
-            file=sys.stderr,
-        )
+        print("Interrupted. Finished work is saved; rerun to resume.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)

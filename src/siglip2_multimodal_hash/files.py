@@ -280,14 +280,13 @@ def load_array(
 
 
 def main_repository() -> Path | None:
-    """The root of the project whose experiment runs here in a copy of it, which DVC deletes.
+    """The root of the project whose experiment runs here in a copy of it, which is deleted later.
 
-    None outside of such a copy. DVC tells a stage the root; within a stage of another project it
-    is that one's, so the copy must also lie where DVC puts copies.
+    None outside of such a copy. Copies of DVC and of ``smhash ablate`` lie in ``.dvc/tmp/exps``.
     """
-    root = os.environ.get("DVC_ROOT")
-    if root and Path.cwd().resolve().is_relative_to(Path(root, ".dvc/tmp/exps").resolve()):
-        return Path(root)
+    for folder in Path.cwd().resolve().parents:
+        if folder.parts[-3:] == (".dvc", "tmp", "exps"):
+            return folder.parents[2]
     return None
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.ablations.plan import Plan
-from siglip2_multimodal_hash.ablations.repository import Repository
-from siglip2_multimodal_hash.ablations.rows import load_rows
-from tests.ablations.small_repository import smhash
+from siglip2_multimodal_hash.experiments.plan import Plan
+from siglip2_multimodal_hash.experiments.repository import Repository
+from siglip2_multimodal_hash.experiments.rows import load_rows
+from tests.experiments.small_repository import smhash
 from tests.pipeline.conftest import ROOT, small_params
 from tests.pipeline.repositories import environment, new_repository, run_in
 
@@ -98,7 +98,7 @@ def test_every_row_runs(tmp_path):
     folder = tmp_path / "repository"
     folder.mkdir()
     committed(folder, training__num_epochs=2, scheduler__warmup_epochs=1, tune__epochs=1)
-    result = smhash(folder, "ablate", "all", "--seeds", "1", "--queue", "--jobs", "2")
+    result = smhash(folder, "ablate", "all", "--seeds", "1", "--jobs", "2")
     assert result.returncode == 0, result.stdout + result.stderr
     base = YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
     plan = Plan(load_rows(folder / "configs/ablations.yaml"), base)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reporting.experiment_repository import commit, run
+from tests.experiments.small_repository import run
 
 PARAMS = "dataset:\n  name: tiny\nseed: 1\n"
 PIPELINE = """\
@@ -26,7 +26,8 @@ def project(tmp_path, monkeypatch):
     write(tmp_path)
     run(tmp_path, "git", "init", "-q")
     run(tmp_path, "dvc", "init", "-q")
-    commit(tmp_path, "figures")
+    run(tmp_path, "git", "add", "-A")
+    run(tmp_path, "git", "commit", "-qm", "figures")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -15,7 +15,7 @@ def add_parser(commands: Commands) -> None:
     parser = new_command(commands, "compare", compare)
     what = "an experiment of DVC, a Git revision or `workspace`; several seeds joined by commas"
     parser.add_argument("a", metavar="A", help=what)
-    parser.add_argument("b", metavar="B", help="what to compare it with; B - A is shown")
+    parser.add_argument("b", metavar="B", help="the same, to compare with A; B - A is shown")
     parser.add_argument(
         "--metric",
         action="append",
@@ -23,13 +23,16 @@ def add_parser(commands: Commands) -> None:
         help="only this figure (may be given again); all of them otherwise",
     )
     parser.add_argument(
-        "--draws", type=int, default=2000, help="of the bootstrap (default: %(default)s)"
+        "--draws",
+        type=int,
+        default=2000,
+        help="number of draws of the bootstrap (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON instead of tables")
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Say whether two experiments differ on the same test images, and in which parameters."""
+    """Compare two experiments on the same test images: differences, their intervals, parameters."""
     if arguments.draws < FEWEST_DRAWS:
         raise InputError(
             f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
@@ -39,19 +42,19 @@ def compare(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from siglip2_multimodal_hash.evaluation.comparison import compare as compare_results
-    from siglip2_multimodal_hash.reporting import comparison_text as shown
-    from siglip2_multimodal_hash.reporting.experiments import read_experiment
-    from siglip2_multimodal_hash.reporting.sides import (
+    from siglip2_multimodal_hash.experiments import comparison_text as shown
+    from siglip2_multimodal_hash.experiments.comparable import (
         check_comparable,
-        check_side,
+        check_seeds,
         differing,
         seeds_alone,
     )
+    from siglip2_multimodal_hash.experiments.results import read_experiment
 
-    a, b = ([read_experiment(name) for name in side] for side in names)
+    a, b = ([read_experiment(name) for name in group] for group in names)
     check_comparable([*a, *b])
-    for side in (a, b):
-        check_side(side)
+    for group in (a, b):
+        check_seeds(group)
     lock = Lock()
     # A bar on a terminal only: elsewhere it would fill the log.
     with tqdm(total=arguments.draws, desc="bootstrap", unit="draw", disable=None) as bar:
@@ -77,8 +80,8 @@ def compare(arguments: argparse.Namespace) -> None:
         print(shown.comparison_text(names, comparison, differences, **options), end="")
 
 
-def _names(side: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in side.split(","))
+def _names(group: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in group.split(","))
     if not all(names):
-        raise InputError(f"{side!r}: an empty name", "join names by single commas")
+        raise InputError(f"{group!r}: an empty name", "join names by single commas")
     return names

@@ -2,16 +2,13 @@
 
 import argparse
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.tables import PREDICTORS
+from siglip2_multimodal_hash.reporting.tables import PREDICTORS, details_file
 from siglip2_multimodal_hash.reporting.text_tables import text_table
-
-OUTPUTS_FOLDER = Path("outputs")
 
 TITLES = {
     "label_count": "by number of labels",
@@ -41,8 +38,7 @@ def add_parser(commands: Commands) -> None:
 def errors(arguments: argparse.Namespace) -> None:
     """Show where tags on test are wrong: classes, images, sizes, captions."""
     params = load_params()
-    outputs = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
-    found = read_json(outputs / "details" / "errors.json")
+    found = read_json(details_file(params.dataset.name, params.backbone.name, "errors"))
     if arguments.json:
         print_json(found)
         return

@@ -7,7 +7,7 @@ from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import read_json, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
-from siglip2_multimodal_hash.reporting.tables import markdown_table, table_of_details
+from siglip2_multimodal_hash.reporting.tables import details_file, markdown_table, table_of_details
 
 OUTPUTS_FOLDER = Path("outputs")
 FORMATS = ("md", "csv", "tex")
@@ -22,11 +22,14 @@ def add_parser(commands: Commands) -> None:
         nargs="*",
         help="rows of configs/ablations.yaml, tiers, or `all`: tracked experiments",
     )
-    parser.add_argument("--seeds", type=int, help="how many (default: as the row says)")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: the row's)")
     parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else md")
     parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the terminal")
     parser.add_argument(
-        "--draws", type=int, default=2000, help="of the bootstrap (default: %(default)s)"
+        "--draws",
+        type=int,
+        default=2000,
+        help="number of draws of the bootstrap (default: %(default)s)",
     )
     parser.add_argument(
         "--mixed", action="store_true", help="lay out runs of different code, and say so"
@@ -55,11 +58,10 @@ def table(arguments: argparse.Namespace) -> None:
         )
     else:
         params = load_params()
-        folder = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name / "details"
-        if arguments.split == "test":
-            rows = read_json(folder / "baselines.json")
-        else:
-            rows = table_of_details(read_json(folder / "details.json"), arguments.split)
+        name = "baselines" if arguments.split == "test" else "details"
+        rows = read_json(details_file(params.dataset.name, params.backbone.name, name))
+        if arguments.split == "val":
+            rows = table_of_details(rows, arguments.split)
         text = markdown_table(rows)
     if arguments.out is None:
         print(text, end="")
@@ -82,8 +84,8 @@ def _ablations(arguments: argparse.Namespace) -> str:
     if arguments.seeds is not None and arguments.seeds < 1:
         raise InputError(f"--seeds {arguments.seeds}: at least 1")
     # The table of the workspace need not wait for what this one loads.
-    from siglip2_multimodal_hash.ablations.layout import FORMATS as WRITERS
-    from siglip2_multimodal_hash.ablations.tracked import read_tables
+    from siglip2_multimodal_hash.experiments.table_text import FORMATS as WRITERS
+    from siglip2_multimodal_hash.experiments.tables import read_tables
 
     tables = read_tables(
         arguments.row, arguments.seeds, draws=arguments.draws, mixed=arguments.mixed

@@ -1,5 +1,6 @@
 """The figures of a run: the headline ones, the comparison of methods, and all of them."""
 
+from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
@@ -25,6 +26,11 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
+
+
+def details_file(dataset: str, backbone: str, name: str) -> Path:
+    """Path of a JSON file of figures that are no headline ones."""
+    return Path("outputs", dataset, backbone, "details", f"{name}.json")
 
 
 def detail_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:

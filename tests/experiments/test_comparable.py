@@ -1,4 +1,4 @@
-"""Which experiments may stand on the two sides of a comparison."""
+"""Rules of a comparison, with experiments made by hand."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import pytest
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
-from siglip2_multimodal_hash.reporting.experiments import Experiment
-from siglip2_multimodal_hash.reporting.sides import (
+from siglip2_multimodal_hash.experiments.comparable import (
+    Experiment,
     check_comparable,
-    check_side,
+    check_seeds,
     differing,
     effective,
     seeds_alone,
@@ -66,13 +66,13 @@ def test_other_test_images_are_refused(other: Experiment, message: str) -> None:
     assert "\n  -> compare experiments" in str(caught.value)
 
 
-def test_a_side_is_one_setting_with_several_seeds() -> None:
+def test_a_group_is_one_setting_with_several_seeds() -> None:
     one, two = an_experiment("a"), an_experiment("b", seed=2, runtime__device="cuda")
-    check_side([one, two])
+    check_seeds([one, two])
     with pytest.raises(InputError, match=r"a and c differ in knn\.K, not in seed alone"):
-        check_side([one, two, an_experiment("c", seed=3, knn__K=5)])
+        check_seeds([one, two, an_experiment("c", seed=3, knn__K=5)])
     with pytest.raises(InputError, match="b and c have the same seed, 2"):
-        check_side([one, two, an_experiment("c", seed=2)])
+        check_seeds([one, two, an_experiment("c", seed=2)])
 
 
 def test_seeds_alone() -> None:

@@ -1,51 +1,28 @@
-"""What DVC keeps of an experiment: its parameters and the results of each test image.
+"""Parameters and results of an experiment, as Git and DVC keep them.
 
 Everything is read where it lies, in Git's objects and in DVC's cache; the working folder is not
 checked out, and nothing is fetched or written.
 """
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import (
     FileOf,
-    ItemResults,
     read_classifier_results,
     read_item_results,
 )
-from siglip2_multimodal_hash.params import PARAMS_FILE
+from siglip2_multimodal_hash.experiments.comparable import Experiment, flatten
+from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
+from siglip2_multimodal_hash.reporting.tables import details_file
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-WORKSPACE = "workspace"
 STAGE = "evaluate_knn"
 CLASSIFIERS = "evaluate_classifiers"
 _SHOWN = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A finished experiment.
-
-    Attributes:
-        name: As the user wrote it.
-        params: The leaves of params.yaml by their full names; a list is a leaf.
-        results: Of each test image.
-        classifiers: Likewise, of classifiers without a code.
-    """
-
-    name: str
-    params: dict[str, Any]
-    results: ItemResults
-    classifiers: dict[str, ItemResults] = field(default_factory=dict)
 
 
 def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
@@ -54,7 +31,7 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
     Args:
         name: An experiment of DVC, a Git revision, or ``workspace``: params.yaml and dvc.lock as
             they are.
-        classifiers: Those that are wanted, too; they are left out where the experiment has none.
+        classifiers: Names of classifiers to read, too; left out where the experiment has none.
 
     Raises:
         InputError: There is no such name, or no repository of Git and DVC.
@@ -72,9 +49,9 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
         raise InputError(f"{project}: no repository of DVC ({error})", remedy) from None
     if Path(repo.root_dir) != project:
         raise InputError(f"{project}: the project's root is {repo.root_dir}", remedy)
-    with repo, _at(repo, name):
+    with repo, _at(repo, name) as revision:
         try:
-            params = flatten(_read_params(repo, name))
+            params = flatten(Repository().params(revision))
             files = _cached_files(repo, name, STAGE)
             others = _cached_files(repo, name, CLASSIFIERS) if classifiers else {}
             for stage in (STAGE, CLASSIFIERS) if classifiers else (STAGE,):
@@ -99,8 +76,31 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
     )
 
 
+def read_baselines(commit: str, params: Mapping[str, Any]) -> Any:
+    """The comparison with baselines that an experiment made.
+
+    Args:
+        commit: Of the experiment.
+        params: Its parameters, by their full names.
+
+    Raises:
+        DataError: It is not in DVC's cache, or is no JSON.
+    """
+    from dvc.api import DVCFileSystem
+
+    # Paths are from Git's root, below which the project may lie.
+    files, prefix = DVCFileSystem(".", rev=commit, subrepos=True), Repository().prefix
+    path = details_file(params["dataset.name"], params["backbone.name"], "baselines")
+    try:
+        return json.loads(files.read_text(f"{prefix}{path}"))
+    except FileNotFoundError:
+        raise DataError(f"{commit[:7]}: {path} is not in DVC's cache", _fetch(commit)) from None
+    except ValueError:
+        raise DataError(f"{commit[:7]}: {path} is not valid JSON", _rerun(commit)) from None
+
+
 def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
-    """Where the cache has a file of a stage, which must be there."""
+    """Paths of a stage's files in the cache, where they must exist."""
 
     def file_of(file: str) -> Path:
         if file not in files:
@@ -120,24 +120,15 @@ def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
     return file_of
 
 
-def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested parameters by their full names, in order; a list is a leaf."""
-    leaves: dict[str, Any] = {}
-    for key, value in section.items():
-        name = f"{prefix}{key}"
-        leaves |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return leaves
-
-
 @contextmanager
-def _at(repo: Any, name: str) -> "Iterator[None]":
-    """Let the repository show what it was at a revision."""
+def _at(repo: Any, name: str) -> Iterator[str]:
+    """Let DVC show the project as of a revision, whose full name is given."""
     from dvc.repo.brancher import switch
     from dvc.scm import InvalidRemoteSCMRepo, RevError, resolve_rev
     from scmrepo.exceptions import SCMError
 
     if name == WORKSPACE:
-        yield
+        yield name
         return
     try:
         revision = resolve_rev(repo.scm, name)
@@ -147,24 +138,11 @@ def _at(repo: Any, name: str) -> "Iterator[None]":
             "`dvc exp list --all-commits` names the experiments; `workspace` is what lies here",
         ) from None
     with switch(repo, revision):
-        yield
-
-
-def _read_params(repo: Any, name: str) -> Mapping[str, Any]:
-    try:
-        text = repo.fs.read_text(repo.fs.join(repo.root_dir, str(PARAMS_FILE)))
-        content = YAML(typ="safe", pure=True).load(text)
-    except FileNotFoundError:
-        raise DataError(f"{name}: no {PARAMS_FILE} there", "compare later revisions") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: {PARAMS_FILE} is not valid YAML: {error}") from None
-    if not isinstance(content, Mapping):
-        raise DataError(f"{name}: {PARAMS_FILE} holds no sections")
-    return content
+        yield str(revision)
 
 
 def _check_ran(name: str, stages: Any) -> None:
-    """Refuse outputs that other parameters made than those that stand beside them."""
+    """Refuse outputs made with other parameters than those of params.yaml."""
     from dvc.dependency.param import ParamsDependency
 
     changed = {
@@ -185,7 +163,7 @@ def _check_ran(name: str, stages: Any) -> None:
 
 
 def _cached_files(repo: Any, name: str, stage: str) -> dict[str, Path]:
-    """Where the cache has each file of a stage's folder, by its name; a file may be missing."""
+    """Paths in the cache of the files of a stage's folder, by name; a file may be missing."""
     (target,) = repo.stage.collect(stage)
     out = target.outs[0]
     if not out.hash_info:

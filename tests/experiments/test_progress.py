@@ -2,9 +2,7 @@
 
 import pytest
 
-from siglip2_multimodal_hash.ablations.commands import assignment
-from siglip2_multimodal_hash.ablations.progress import Progress, duration
-from siglip2_multimodal_hash.ablations.run import why_failed
+from siglip2_multimodal_hash.experiments.progress import Progress, assignment, duration, why_failed
 
 hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
 
@@ -57,7 +55,7 @@ def test_experiments_at_once_share_the_time_left():
     assert [line.rpartition("; ")[2] for line in lines[:3]] == [
         "about 60 s left",  # three of 40 s, two at a time
         "about 50 s left",
-        "about 40 s left",  # the last one has nothing beside it
+        "about 40 s left",  # the last one runs alone
     ]
 
 

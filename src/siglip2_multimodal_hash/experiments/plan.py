@@ -1,16 +1,16 @@
-"""Which experiments rows ask for: named, each once."""
+"""Experiments of rows: named, each once, with all their parameters."""
 
+import copy
 import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.ablations.rows import PREDICTORS, Row, Variant
-from siglip2_multimodal_hash.ablations.settings import changes, override
-from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import watched_inputs
-from siglip2_multimodal_hash.reporting.experiments import flatten
+from siglip2_multimodal_hash.errors import InputError, ParamsError
+from siglip2_multimodal_hash.experiments.comparable import flatten
+from siglip2_multimodal_hash.experiments.rows import PREDICTORS, Row, Variant
+from siglip2_multimodal_hash.params import PARAMS_FILE, parse_params, watched_inputs
 
 ALL = "all"
 DEFAULT = "default"
@@ -28,7 +28,7 @@ _Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Planned:
     """One experiment.
 
     Attributes:
@@ -91,7 +91,7 @@ class Plan:
             chosen |= matching
         return [name for name in self.rows if name in chosen]
 
-    def experiment(self, row: str, variant: Variant, seed: int) -> Wanted:
+    def experiment(self, row: str, variant: Variant, seed: int) -> Planned:
         """The experiment of a variant under the ``seed``-th seed.
 
         Raises:
@@ -107,9 +107,9 @@ class Plan:
             overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
         overrides |= self._watch(overrides)
         params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
-        return Wanted(f"{self._prefix}{self._names[key]}-s{seed}", overrides, params)
+        return Planned(f"{self._prefix}{self._names[key]}-s{seed}", overrides, params)
 
-    def experiments(self, names: Sequence[str], seeds: int | None) -> list[Wanted]:
+    def experiments(self, names: Sequence[str], seeds: int | None) -> list[Planned]:
         """All experiments of some rows, each once, seed by seed so that s0 of all comes first.
 
         Args:
@@ -120,7 +120,7 @@ class Plan:
             ParamsError: See :meth:`experiment`.
         """
         counts = {name: seeds or self.rows[name].seeds for name in names}
-        found: dict[str, Wanted] = {}
+        found: dict[str, Planned] = {}
         for seed in range(max(counts.values(), default=0)):
             for name in names:
                 for variant in self.rows[name].variants if seed < counts[name] else ():
@@ -151,10 +151,47 @@ class Plan:
 
 
 def _why_not(row: Row, known: Mapping[str, Any]) -> str:
-    """Why the row is impossible under these parameters; empty where it is not."""
+    """The reason why a row is impossible under these parameters; empty where there is none."""
     if row.needs and row.needs not in known:
         return f"params.yaml has no {row.needs}"
     for key, value in row.only.items():
         if known.get(key) != value:
             return f"only with {key} = {value} (here {known.get(key)})"
     return ""
+
+
+def override(
+    base: Mapping[str, Any], overrides: Mapping[str, Any], *, source: str
+) -> dict[str, Any]:
+    """The parameters with some leaves replaced, checked as a whole.
+
+    Args:
+        base: Those of params.yaml, nested.
+        overrides: Values by dotted key.
+        source: Whose overrides they are, for messages.
+
+    Raises:
+        ParamsError: A key is unknown or a section, or params.yaml's rules refuse the result.
+    """
+    known = flatten(base)
+    changed = copy.deepcopy(dict(base))
+    for key, value in overrides.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise ParamsError(f"{source}: {key}: unknown key", f"{hint}{PARAMS_FILE} lists them")
+        *parents, leaf = key.split(".")
+        section = changed
+        for parent in parents:
+            section = section[parent]
+        section[leaf] = value
+    parse_params(changed, source=source)
+    return changed
+
+
+def changes(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides whose value is not the one that is there."""
+    known = flatten(base)
+    return {
+        key: value for key, value in overrides.items() if key not in known or known[key] != value
+    }

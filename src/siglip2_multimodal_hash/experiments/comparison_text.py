@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from siglip2_multimodal_hash.evaluation.comparison import Compared, Comparison, MovedClass
-from siglip2_multimodal_hash.reporting.sides import Differing, effective
+from siglip2_multimodal_hash.experiments.comparable import Differing, effective
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 STANDS, NOT_SHOWN = "stands", "no difference shown"
@@ -28,21 +28,21 @@ def comparison_text(
     """The comparison as tables, figures in percent.
 
     Args:
-        names: Of the experiments of both sides.
+        names: Of the experiments of both groups.
         comparison: Of their results.
-        differences: Parameters that differ between the sides.
+        differences: Parameters that differ between the groups.
         draws: Of the bootstrap.
-        seeds_alone: Whether both sides are of one setting.
+        seeds_alone: Whether both groups are of one setting.
     """
-    sides = [f"{letter} = {', '.join(side)}" for letter, side in zip("AB", names, strict=True)]
+    heads = [f"{letter} = {', '.join(group)}" for letter, group in zip("AB", names, strict=True)]
     parts = [
-        "\n".join(sides),
+        "\n".join(heads),
         _figures(comparison.figures, seeds_alone),
         textwrap.fill(
             f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
             f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
             f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It says nothing of the "
-            f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more a side.",
+            f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more per group.",
             WIDTH,
         ),
     ]
@@ -72,14 +72,14 @@ def comparison_json(
         "seeds_alone": seeds_alone,
         "figures": {
             one.name: {
-                "a": _side(one.a),
-                "b": _side(one.b),
+                "a": _spread(one.a),
+                "b": _spread(one.b),
                 "difference": one.difference.value,
                 "low": one.difference.low,
                 "high": one.difference.high,
                 "stands": one.difference.shown,
             }
-            | ({"over_seeds": _side((*one.a, *one.b))} if seeds_alone else {})
+            | ({"over_seeds": _spread((*one.a, *one.b))} if seeds_alone else {})
             for one in comparison.figures
         },
         "classes": [
@@ -145,6 +145,6 @@ def _mean_sd(values: Sequence[float]) -> str:
     return mean if len(values) < 2 else f"{mean} ± {100 * stdev(values):.2f} (n = {len(values)})"
 
 
-def _side(values: Sequence[float]) -> dict[str, Any]:
+def _spread(values: Sequence[float]) -> dict[str, Any]:
     sd = stdev(values) if len(values) > 1 else None
     return {"mean": fmean(values), "sd": sd, "runs": list(values)}

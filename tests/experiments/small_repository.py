@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.pipeline.repositories import environment
 
 ROOT = Path(__file__).resolve().parents[2]
+IMAGES = 60
 
 STAGES = """\
 stages:
@@ -31,17 +32,19 @@ stages:
     cmd: python stages/summarise.py
     deps: [stages/summarise.py, outputs/evaluation]
     outs:
-      - metrics/mojicoco/siglip2-tiny/baselines.json:
+      - outputs/mojicoco/siglip2-tiny/details
+      - metrics/mojicoco/siglip2-tiny/summary.json:
           cache: false
   report:
     cmd: python stages/report.py
-    deps: [stages/report.py, metrics/mojicoco/siglip2-tiny/baselines.json]
+    deps: [stages/report.py, metrics/mojicoco/siglip2-tiny/summary.json]
     outs:
       - reports/page.html
 """
-# Sixty images and three classes. More neighbours make better scores; 50 fail; `slow` waits.
+# Sixty images and three classes. More neighbours make better scores; 50 fail. SLOW is a file that
+# says that it has begun; it goes on where SLOW.go exists. EARLY has no categories.
 MAKE = """\
-import json, os, sys, time
+import json, os, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
@@ -50,9 +53,15 @@ params = YAML(typ="safe").load(Path("params.yaml").read_text())
 K, seed = params["knn"]["K"], params["seed"]
 if K == 50:
     sys.exit("error: fifty are too many\\n  -> take fewer")
+if gpus := os.environ.get("GPUS"):
+    Path(gpus, str(os.getpid())).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
 if slow := os.environ.get("SLOW"):
+    if "WORKER" in os.environ:
+        subprocess.Popen([sys.executable, "-c", os.environ["WORKER"]], start_new_session=True)
     Path(slow).write_text(str(K))
-    time.sleep(60)
+    for _ in range(600):
+        if not Path(f"{slow}.go").exists():
+            time.sleep(0.1)
 random = np.random.default_rng(0)
 labels = (random.random((60, 3)) < 0.4).astype(np.uint8)
 noise = np.random.default_rng((seed, K))
@@ -65,7 +74,8 @@ for number, name in enumerate(("knn", "mlp", "hybrid")):
 np.save(folder / "test-retrieval.npy", noise.random(60))
 np.save(folder / "test-image_ids.npy", np.arange(60))
 np.save(folder / "test-labels.npy", labels)
-(folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
+if "EARLY" not in os.environ:
+    (folder / "categories.json").write_text(json.dumps(["cat", "dog", "bus"]))
 tuned = {name: {"threshold": {"tuned": 0.5}} for name in ("knn", "mlp", "hybrid")}
 (folder / "figures.json").write_text(json.dumps(tuned))
 """
@@ -88,9 +98,10 @@ import json
 from pathlib import Path
 
 table = {"mlp": {"mlp": 1.0}, "zero_shot": {"zero_shot": 0.5}}
-folder = Path("metrics/mojicoco/siglip2-tiny")
-folder.mkdir(parents=True, exist_ok=True)
-(folder / "baselines.json").write_text(json.dumps(table))
+for path in ("outputs/mojicoco/siglip2-tiny/details/baselines.json",
+             "metrics/mojicoco/siglip2-tiny/summary.json"):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(table))
 """
 REPORT = """\
 from pathlib import Path
@@ -123,10 +134,15 @@ def make_repository(folder: Path, root: Path | None = None) -> None:
         run(folder, *command.split())
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, **variables: str) -> str:
     """Run a command there, which must succeed."""
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,17 +1,19 @@
-"""Whether what is there under a name is what is wanted."""
+"""State of planned experiments, by what is recorded under their names."""
 
 import copy
 
 import pytest
 
-from siglip2_multimodal_hash.ablations.plan import BASELINES
-from siglip2_multimodal_hash.ablations.repository import Recorded
-from siglip2_multimodal_hash.ablations.status import State, statuses
-from tests.ablations.test_rows import PLAN
+from siglip2_multimodal_hash.experiments.plan import BASELINES
+from siglip2_multimodal_hash.experiments.repository import Recorded
+from siglip2_multimodal_hash.experiments.status import State, statuses
+from tests.experiments.test_rows import PLAN
 
 
 class OneExperiment:
     """A repository with one experiment, of the parameters given and of this code."""
+
+    code_here = "v1"
 
     def __init__(self, name, params):
         self._recorded, self._params = Recorded(name, "c0", "b0"), params
@@ -19,14 +21,14 @@ class OneExperiment:
     def experiments(self):
         return {self._recorded.name: [self._recorded]}
 
-    def code_version(self, commit="HEAD"):
+    def code_version(self, commit):
         return "v1"
 
     def params(self, commit):
         return self._params
 
 
-def wanted(row, variant):
+def planned(row, variant):
     return PLAN.experiment(row, PLAN.rows[row].variant(variant), 0)
 
 
@@ -37,16 +39,17 @@ def state_of(one, **baselines):
     return found
 
 
-def test_the_same_parameters_are_there():
-    assert state_of(wanted("A2", "32")).state is State.THERE
+def test_the_same_parameters_are_done():
+    assert state_of(planned("A2", "32")).state is State.DONE
 
 
 @pytest.mark.parametrize("key", BASELINES)
 def test_a_run_with_more_baselines_is_as_good(key):
-    assert state_of(wanted("A2", "32"), **{key.split(".")[1]: True}).state is State.THERE
+    assert state_of(planned("A2", "32"), **{key.split(".")[1]: True}).state is State.DONE
 
 
-def test_a_run_without_a_baseline_that_is_wanted_is_not():
-    found = state_of(wanted("methods", "SigLIP2-MLP"), classifiers=False)
-    assert found.state is State.OTHER
+def test_a_run_without_a_planned_baseline_is_stale():
+    found = state_of(planned("methods", "SigLIP2-MLP"), classifiers=False)
+    assert found.state is State.OTHER_PARAMS
+    assert found.stale
     assert found.why == "other parameters: baselines.classifiers"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.reporting.experiments import flatten, read_experiment
-from tests.reporting.experiment_repository import IMAGES, PARAMS, make_repository
+from siglip2_multimodal_hash.experiments.comparable import flatten
+from siglip2_multimodal_hash.experiments.results import read_experiment
+from tests.experiments.small_repository import IMAGES, make_repository, run
 
 Compare = Callable[..., tuple[int, str, str]]
 
@@ -22,24 +22,25 @@ Compare = Callable[..., tuple[int, str, str]]
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     make_repository(folder)
+    for name, change in (("k10", "knn.K=10"), ("seed2", "seed=2"), ("early", "knn.K=12")):
+        words = ("dvc", "exp", "run", "-q", "--temp", "-n", name, "-S", change)
+        run(folder, *words, **({"EARLY": "yes"} if name == "early" else {}))
     return folder
 
 
 @pytest.fixture
 def compare(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    repository: Path,
+    smhash: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Compare:
     """Run the command; exit code, output and messages."""
 
     def run(*arguments: str, folder: Path = repository) -> tuple[int, str, str]:
         monkeypatch.chdir(folder)
-        words = ["smhash", "compare", *arguments, "--draws", "100"]
-        monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, captured.out, captured.err
+        code = smhash("compare", *arguments, "--draws", "100")
+        return code, *capsys.readouterr()
 
     return run
 
@@ -50,8 +51,8 @@ def test_an_experiment_is_read_without_checking_it_out(
     monkeypatch.chdir(repository)
     before = sorted(path for path in repository.rglob("*") if ".dvc" not in path.parts)
     found = read_experiment("k10")
-    assert (found.params["knn.K"], found.params["seed"]) == (10, 1)
-    assert found.results.items.image_ids.tolist() == list(range(100, 100 + IMAGES))
+    assert (found.params["knn.K"], found.params["seed"]) == (10, 42)
+    assert found.results.items.image_ids.tolist() == list(range(IMAGES))
     here = read_experiment("workspace")
     assert here.params["knn.K"] == 20
     head = read_experiment("HEAD")
@@ -65,7 +66,7 @@ def test_the_tables(compare: Compare) -> None:
     assert out.startswith("A = HEAD\nB = k10\n")
     assert "retrieval mAP@all" in out
     assert "knn.K      20  10" in out
-    assert "40 test images, of which 40 have something relevant" in " ".join(out.split())
+    assert "60 test images, of which 60 have something relevant" in " ".join(out.split())
     assert "moved most" in out
 
 
@@ -102,19 +103,19 @@ def test_seeds(compare: Compare) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sides", "message"),
+    ("groups", "message"),
     [
         (("HEAD", "nosuch"), "nosuch: neither an experiment nor a Git revision"),
         (("HEAD", "early"), "early: no categories.json among the outputs of `evaluate_knn`"),
-        (("HEAD,workspace", "seed2"), "HEAD and workspace have the same seed, 1"),
+        (("HEAD,workspace", "seed2"), "HEAD and workspace have the same seed, 42"),
         (("HEAD,k10", "seed2"), "HEAD and k10 differ in knn.K, not in seed alone"),
         (("HEAD,", "seed2"), "'HEAD,': an empty name"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
-    compare: Compare, sides: tuple[str, str], message: str
+    compare: Compare, groups: tuple[str, str], message: str
 ) -> None:
-    code, out, err = compare(*sides)
+    code, out, err = compare(*groups)
     assert (code, out) == (EXIT_BAD_INPUT, "")
     assert message in err
     assert "\n  -> " in err
@@ -134,12 +135,13 @@ def test_parameters_that_did_not_run_are_refused(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(repository, copy, symlinks=True)
-    (copy / "params.yaml").write_text(PARAMS.replace("K: 20", "K: 5"), encoding="utf-8")
+    params = (copy / "params.yaml").read_text(encoding="utf-8")
+    (copy / "params.yaml").write_text(params.replace(" K: 20", " K: 5"), encoding="utf-8")
     code, _, err = compare("HEAD", "workspace", folder=copy)
     assert code == EXIT_BAD_INPUT
     assert "workspace: 1 parameter(s) changed since the pipeline ran (knn.K)" in err
     assert "run `dvc repro`" in err
-    (copy / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    (copy / "params.yaml").write_text(params, encoding="utf-8")
     (copy / "dvc.lock").unlink()
     assert (
         "workspace: `evaluate_knn` has not run yet" in compare("HEAD", "workspace", folder=copy)[2]

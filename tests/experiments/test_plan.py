@@ -2,10 +2,10 @@
 
 import pytest
 
-from siglip2_multimodal_hash.ablations.plan import BASELINES, Plan
-from siglip2_multimodal_hash.ablations.rows import load_rows
 from siglip2_multimodal_hash.errors import InputError
-from tests.ablations.test_rows import BASE, GOOD, PLAN, ROWS
+from siglip2_multimodal_hash.experiments.plan import BASELINES, Plan
+from siglip2_multimodal_hash.experiments.rows import load_rows
+from tests.experiments.test_rows import BASE, GOOD, PLAN, ROWS
 
 LEAN = dict.fromkeys(BASELINES, False)
 

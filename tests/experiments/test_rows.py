@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from siglip2_multimodal_hash.ablations.plan import Plan
-from siglip2_multimodal_hash.ablations.rows import load_rows
 from siglip2_multimodal_hash.errors import InputError, ParamsError
-from siglip2_multimodal_hash.reporting.experiments import flatten
+from siglip2_multimodal_hash.experiments.comparable import flatten
+from siglip2_multimodal_hash.experiments.plan import Plan
+from siglip2_multimodal_hash.experiments.rows import load_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())

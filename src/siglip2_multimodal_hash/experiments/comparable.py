@@ -1,21 +1,48 @@
-"""Which experiments may be compared: the same images on both sides, seeds alone within one."""
+"""Rules of a comparison: the same test images in both groups, seeds alone within one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.reporting.experiments import Experiment
+from siglip2_multimodal_hash.evaluation.items import ItemResults
 
 SEED = "seed"
-# How the work is done and shown, not what comes out.
+# Keys that change how the work is done and shown, not its results.
 WITHOUT_EFFECT = ("runtime.", "report.")
 _IDENTITY = {"dataset.name": "datasets", "dataset.protocol": "protocols"}
 _SHOWN = 3
 _MISSING = "(none)"
 
 Differing = dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        name: As the user wrote it.
+        params: The leaves of params.yaml by their full names; a list is a leaf.
+        results: Of each test image.
+        classifiers: Likewise, of classifiers without a code.
+    """
+
+    name: str
+    params: dict[str, Any]
+    results: ItemResults
+    classifiers: dict[str, ItemResults] = field(default_factory=dict)
+
+
+def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested parameters by their full names, in order; a list is a leaf."""
+    leaves: dict[str, Any] = {}
+    for key, value in section.items():
+        name = f"{prefix}{key}"
+        leaves |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return leaves
 
 
 def check_comparable(experiments: Sequence[Experiment]) -> None:
@@ -54,32 +81,32 @@ def effective(differences: Differing) -> Differing:
     }
 
 
-def check_side(side: Sequence[Experiment]) -> None:
-    """Refuse runs on one side that differ in more than the seed, or do not differ in it.
+def check_seeds(runs: Sequence[Experiment]) -> None:
+    """Refuse runs of one group that differ in more than the seed, or do not differ in it.
 
     Raises:
         InputError: They do; the message names the parameters, or the two of one seed.
     """
     seeds: dict[Any, str] = {}
-    for run in side:
-        others = [key for key in effective(differing(side[0].params, run.params)) if key != SEED]
+    for run in runs:
+        others = [key for key in effective(differing(runs[0].params, run.params)) if key != SEED]
         if others:
             shown = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
             raise InputError(
-                f"{side[0].name} and {run.name} differ in {shown}, not in {SEED} alone",
+                f"{runs[0].name} and {run.name} differ in {shown}, not in {SEED} alone",
                 "names joined by commas are runs of one setting with different seeds",
             )
         seed = run.params.get(SEED)
         if seed in seeds:
             raise InputError(
                 f"{seeds[seed]} and {run.name} have the same seed, {seed}",
-                "name each seed of a side once",
+                "name each seed once",
             )
         seeds[seed] = run.name
 
 
 def seeds_alone(a: Sequence[Experiment], b: Sequence[Experiment]) -> bool:
-    """Whether all runs are of one setting, so that the sides differ in their seeds only."""
+    """Whether all runs are of one setting, so that both groups differ in their seeds only."""
     return set(effective(differing(a[0].params, b[0].params))) == {SEED}
 
 

@@ -4,15 +4,14 @@ import csv
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from siglip2_multimodal_hash.ablations.draws import FIGURES, difference, draw_figures
-from siglip2_multimodal_hash.ablations.gather import Gathered, Run
-from siglip2_multimodal_hash.ablations.layout import as_csv, escape, latex, markdown
-from siglip2_multimodal_hash.ablations.rows import Variant
-from siglip2_multimodal_hash.ablations.tables import TAGS, Table, build_table
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
+from siglip2_multimodal_hash.experiments.draws import FIGURES, difference, draw_figures
+from siglip2_multimodal_hash.experiments.table_text import as_csv, escape, latex, markdown
+from siglip2_multimodal_hash.experiments.tables import TAGS, Run, Table, build_table
 
 
 def drawn(value: float, *draws: float) -> np.ndarray:
@@ -22,20 +21,26 @@ def drawn(value: float, *draws: float) -> np.ndarray:
 
 def table(runs: dict[str, list[np.ndarray]], reference: str = "a_1", **lone: float) -> Table:
     """A table of these variants; run k of each has seed k and takes 10 s."""
-    names = [*runs, *lone]
-    variants = tuple(
-        (
-            Variant(name, {}, "mlp.mlp" if name in lone else "knn"),
-            tuple(Run(seed, f"{name}{seed}", 10.0) for seed in range(len(runs.get(name, [0])))),
-        )
-        for name in names
-    )
-    figures = {
-        (f"{name}{seed}", "knn"): run for name, of in runs.items() for seed, run in enumerate(of)
-    }
-    plain = {(f"{name}0", "mlp.mlp"): value for name, value in lone.items()}
-    gathered = Gathered("X1", variants, (), {}, {})
-    return build_table(gathered, "50% or more?", reference, figures, plain, ["A note."])
+    found = [
+        Run(name, seed, figures, 10.0)
+        for name, of in runs.items()
+        for seed, figures in enumerate(of)
+    ]
+    found += [
+        Run(name, 0, np.array([[value, np.nan, np.nan]]), 10.0) for name, value in lone.items()
+    ]
+    return build_table("X1", "50% or more?", reference, found, ["A note."])
+
+
+def line(found: Table, variant: str, figure: str = TAGS) -> pd.Series:
+    frame = found.frame
+    return frame[(frame["variant"] == variant) & (frame["figure"] == figure)].iloc[0]
+
+
+def best(found: Table) -> list[str]:
+    """Variants whose mAP of tags is marked."""
+    frame = found.frame[found.frame["figure"] == TAGS]
+    return frame["variant"][frame["best"]].tolist()
 
 
 CLEAR = {
@@ -46,59 +51,54 @@ CLEAR = {
 
 
 def test_mean_sd_and_difference_by_hand():
-    first, second = table(CLEAR).lines
-    cell = second.cells[TAGS]
-    assert cell.mean == pytest.approx(0.75)
-    assert cell.sd == pytest.approx(0.1 / 2**0.5)
-    assert cell.difference.value == pytest.approx(0.15)
-    assert 0.1 <= cell.difference.low < cell.difference.high <= 0.2
-    assert first.cells[TAGS].difference is None
-    assert second.seconds == 10
-    assert second.runs == 2
+    second = line(table(CLEAR), "b")
+    assert second["mean"] == pytest.approx(0.75)
+    assert second["sd"] == pytest.approx(0.1 / 2**0.5)
+    assert second["difference"] == pytest.approx(0.15)
+    assert 0.1 <= second["low"] < second["high"] <= 0.2
+    assert np.isnan(line(table(CLEAR), "a_1")["difference"])
+    assert (second["seconds"], second["runs"]) == (10, 2)
 
 
 def test_one_run_has_no_sd():
-    only = table({"a_1": [drawn(0.5, 0.5)], "b": [drawn(0.6, 0.6)]}).lines[1].cells[TAGS]
-    assert only.sd is None
+    found = table({"a_1": [drawn(0.5, 0.5)], "b": [drawn(0.6, 0.6)]})
+    assert np.isnan(line(found, "b")["sd"])
 
 
 def test_differences_take_the_seeds_that_both_have():
     runs = {"a_1": CLEAR["a_1"][:1], "b": CLEAR["b"]}
-    assert table(runs).lines[1].cells[TAGS].difference.value == pytest.approx(0.2)
+    assert line(table(runs), "b")["difference"] == pytest.approx(0.2)
 
 
 def test_the_best_is_marked_where_the_difference_stands():
-    first, second = table(CLEAR).lines
-    assert second.cells[TAGS].best
-    assert not first.cells[TAGS].best
+    assert best(table(CLEAR)) == ["b"]
 
 
 def test_the_best_is_not_marked_where_it_does_not_stand():
-    runs = {"a_1": [drawn(0.5, 0.4, 0.6)], "b": [drawn(0.55, 0.5, 0.5)]}
-    assert not any(line.cells[TAGS].best for line in table(runs).lines)
+    assert best(table({"a_1": [drawn(0.5, 0.4, 0.6)], "b": [drawn(0.55, 0.5, 0.5)]})) == []
 
 
 def test_a_reference_that_is_best_is_marked_where_all_differences_stand():
     runs = {"a_1": [drawn(0.9, 0.8, 0.9)], "b": [drawn(0.5, 0.4, 0.5)]}
-    assert table(runs).lines[0].cells[TAGS].best
+    assert best(table(runs)) == ["a_1"]
     runs["c"] = [drawn(0.85, 0.9, 0.8)]
-    assert not any(line.cells[TAGS].best for line in table(runs).lines)
+    assert best(table(runs)) == []
 
 
 def test_a_best_without_an_interval_is_not_marked():
     found = table(CLEAR, plain=0.99)
-    assert found.lines[2].cells[TAGS].difference is None
-    assert not any(line.cells[TAGS].best for line in found.lines)
+    assert np.isnan(line(found, "plain")["difference"])
+    assert best(found) == []
 
 
 def test_a_figure_that_a_variant_does_not_have_is_left_out():
     lone = drawn(0.9, 0.9, 0.9)
     lone[:, -1] = np.nan
-    first, second = table({"a_1": CLEAR["a_1"][:1], "b": [lone]}).lines
+    found = table({"a_1": CLEAR["a_1"][:1], "b": [lone]})
     *there, missing = FIGURES.values()
-    assert list(second.cells) == there
-    assert second.cells[TAGS].best
-    assert not first.cells[missing].best
+    assert found.frame["figure"][found.frame["variant"] == "b"].tolist() == there
+    assert best(found) == ["b"]
+    assert not line(found, "a_1", missing)["best"]
 
 
 def test_markdown():
@@ -125,12 +125,16 @@ def test_a_negative_difference_has_a_sign_of_its_own():
     assert "$-$40.0" in latex([table(runs)])
 
 
-def test_csv_has_a_line_a_figure():
+def test_csv_has_a_line_per_figure():
     lines = list(csv.DictReader(io.StringIO(as_csv([table(CLEAR, plain=0.4)]))))
     assert len(lines) == 2 * len(FIGURES) + 1
-    best = lines[len(FIGURES)]
-    assert (best["variant"], best["figure"], best["best"]) == ("b", TAGS, "1")
-    assert (best["mean"], best["difference"]) == ("0.750000", "0.150000")
+    first = lines[len(FIGURES)]
+    assert (first["variant"], first["figure"], first["best"]) == ("b", TAGS, "1")
+    assert (first["mean"], first["difference"], first["seconds"]) == (
+        "0.750000",
+        "0.150000",
+        "10.0",
+    )
     assert (lines[-1]["mean"], lines[-1]["sd"], lines[-1]["low"]) == ("0.400000", "", "")
 
 

@@ -1,1 +1,0 @@
-"""The rows of ``configs/ablations.yaml`` as tracked experiments, and tables of them."""

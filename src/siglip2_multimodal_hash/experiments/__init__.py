@@ -1,0 +1,1 @@
+"""Tracked experiments: rows of ``configs/ablations.yaml``, their runs, tables, comparisons."""
