@@ -12,7 +12,8 @@ from siglip2_multimodal_hash.ablations.layout import as_csv, escape, latex, mark
 from siglip2_multimodal_hash.ablations.rows import Variant
 from siglip2_multimodal_hash.ablations.tables import TAGS, Table, build_table
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
+from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.params import PREDICTORS
 
 
 def drawn(value: float, *draws: float) -> np.ndarray:

@@ -18,16 +18,9 @@ from siglip2_multimodal_hash.datasets.protocols.hashnet import (
 )
 from siglip2_multimodal_hash.datasets.protocols.held_out import choose_val
 from siglip2_multimodal_hash.datasets.protocols.karpathy import FULL_KARPATHY
-from siglip2_multimodal_hash.datasets.protocols.source_images import (
-    SourceImage,
-    read_source_images,
-)
+from siglip2_multimodal_hash.datasets.protocols.source_images import SourceImage, read_source_images
 from siglip2_multimodal_hash.datasets.protocols.standard import full_standard, standard_split
-from siglip2_multimodal_hash.datasets.protocols.write import (
-    Protocol,
-    SplitCounts,
-    write_protocol_split,
-)
+from siglip2_multimodal_hash.datasets.protocols.write import SplitCounts, write_protocol_split
 from siglip2_multimodal_hash.datasets.split_file import (
     SplitImage,
     count_splits,
@@ -37,6 +30,7 @@ from siglip2_multimodal_hash.datasets.split_file import (
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import SplitProtocol
 from tests.doctor.machines import params_with
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -45,7 +39,12 @@ real = pytest.mark.skipif(not COCO.is_dir(), reason=f"{COCO.name} is not beside 
 
 
 def write(
-    protocol: Protocol, root: Path, target: Path, *, val_images: int = 5000, whole: bool = False
+    protocol: SplitProtocol,
+    root: Path,
+    target: Path,
+    *,
+    val_images: int = 5000,
+    whole: bool = False,
 ) -> SplitCounts:
     return write_protocol_split(
         protocol, root, target, val_images=val_images, seed=2014, whole_coco=whole

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.partial import partial_work
-from siglip2_multimodal_hash.files import save_array
 from siglip2_multimodal_hash.partial_output import locked
 
 ROWS = {"images": 4, "captions": 6}

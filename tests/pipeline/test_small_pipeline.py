@@ -16,7 +16,12 @@ from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 from tests.pipeline.conftest import commands, run_stage, small_params, working_in
-from tests.pipeline.declarations import UNUSED_IN_A_FIT, pipeline_stages, sections_by_field
+from tests.pipeline.declarations import (
+    ALL_LEAVES,
+    UNUSED_IN_A_FIT,
+    pipeline_stages,
+    sections_by_field,
+)
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 STAGES = pipeline_stages()
@@ -35,12 +40,17 @@ def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
     )
 
 
+# Of the kinds of index other than the default's.
+OTHER_KINDS = {key for key in ALL_LEAVES if key.startswith("index.") and key.count(".") == 2}
 # Read only where another parameter asks for it, so not in a run of the default.
 CONDITIONAL = {
     # Frozen: the rest is read by a tuning, see tests/training/tuning.
     "tune_towers": set(STAGES["tune_towers"]["params"]) - {"backbone.tune"},
     "train": UNUSED_IN_A_FIT,
     "train_variants": UNUSED_IN_A_FIT,
+    **dict.fromkeys(
+        ("check_dataset", "build_faiss_index", "evaluate_knn", "evaluate_knn_grid"), OTHER_KINDS
+    ),
     # The section is handed over whole; whatever it changes reaches the page by `evaluate_knn`, too.
     "report": {"knn.hybrid_weight", "knn.shortlist", "runtime.coco_root"},
     "summarise": {"knn.shortlist", "knn.threshold", "knn.top_n_tags"},

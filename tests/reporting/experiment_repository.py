@@ -26,7 +26,8 @@ MAKE = """\
 from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, Items
+from siglip2_multimodal_hash.params import PREDICTORS
+from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.files import write_json
 
 params = YAML(typ="safe").load(Path("params.yaml").read_text())

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from siglip2_multimodal_hash.ablations.plan import Plan
 from siglip2_multimodal_hash.ablations.repository import Repository
-from siglip2_multimodal_hash.ablations.rows import PREDICTORS, Variant
+from siglip2_multimodal_hash.ablations.rows import Variant
 from siglip2_multimodal_hash.ablations.status import State, Status, statuses
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.evaluation.items import ItemResults
+from siglip2_multimodal_hash.params import PREDICTORS
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.ablations.rows import PREDICTORS, Row, Variant
+from siglip2_multimodal_hash.ablations.rows import Row, Variant
 from siglip2_multimodal_hash.ablations.settings import changes, override
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.params import watched_inputs
+from siglip2_multimodal_hash.params import PREDICTORS, watched_inputs
 from siglip2_multimodal_hash.reporting.experiments import flatten
 
 ALL = "all"

@@ -7,10 +7,11 @@ from siglip2_multimodal_hash.ablations.draws import Drawn, draw_figures
 from siglip2_multimodal_hash.ablations.gather import Gathered, as_read, check_one_code, gather
 from siglip2_multimodal_hash.ablations.plan import Plan
 from siglip2_multimodal_hash.ablations.repository import Repository
-from siglip2_multimodal_hash.ablations.rows import PREDICTORS, load_rows
+from siglip2_multimodal_hash.ablations.rows import load_rows
 from siglip2_multimodal_hash.ablations.tables import Table, build_table
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.items import ItemResults
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.reporting.experiments import Experiment, read_experiment
 from siglip2_multimodal_hash.reporting.sides import check_comparable
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.params import PREDICTORS, load_params
 
 METRICS_FOLDER = Path("metrics")
-PREDICTORS = ("knn", "mlp", "hybrid")
 
 
 def add_parser(commands: Commands) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from siglip2_multimodal_hash.datasets.split_file import SPLITS
+from siglip2_multimodal_hash.datasets.split_file import ROWS_OF, SPLITS, EvaluationSplit
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
-EvaluationSplit = Literal["train", "database", "val", "test"]
-
-# What each split of the split file is for; `database` is what the queries of test are searched in.
-ROWS_OF: Mapping[EvaluationSplit, tuple[str, ...]] = {
-    "train": ("train", "restval"),
-    "database": ("train", "restval", "database", "database_val"),
-    "val": ("val", "database_val"),
-    "test": ("test",),
-}
 _PLAIN = ("image_id", "file_name", "split", "width", "height", "bytes")
 _METADATA = ("category_ids", "category_names")
 _REBUILD = "run `dvc repro build_dataset_index`"
@@ -57,7 +48,7 @@ class DatasetIndex:
         return np.stack(self.frame["labels"].to_list())
 
     def rows(self, split: EvaluationSplit) -> npt.NDArray[np.int64]:
-        """int64 [n], ascending rows of a split; see :data:`ROWS_OF`."""
+        """int64 [n], ascending rows of a split; see :data:`.split_file.ROWS_OF`."""
         return np.flatnonzero(self.frame["split"].isin(ROWS_OF[split])).astype(np.int64)
 
     def captions(self) -> list[str]:

@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from siglip2_multimodal_hash.datasets.annotations import Annotations, read_annotations
-from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, make_index
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
 from siglip2_multimodal_hash.datasets.layout import find_layout
 from siglip2_multimodal_hash.datasets.manifest import read_manifest
-from siglip2_multimodal_hash.datasets.split_file import SplitImage, count_splits, read_split
+from siglip2_multimodal_hash.datasets.split_file import (
+    ROWS_OF,
+    SplitImage,
+    count_splits,
+    read_split,
+)
 from siglip2_multimodal_hash.datasets.verification import check_images_present, verify_source
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import Unlabelled
 
 _SHOWN = 5
 
@@ -55,7 +60,7 @@ class IndexCounts:
 
 
 def index_source(
-    root: Path, manifest_folder: Path, split_file: Path, unlabelled: Literal["keep", "drop"]
+    root: Path, manifest_folder: Path, split_file: Path, unlabelled: Unlabelled
 ) -> tuple[DatasetIndex, IndexCounts]:
     """The index of the source at ``root``, once it is what its manifest says.
 
@@ -128,7 +133,7 @@ def build_index(
     annotations: Annotations,
     split: Sequence[SplitImage],
     image_bytes: Mapping[str, int],
-    unlabelled: Literal["keep", "drop"],
+    unlabelled: Unlabelled,
 ) -> tuple[DatasetIndex, IndexCounts]:
     """The index of the images that the split names.
 

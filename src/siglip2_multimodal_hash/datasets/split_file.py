@@ -1,4 +1,4 @@
-"""Which image is in which split: one file, in one normal form for every protocol.
+"""The split of each image: one file, in one normal form for every protocol.
 
 ``{"images": [{"cocoid", "filepath", "filename", "split"}, ...]}``: the fields of Karpathy's own
 ``dataset_coco.json`` without its captions, one image a line, in ascending cocoid. The names of the
@@ -18,9 +18,9 @@ test                   of test
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, is_safe_name
 from siglip2_multimodal_hash.datasets.records import (
@@ -33,8 +33,17 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
 SPLITS = ("train", "restval", "database", "database_val", "val", "test")
-# What a fit, its selection and its report cannot do without: one split of each group.
-NEEDED = {"train": ("train", "restval"), "val": ("val", "database_val"), "test": ("test",)}
+EvaluationSplit = Literal["train", "database", "val", "test"]
+
+# Uses of the splits; the queries of test are searched in `database`.
+ROWS_OF: Mapping[EvaluationSplit, tuple[str, ...]] = {
+    "train": ("train", "restval"),
+    "database": ("train", "restval", "database", "database_val"),
+    "val": ("val", "database_val"),
+    "test": ("test",),
+}
+# A fit, its selection and its report cannot do without one split of each group.
+NEEDED = {name: splits for name, splits in ROWS_OF.items() if name != "database"}
 _REBUILD = "run `dvc repro download_karpathy_split`, which writes the split of every protocol"
 
 

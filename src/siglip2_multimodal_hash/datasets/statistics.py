@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, EvaluationSplit
-from siglip2_multimodal_hash.datasets.split_file import NEEDED, count_splits
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.split_file import (
+    NEEDED,
+    ROWS_OF,
+    EvaluationSplit,
+    count_splits,
+)
 from siglip2_multimodal_hash.errors import DataError
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from siglip2_multimodal_hash.datasets.index import EvaluationSplit
-from siglip2_multimodal_hash.datasets.split_file import NEEDED
+from siglip2_multimodal_hash.datasets.split_file import NEEDED, EvaluationSplit
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json
 

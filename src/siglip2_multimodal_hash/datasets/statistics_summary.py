@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from siglip2_multimodal_hash.datasets.index import ROWS_OF
-from siglip2_multimodal_hash.datasets.split_file import SPLITS
+from siglip2_multimodal_hash.datasets.split_file import ROWS_OF, SPLITS
 
 Statistics = Mapping[str, Any]
 

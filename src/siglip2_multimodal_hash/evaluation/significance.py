@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores, check_size
 from siglip2_multimodal_hash.thresholds import Floats
 
 DRAWS = 2000

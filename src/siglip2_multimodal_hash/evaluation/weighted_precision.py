@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores
 from siglip2_multimodal_hash.evaluation.decisions import Decisions
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
 from siglip2_multimodal_hash.thresholds import Floats, group_ends
 
 Weights = npt.NDArray[np.integer[Any]] | Floats

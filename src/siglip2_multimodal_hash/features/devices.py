@@ -1,14 +1,12 @@
 """Which device to compute on, and whether this build of PyTorch has kernels for it."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.architectures import has_kernels
-
-DeviceName = Literal["auto", "cpu", "cuda"]
+from siglip2_multimodal_hash.params import DeviceName
 
 
 def choose_device(name: DeviceName) -> torch.device:

@@ -17,14 +17,10 @@ from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.writer import DISK_REMEDY, ArrayWriter, StoreDtype
+from siglip2_multimodal_hash.features.writer import DISK_REMEDY, ArrayWriter
 from siglip2_multimodal_hash.files import read_json, remove, replacing
-from siglip2_multimodal_hash.partial_output import (
-    become_output,
-    locked,
-    partial_root,
-    require_same,
-)
+from siglip2_multimodal_hash.params import StoreDtype
+from siglip2_multimodal_hash.partial_output import become_output, locked, partial_root, require_same
 
 logger = logging.getLogger(__name__)
 

@@ -7,30 +7,28 @@ a sign of it, so what can be compared is compared.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size, load_array
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.lean_loading import load_towers_leanly
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
-from siglip2_multimodal_hash.files import load_array
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.prediction.embedding import embed_caption
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
-from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.features.towers import Towers
 
-CaptionPolicy = Literal["first", "mean"]
 FloatArray = npt.NDArray[np.float32]
 
 # Other kernels move a soft code by some 1e-6; another head, by about 1.

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from siglip2_multimodal_hash.evaluation.heads import Predictions
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
-from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.params import PREDICTORS, KnnParams
 from siglip2_multimodal_hash.prediction.answer import (
     SHARED_BY,
     UNLIKE,

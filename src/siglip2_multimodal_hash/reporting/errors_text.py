@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from siglip2_multimodal_hash.reporting.tables import PREDICTORS
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 TITLES = {

@@ -3,13 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from siglip2_multimodal_hash.errors import InputError
-
-PrecisionName = Literal["auto", "off", "float16", "bfloat16"]
+from siglip2_multimodal_hash.params import PrecisionName
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from siglip2_multimodal_hash.datasets.layout import find_layout, find_split
 from siglip2_multimodal_hash.datasets.protocols.hashnet import (
@@ -15,6 +14,7 @@ from siglip2_multimodal_hash.datasets.protocols.karpathy import FULL_KARPATHY, r
 from siglip2_multimodal_hash.datasets.protocols.source_images import read_source_images
 from siglip2_multimodal_hash.datasets.protocols.standard import full_standard, standard_split
 from siglip2_multimodal_hash.datasets.split_file import (
+    ROWS_OF,
     SPLITS,
     SplitImage,
     count_splits,
@@ -22,10 +22,7 @@ from siglip2_multimodal_hash.datasets.split_file import (
     write_split,
 )
 from siglip2_multimodal_hash.errors import DataError
-
-Protocol = Literal["karpathy", "standard", "hashnet"]
-
-_DATABASE = ("train", "restval", "database", "database_val")
+from siglip2_multimodal_hash.params import SplitProtocol
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,15 @@ class SplitCounts:
         ]
         if "database_val" in self.found:
             whole = [
-                sum(counts.get(s, 0) for s in _DATABASE) for counts in (self.found, self.expected)
+                sum(counts.get(s, 0) for s in ROWS_OF["database"])
+                for counts in (self.found, self.expected)
             ]
             parts.append(f"database of test {_of(whole[0], whole[1] or None)}")
         return ", ".join(parts)
 
 
 def write_protocol_split(
-    protocol: Protocol,
+    protocol: SplitProtocol,
     root: Path,
     target: Path,
     *,
@@ -97,7 +95,7 @@ def write_protocol_split(
 
 
 def _distribute(
-    protocol: Protocol, root: Path, val_images: int, seed: int
+    protocol: SplitProtocol, root: Path, val_images: int, seed: int
 ) -> tuple[tuple[SplitImage, ...], Mapping[str, int]]:
     if protocol == "karpathy":
         return read_karpathy_split(find_split(root)), FULL_KARPATHY
@@ -109,7 +107,7 @@ def _distribute(
     return hashnet_split(images, root, val_images, seed), full_hashnet(val_images)
 
 
-def _check_counts(protocol: Protocol, root: Path, counts: SplitCounts) -> None:
+def _check_counts(protocol: SplitProtocol, root: Path, counts: SplitCounts) -> None:
     # Some copies of Karpathy's file name restval train.
     found, expected = _merged(counts.found), _merged(counts.expected)
     whole = sum(found.values()) >= sum(expected.values())

@@ -22,12 +22,13 @@ import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.backoff import BackingOff
-from siglip2_multimodal_hash.features.devices import DeviceName, choose_device
+from siglip2_multimodal_hash.features.devices import choose_device
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
 from siglip2_multimodal_hash.features.fingerprint import computed_by
 from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.reader import Batch, Reader, read_batches
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.params import DeviceName
 
 NUMBER = "number"
 _SCHEMA = pa.schema(

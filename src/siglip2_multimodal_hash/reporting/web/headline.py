@@ -2,7 +2,7 @@
 
 import html
 
-from siglip2_multimodal_hash.datasets.index import EvaluationSplit
+from siglip2_multimodal_hash.datasets.split_file import EvaluationSplit
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.shapes import strip
 from siglip2_multimodal_hash.reporting.web.svg import element

@@ -126,7 +126,7 @@ def tune_towers(
 def _head_config(towers: Any, classes: int, settings: TuneSettings) -> HeadConfig:
     text = towers.text_config
     caption_dim = getattr(text, "projection_size", None) or text.hidden_size
-    return settings.head.config(towers.vision_config.hidden_size, caption_dim, classes)
+    return settings.head(towers.vision_config.hidden_size, caption_dim, classes)
 
 
 def _run_epochs(
