@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.evaluation.comparison import compare
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
+from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.params import PREDICTORS
 
 CLASSES = 80
 # With these a photo has some three labels, the most frequent class on half of them.

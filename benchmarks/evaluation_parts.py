@@ -19,9 +19,9 @@ from benchmarks.plain_evaluation import (
     relevant_last,
     scikit_learn_figures,
 )
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions
 from siglip2_multimodal_hash.evaluation.ranking import evaluate_codes
-from siglip2_multimodal_hash.files import save_array
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.search import search_hamming

@@ -28,17 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, save_index
-from siglip2_multimodal_hash.retrieval.index_kinds import (
-    Flat,
-    Hnsw,
-    Ivf,
-    Kind,
-    Multihash,
-    name_of,
-    parameters_of,
-    resolved,
-)
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind, name_of, resolved
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from siglip2_multimodal_hash.retrieval.search import search_hamming
 
@@ -82,9 +74,16 @@ def kinds(count: int) -> list[list[Kind]]:
     few = max(1, round(count**0.5) // 32)
     return [
         [Flat()],
-        [Ivf(), Ivf(nprobe=few)],
-        [Multihash(nflip=1), Multihash(), Multihash(nflip=3)],
-        [Hnsw(), Hnsw(ef_search=128)],
+        [Ivf(nlist=0, nprobe=0), Ivf(nlist=0, nprobe=few)],
+        [
+            Multihash(nhash=0, b=0, nflip=1),
+            Multihash(nhash=0, b=0, nflip=2),
+            Multihash(nhash=0, b=0, nflip=3),
+        ],
+        [
+            Hnsw(M=16, ef_construction=80, ef_search=64),
+            Hnsw(M=16, ef_construction=80, ef_search=128),
+        ],
     ]
 
 
@@ -104,7 +103,7 @@ def measure(
             {
                 "items": len(database),
                 "kind": name_of(kind),
-                **parameters_of(resolved(kind, len(database), database.shape[1] * 8)),
+                **resolved(kind, len(database), database.shape[1] * 8).model_dump(),
                 "short": round(float((found.rows == NO_ROW).any(axis=1).mean()), 4),
                 "build_seconds": round(built, 2),
                 "ms_per_query": round(1000 * seconds / len(queries), 4),
@@ -118,7 +117,7 @@ def retuned(index: CodeIndex, kind: Kind) -> CodeIndex:
     """The same index with other parameters of its search."""
     if isinstance(kind, Ivf):
         wanted = resolved(kind, index.meta.count, index.meta.bits)
-        index.faiss_index.nprobe = parameters_of(wanted)["nprobe"]
+        index.faiss_index.nprobe = wanted.model_dump()["nprobe"]
     elif isinstance(kind, Multihash):
         index.faiss_index.nflip = kind.nflip
     return replace(index, kind=kind)

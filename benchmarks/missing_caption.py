@@ -11,11 +11,9 @@ import argparse
 import json
 from pathlib import Path
 
-# The project first: it pins the CPU kernels before a numerical library is loaded.
 from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
-from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.params import PREDICTORS, load_params
 from siglip2_multimodal_hash.prediction.database import load_database
 from siglip2_multimodal_hash.prediction.encoder import load_fitted_head
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs

@@ -90,14 +90,7 @@ class Bench:
     def codes(self, changes: Changes, seed: int) -> HeadCodes:
         """Fit a profile and run it over every image."""
         params = changed(self.params, changes)
-        config = head_config(
-            self.vectors,
-            params.decomposer,
-            params.fusion,
-            params.hash,
-            params.classifier,
-            params.loss,
-        )
+        config = head_config(params, self.vectors)
         settings = FitSettings.from_params(params.model_copy(update={"seed": seed}))
         network = fit(config, self.train, self.val, settings).network
         soft, scores = encode_embeddings(network, self.vectors, self.policy, 512)

@@ -120,9 +120,7 @@ def head_figures(data: RealCaptions, params: Params) -> dict[str, Any]:
         labels=data.labels,
     )
     val = ValidationData.select(rows.val, image=vectors.image, caption=texts, labels=data.labels)
-    config = head_config(
-        vectors, params.decomposer, params.fusion, params.hash, params.classifier, params.loss
-    )
+    config = head_config(params, vectors)
     network = fit(config, train, val, FitSettings.from_params(params)).network
     soft, scores = encode_dataset(network, vectors.image, texts, 2048)
     codes = HeadCodes(soft, binarize(soft) if params.hash.bits else None, scores)

@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.reporting.page import write_report
-from siglip2_multimodal_hash.reporting.web.inputs import VoteSettings, read_inputs
+from siglip2_multimodal_hash.reporting.web.inputs import read_inputs
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 
@@ -26,20 +26,12 @@ def main(
     """Write the page."""
     name = params.dataset.name
     root = source_root(name, source, params.runtime.coco_root)
-    vote = VoteSettings(
-        K=params.knn.K,
-        distance=params.knn.distance,
-        vote=params.knn.vote,
-        tau=params.knn.tau,
-        threshold=params.knn.threshold,
-        top_n_tags=params.knn.top_n_tags,
-    )
     inputs = read_inputs(
         f"Multi-label tags and retrieval on {name} with {params.backbone.name}",
         read_index(index),
         read_evaluation(evaluation),
         read_head_codes(codes),
-        vote,
+        params.knn,
         details=details,
         plots=plots,
     )

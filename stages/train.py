@@ -18,9 +18,7 @@ def main(params: Params, index: Path, embeddings: Path, out: Path, live: Path) -
     """Write the checkpoints and the history of the fit; below ``live``, what trackers show."""
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
-    config = head_config(
-        vectors, params.decomposer, params.fusion, params.hash, params.classifier, params.loss
-    )
+    config = head_config(params, vectors)
     settings = FitSettings.from_params(params)
     result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
     if config.bits:

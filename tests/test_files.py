@@ -15,14 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from siglip2_multimodal_hash.arrays import load_array, save_array
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import (
     Ours,
-    load_array,
     read_json,
     remembered_sha256,
     replacing,
-    save_array,
     write_json,
     write_text,
 )

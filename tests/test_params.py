@@ -223,6 +223,10 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
             ("index.kind = multihash", "knn.distance = cosine", "`flat`"),
         ),
         (
+            {"fusion__type": "magnitude", "fusion__project_dim": 4},
+            ("fusion.project_dim = 4", "only 0 is possible"),
+        ),
+        (
             {"scheduler__warmup_epochs": 15},
             ("scheduler.warmup_epochs = 15", "less than training.num_epochs = 15"),
         ),

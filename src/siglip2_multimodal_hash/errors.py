@@ -19,7 +19,7 @@ class InputError(Exception):
         super().__init__(f"{message}\n  -> {remedy}" if remedy else message)
 
 
-class ParamsError(InputError):
+class ParamsError(InputError, ValueError):
     """A parameter is unknown, of the wrong type, out of range, or clashes with another."""
 
 

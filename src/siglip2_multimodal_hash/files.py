@@ -1,4 +1,4 @@
-"""Reading and writing of small files and arrays: whole or not at all, and never by pickle.
+"""Reading and writing of small files: whole or not at all.
 
 What an output may take the place of is decided here, by :func:`require_free`, and nowhere else.
 """
@@ -10,22 +10,15 @@ import re
 import shutil
 import stat
 import tempfile
-import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 
-if TYPE_CHECKING:
-    # Loading it takes half as long as a stage that has nothing to do.
-    import numpy.typing as npt
-
 Ours = Callable[[Path], bool]
 
-# The header of an array is a Python literal: a damaged one fails in the tokenizer or the parser.
-_DAMAGED_ARRAY = (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError)
 _LONGEST_PREFIX = 32
 _ELSEWHERE = "name another place, or move away what is there"
 
@@ -242,41 +235,6 @@ def read_json(path: Path) -> Any:
         raise DataError(
             f"{path}: not valid JSON ({error})", "the file is truncated or damaged: fetch it again"
         ) from None
-
-
-def save_array(path: Path, array: "npt.NDArray[Any]") -> None:
-    """Write one ``.npy`` file, whole or not at all."""
-    import numpy as np
-
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
-
-
-def load_array(
-    path: Path, *, memory_map: bool = False, remedy: str = "run `dvc repro`"
-) -> "npt.NDArray[Any]":
-    """Read one ``.npy`` file.
-
-    Args:
-        path: The file.
-        memory_map: Map it read-only instead of reading it into memory.
-        remedy: What to do where it cannot be read.
-
-    Raises:
-        DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.
-    """
-    import numpy as np
-
-    try:
-        mode: Literal["r"] | None = "r" if memory_map else None
-        array = np.load(path, mmap_mode=mode, allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file", remedy) from None
-    except _DAMAGED_ARRAY as error:
-        raise DataError(f"{path}: not a readable .npy array ({error})", remedy) from None
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: an archive, not a .npy array", remedy)
-    return array
 
 
 def main_repository() -> Path | None:

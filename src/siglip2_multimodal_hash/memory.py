@@ -310,7 +310,7 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     """The needs of ``params`` on a card or without one.
 
     Raises:
-        HeadConfigError: See :func:`head_of`.
+        ParamsError: See :func:`head_of`.
     """
     size = dataset_size(params)
     head = head_of(params, towers)
@@ -373,7 +373,7 @@ def head_of(params: Params, towers: TowerSizes) -> HeadConfig:
     """The head that ``train`` will build on these towers.
 
     Raises:
-        HeadConfigError: Their widths do not suit the fusion or the loss.
+        ParamsError: Their widths do not suit the fusion or the loss.
     """
     return HeadConfig.from_params(
         params.decomposer,

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,12 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index, wri
 from siglip2_multimodal_hash.datasets.index_builder import IndexCounts, index_source
 from siglip2_multimodal_hash.datasets.manifest import describe_source
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import Unlabelled
 
 Built = tuple[DatasetIndex, IndexCounts]
 
 
-def build(root: Path, unlabelled: Literal["keep", "drop"] = "keep") -> Built:
+def build(root: Path, unlabelled: Unlabelled = "keep") -> Built:
     describe_source(root)
     return index_source(root, root, root / "karpathy_split.json", unlabelled)
 

@@ -15,7 +15,6 @@ from siglip2_multimodal_hash.datasets.layout import find_layout
 from siglip2_multimodal_hash.datasets.manifest import describe_source
 from siglip2_multimodal_hash.datasets.protocols import (
     FULL_KARPATHY,
-    Protocol,
     SourceImage,
     SplitCounts,
     choose_val,
@@ -34,6 +33,7 @@ from siglip2_multimodal_hash.datasets.split_file import (
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.doctor.data import check_dataset
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import SplitProtocol
 from tests.doctor.machines import params_with
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -42,7 +42,12 @@ real = pytest.mark.skipif(not COCO.is_dir(), reason=f"{COCO.name} is not beside 
 
 
 def write(
-    protocol: Protocol, root: Path, target: Path, *, val_images: int = 5000, whole: bool = False
+    protocol: SplitProtocol,
+    root: Path,
+    target: Path,
+    *,
+    val_images: int = 5000,
+    whole: bool = False,
 ) -> SplitCounts:
     return write_protocol_split(
         protocol, root, target, val_images=val_images, seed=2014, whole_coco=whole

@@ -9,7 +9,8 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.comparison import compare
 from siglip2_multimodal_hash.evaluation.decisions import at_threshold
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, ItemResults, Items
+from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.params import PREDICTORS
 
 COUNT = 80
 LABELS = (np.random.default_rng(0).random((COUNT, 5)) < 0.3).astype(np.uint8)

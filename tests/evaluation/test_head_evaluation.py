@@ -26,10 +26,10 @@ from siglip2_multimodal_hash.evaluation.heads import (
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions, evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_evaluation
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.params import Hnsw, Ivf, KnnParams, Multihash
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 from siglip2_multimodal_hash.retrieval.left_out import write_left_out
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
 
@@ -215,7 +215,13 @@ def test_val_is_in_the_database_of_test_and_not_in_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "bits"),
-    [(Ivf(5, 1), BITS), (Ivf(5, 1), 0), (Hnsw(4), BITS), (Hnsw(4), 0), (Multihash(4, 0, 0), BITS)],
+    [
+        (Ivf(nlist=5, nprobe=1), BITS),
+        (Ivf(nlist=5, nprobe=1), 0),
+        (Hnsw(M=4, ef_construction=80, ef_search=64), BITS),
+        (Hnsw(M=4, ef_construction=80, ef_search=64), 0),
+        (Multihash(nhash=4, b=0, nflip=0), BITS),
+    ],
 )
 def test_val_and_test_are_searched_by_the_same_kind_of_index(kind: Kind, bits: int) -> None:
     """val's index is built anew where the database differs: with the kind and its parameters."""
@@ -238,7 +244,7 @@ def test_val_and_test_are_searched_by_the_same_kind_of_index(kind: Kind, bits: i
 
 def test_figures_of_retrieval_do_not_depend_on_the_kind() -> None:
     codes, labels = some_codes(), some_labels()
-    index = build_index(codes.searchable()[ROWS.train], Ivf(5, 1))
+    index = build_index(codes.searchable()[ROWS.train], Ivf(nlist=5, nprobe=1))
     found = evaluate_head(codes, index, labels, ROWS, knn_params(K=8))
     assert found.figures["retrieval"] == evaluated(codes, knn_params()).figures["retrieval"]
 

@@ -11,13 +11,12 @@ from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResu
 from siglip2_multimodal_hash.evaluation.heads import HeadEvaluation, SplitRows, evaluate_head
 from siglip2_multimodal_hash.evaluation.items import (
     ITEM_FILES,
-    PREDICTORS,
     Items,
     read_classifier_results,
     read_item_results,
 )
 from siglip2_multimodal_hash.evaluation.store import write_evaluation
-from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.params import PREDICTORS, KnnParams
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 

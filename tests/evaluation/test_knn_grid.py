@@ -17,10 +17,10 @@ from siglip2_multimodal_hash.evaluation.knn_grid import (
     grid_settings,
 )
 from siglip2_multimodal_hash.evaluation.searched_split import SearchedSplit
-from siglip2_multimodal_hash.params import KnnGridParams, KnnParams
+from siglip2_multimodal_hash.params import Flat, Hnsw, KnnGridParams, KnnParams, Multihash
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Flat, Hnsw, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import sparse_labels
@@ -112,7 +112,9 @@ def test_the_best_is_chosen_on_val_and_evaluated_on_test() -> None:
         assert figures["val"]["mAP"] == getattr(row, value)
 
 
-@pytest.mark.parametrize(("kind", "differs"), [(Hnsw(2, 2, 1), True), (Flat(), False)])
+@pytest.mark.parametrize(
+    ("kind", "differs"), [(Hnsw(M=2, ef_construction=2, ef_search=1), True), (Flat(), False)]
+)
 def test_fewer_neighbours_are_those_that_a_search_for_them_finds(kind: Kind, differs: bool) -> None:
     codes = some_codes()
     index = build_index(codes.searchable()[ROWS.database], kind)
@@ -170,7 +172,7 @@ def test_settings_by_hand() -> None:
 
 
 def test_an_index_of_pieces_of_codes_is_searched_by_codes_alone() -> None:
-    found = searched(some_codes(), grid_params(), kind=Multihash(4, 4, 1))
+    found = searched(some_codes(), grid_params(), kind=Multihash(nhash=4, b=4, nflip=1))
     assert {row.distance for row in found.rows} == {"hamming", "hybrid"}
 
 

@@ -6,11 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.features.writer import ArrayWriter
-from siglip2_multimodal_hash.files import save_array, write_json
+from siglip2_multimodal_hash.files import write_json
 
 
 def rows(*numbers):

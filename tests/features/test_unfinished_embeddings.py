@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.writer import unfinished_embeddings
-from siglip2_multimodal_hash.files import save_array
 from siglip2_multimodal_hash.resume import locked
 
 ROWS = {"images": 4, "captions": 6}

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.models.config import AdapterKind
 from siglip2_multimodal_hash.models.decomposition import (
     RESIDUAL_REDUCTION,
     build_adapter,
     decompose,
 )
+from siglip2_multimodal_hash.params import Adapter
 
 
 def test_by_hand() -> None:
@@ -61,7 +61,7 @@ def test_half_precision_does_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "linear", "residual"])
-def test_point_4_each_adapter_is_exactly_the_identity_at_the_start(kind: AdapterKind) -> None:
+def test_point_4_each_adapter_is_exactly_the_identity_at_the_start(kind: Adapter) -> None:
     v = torch.randn(5, 8)
     assert torch.equal(build_adapter(kind, 8)(v), v)
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
+from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.decomposition import DirectionProjection
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from tests.models.heads import head_config, loss_params, network, pairs, random_labels
@@ -88,27 +89,12 @@ def test_json_round_trip() -> None:
     assert HeadConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-@pytest.mark.parametrize("fusion", ["hadamard", "hadamard_with_magnitude"])
-def test_a_product_of_unlike_widths_is_refused_with_the_remedy(fusion: Any) -> None:
-    with pytest.raises(HeadConfigError, match=rf"fusion\.type = {fusion}: .*8.*3.*") as caught:
-        head_config(fusion=fusion, image_dim=8, caption_dim=3)
-    assert "set fusion.project_dim" in str(caught.value)
-
-
 @pytest.mark.parametrize("value", [-1, True, 2.0, "8"])
 def test_a_width_is_a_whole_number(value: Any) -> None:
-    with pytest.raises(HeadConfigError, match=r"^project_dim = "):
-        head_config(project_dim=value)
-
-
-def test_raw_embeddings_have_no_directions() -> None:
-    with pytest.raises(HeadConfigError, match="project_dim = 4: fusion = raw"):
-        head_config(fusion="raw", project_dim=4)
+    with pytest.raises(ParamsError, match="project_dim = "):
+        HeadConfig.from_json(head_config().to_json() | {"project_dim": value})
 
 
 def test_a_modality_that_is_not_used_may_have_no_width() -> None:
     assert head_config(fusion="concat", modalities="image", caption_dim=0).input_dim == 6
     assert head_config(fusion="concat", modalities="caption", image_dim=0).input_dim == 6
-    for changes in ({"image_dim": 0}, {"modalities": "image", "image_dim": 0}):
-        with pytest.raises(HeadConfigError, match=r"^image_dim = 0"):
-            head_config(**{"fusion": "concat"} | changes)

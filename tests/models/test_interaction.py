@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from siglip2_multimodal_hash.models.config import HeadConfigError
-from siglip2_multimodal_hash.models.interaction import ContextGate, LowRankBilinear
-from tests.models.heads import DIM, head_config, network, pairs
+from siglip2_multimodal_hash.models.fusion import ContextGate, LowRankBilinear
+from tests.models.heads import DIM, network, pairs
 
 
 def test_the_gate_by_hand() -> None:
@@ -53,12 +52,6 @@ def test_interactions_take_unequal_widths_and_get_gradients(fusion: str) -> None
     weights = dict(head.fusion.interaction.named_parameters())
     assert weights
     assert all(weight.grad is not None and weight.grad.any() for weight in weights.values())
-
-
-@pytest.mark.parametrize("fusion", ["gated", "low_rank_bilinear"])
-def test_interactions_need_both_modalities(fusion: str) -> None:
-    with pytest.raises(HeadConfigError, match=f"fusion.type = {fusion}: an interaction needs two"):
-        head_config(fusion=fusion, modalities="image")
 
 
 def test_magnitude_alone_knows_nothing_of_the_direction() -> None:

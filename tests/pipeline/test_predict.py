@@ -17,7 +17,8 @@ from benchmarks.missing_caption import tag_both_ways
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS, read_evaluation
+from siglip2_multimodal_hash.evaluation.store import read_evaluation
+from siglip2_multimodal_hash.params import PREDICTORS
 from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
 from tests.places import FREE, everything, place
 

@@ -5,15 +5,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.page import write_report
-from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs, VoteSettings
+from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 
-KNN = VoteSettings(
+KNN = KnnParams(
     K=5,
     distance="hamming",
     vote="uniform",
     tau=0.07,
     threshold=0.5,
+    shortlist=200,
+    hybrid_weight=0.5,
     top_n_tags=2,
 )
 BASELINES = {

@@ -196,7 +196,7 @@ def test_pictures_of_queries_come_before_those_of_neighbours(example: Any) -> No
 
 
 def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncoded: Any) -> None:
-    knn = replace(KNN, vote="rank", distance="cosine")
+    knn = KNN.model_copy(update={"vote": "rank", "distance": "cosine"})
     card = gallery_data(inputs_of(uncoded, knn=knn), 1)["cards"][0]
     weights = [one[3] for one in card["neighbours"]]
     assert weights == pytest.approx([60 / 137, 30 / 137, 20 / 137, 15 / 137, 12 / 137], abs=1e-4)

@@ -159,7 +159,7 @@ def test_a_section_without_data_is_left_out(tmp_path: Path, example: Any) -> Non
 def test_a_head_without_codes_has_a_page(
     tmp_path: Path, uncoded: Any, coloured_images: Any
 ) -> None:
-    knn = replace(KNN, distance="cosine")
+    knn = KNN.model_copy(update={"distance": "cosine"})
     text = report(tmp_path / "a.html", uncoded, coloured_images, knn=knn)
     assert "(1 − cosine) / 2" in text
     assert data_of(text)["bits"] is None

@@ -15,7 +15,13 @@ import pytest
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_json, write_json
-from siglip2_multimodal_hash.params import HnswParams, IndexParams, IvfParams, MultihashParams
+from siglip2_multimodal_hash.params import (
+    Flat,
+    Hnsw,
+    IndexParams,
+    Ivf,
+    Multihash,
+)
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import (
     build_index,
@@ -24,28 +30,26 @@ from siglip2_multimodal_hash.retrieval.index import (
     save_index,
     unit_view,
 )
-from siglip2_multimodal_hash.retrieval.index_kinds import (
-    Flat,
-    Hnsw,
-    Ivf,
-    Kind,
-    Multihash,
-    kind_of,
-    name_of,
-    resolved,
-)
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind, kind_of, name_of, resolved
 from siglip2_multimodal_hash.retrieval.search import search_cosine, search_hamming
 
 ROOT = Path(__file__).resolve().parents[2]
 CODES = np.random.default_rng(3).integers(0, 256, (900, 8), dtype=np.uint8)
 CODES[500:600] = CODES[100:200]
 UNITS = unit_vectors(np.random.default_rng(4).standard_normal((400, 12)))
+IVF = Ivf(nlist=0, nprobe=0)
+HNSW = Hnsw(M=16, ef_construction=80, ef_search=64)
+MULTIHASH = Multihash(nhash=0, b=0, nflip=2)
 KINDS: dict[str, Kind] = {
-    "ivf": Ivf(),
+    "ivf": IVF,
     "hnsw": Hnsw(M=6, ef_construction=33, ef_search=21),
-    "multihash": Multihash(),
+    "multihash": MULTIHASH,
 }
-BUILDS = [*((CODES, kind) for kind in KINDS.values()), (UNITS, Ivf()), (UNITS, Hnsw())]
+BUILDS = [
+    *((CODES, kind) for kind in KINDS.values()),
+    (UNITS, IVF),
+    (UNITS, HNSW),
+]
 IDS = [*KINDS, "ivf-vectors", "hnsw-vectors"]
 
 
@@ -75,9 +79,9 @@ def test_other_codes_and_other_parameters_are_refused(
     with pytest.raises(DataError, match=rf"built as index\.kind = {name_of(kind)} .*, not as flat"):
         load_index(path, items)
     changed: dict[type[Kind], Kind] = {
-        Ivf: Ivf(nprobe=2),
+        Ivf: Ivf(nlist=0, nprobe=2),
         Hnsw: Hnsw(M=6, ef_construction=33, ef_search=22),
-        Multihash: Multihash(nflip=1),
+        Multihash: Multihash(nhash=0, b=0, nflip=1),
     }
     with pytest.raises(DataError, match=r"built as index\.kind = .*\n.*build_faiss_index"):
         load_index(path, items, changed[type(kind)])
@@ -104,16 +108,16 @@ def test_files_that_do_not_belong_together_are_refused(
 
 
 def test_a_lost_item_is_noticed(tmp_path: Path) -> None:
-    path, index = tmp_path / "index.faiss", build_index(CODES, Ivf(5))
+    path, index = tmp_path / "index.faiss", build_index(CODES, Ivf(nlist=5, nprobe=0))
     index.faiss_index.invlists.resize(2, 1)
     save_index(path, index)
     with pytest.raises(DataError, match=r"not a readable FAISS index .*in no cluster"):
-        load_index(path, CODES, Ivf(5))
+        load_index(path, CODES, Ivf(nlist=5, nprobe=0))
 
 
 def test_the_description_names_the_resolved_parameters(tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
-    save_index(path, build_index(CODES, Ivf()))
+    save_index(path, build_index(CODES, IVF))
     description = read_json(meta_path(path))
     assert description["kind"] == "ivf"
     assert description["parameters"] == {"nlist": 30, "nprobe": 4}
@@ -147,31 +151,30 @@ for (items, kind), name in zip(BUILDS, IDS):
 
 def test_building_leaves_the_number_of_threads() -> None:
     before = faiss.omp_get_max_threads()
-    build_index(CODES[:50], Hnsw())
+    build_index(CODES[:50], HNSW)
     assert faiss.omp_get_max_threads() == before
 
 
 def test_zero_stands_for_a_choice_by_size() -> None:
-    assert resolved(Ivf(), 117_218, 64) == Ivf(nlist=342, nprobe=43)
-    assert resolved(Ivf(nlist=16), 100, 64) == Ivf(nlist=16, nprobe=2)
-    assert resolved(Ivf(), 1, 0) == Ivf(nlist=1, nprobe=1)
-    assert resolved(Multihash(), 117_218, 64) == Multihash(nhash=4, b=16, nflip=2)
-    assert resolved(Multihash(), 10**6, 16) == Multihash(nhash=1, b=16, nflip=2)
-    assert resolved(Multihash(b=8), 10, 64) == Multihash(nhash=8, b=8, nflip=2)
-    assert resolved(Multihash(), 1, 16) == Multihash(nhash=16, b=1, nflip=1)
-    assert resolved(Multihash(nhash=1), 9, 128) == Multihash(nhash=1, b=63, nflip=2)
+    assert resolved(IVF, 117_218, 64) == Ivf(nlist=342, nprobe=43)
+    assert resolved(Ivf(nlist=16, nprobe=0), 100, 64) == Ivf(nlist=16, nprobe=2)
+    assert resolved(IVF, 1, 0) == Ivf(nlist=1, nprobe=1)
+    assert resolved(MULTIHASH, 117_218, 64) == Multihash(nhash=4, b=16, nflip=2)
+    assert resolved(MULTIHASH, 10**6, 16) == Multihash(nhash=1, b=16, nflip=2)
+    assert resolved(Multihash(nhash=0, b=8, nflip=2), 10, 64) == Multihash(nhash=8, b=8, nflip=2)
+    assert resolved(MULTIHASH, 1, 16) == Multihash(nhash=16, b=1, nflip=1)
+    assert resolved(Multihash(nhash=1, b=0, nflip=2), 9, 128) == Multihash(nhash=1, b=63, nflip=2)
     assert resolved(Flat(), 5, 0) == Flat()
 
 
 @pytest.mark.parametrize(
     ("items", "kind", "message"),
     [
-        (CODES, Ivf(nlist=901), "index.ivf.nlist = 901: the database has 900 items"),
-        (CODES[:9], Ivf(nprobe=4), "index.ivf.nprobe = 4: there are 3 clusters"),
-        (UNITS, Multihash(), "index.kind = multihash: unit vectors have no bits"),
-        (CODES, Multihash(nhash=5, b=13), "nhash = 5, index.multihash.b = 13: the code has 64"),
-        (CODES, Multihash(nhash=65), "nhash = 65, index.multihash.b = 0"),
-        (CODES, Multihash(b=4, nflip=5), "index.multihash.nflip = 5: a piece has 4 bits"),
+        (CODES, Ivf(nlist=901, nprobe=0), "index.ivf.nlist = 901: the database has 900 items"),
+        (CODES[:9], Ivf(nlist=0, nprobe=4), "index.ivf.nprobe = 4: there are 3 clusters"),
+        (UNITS, MULTIHASH, "index.kind = multihash: hash.bits = 0 searches vectors"),
+        (CODES, Multihash(nhash=5, b=13, nflip=2), "nhash = 5, index.multihash.b = 13: the pieces"),
+        (CODES, Multihash(nhash=65, b=0, nflip=2), "nhash = 65, index.multihash.b = 0"),
     ],
 )
 def test_what_cannot_be_built_is_named(items: Any, kind: Kind, message: str) -> None:
@@ -183,12 +186,12 @@ def test_the_parameters_become_the_kind() -> None:
     def params(kind: Any) -> IndexParams:
         return IndexParams(
             kind=kind,
-            ivf=IvfParams(nlist=9, nprobe=3),
-            hnsw=HnswParams(M=4, ef_construction=5, ef_search=6),
-            multihash=MultihashParams(nhash=2, b=8, nflip=1),
+            ivf=Ivf(nlist=9, nprobe=3),
+            hnsw=Hnsw(M=4, ef_construction=5, ef_search=6),
+            multihash=Multihash(nhash=2, b=8, nflip=1),
         )
 
     assert kind_of(params("flat")) == Flat()
-    assert kind_of(params("ivf")) == Ivf(9, 3)
-    assert kind_of(params("hnsw")) == Hnsw(4, 5, 6)
-    assert kind_of(params("multihash")) == Multihash(2, 8, 1)
+    assert kind_of(params("ivf")) == Ivf(nlist=9, nprobe=3)
+    assert kind_of(params("hnsw")) == Hnsw(M=4, ef_construction=5, ef_search=6)
+    assert kind_of(params("multihash")) == Multihash(nhash=2, b=8, nflip=1)

@@ -13,10 +13,11 @@ from faiss.contrib.inspect_tools import get_invlist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval import hamming as hamming_module
 from siglip2_multimodal_hash.retrieval.codes import hamming_distances, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Flat, Hnsw, Ivf, Kind, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import (
     find_neighbours,
@@ -27,6 +28,7 @@ from siglip2_multimodal_hash.retrieval.search import (
 
 Codes = npt.NDArray[np.uint8]
 # With all pieces of all bits flipped, every bucket is looked at.
+HNSW = Hnsw(M=16, ef_construction=80, ef_search=64)
 EXHAUSTIVE = Multihash(nhash=8, b=8, nflip=8)
 BINARY: dict[str, Kind] = {
     "flat": Flat(),
@@ -108,7 +110,9 @@ def test_multihash_misses_nothing_near(
     """All items within nhash * (nflip + 1) - 1 come first; what is found is ordered, once each."""
     codes = clustered_codes(80, seed, 2, 4) if is_clustered else random_codes(80, seed, 2)
     queries, database = codes[:20], codes[20:]
-    found = search_hamming(build_index(database, Multihash(nhash, 0, nflip)), queries, K)
+    found = search_hamming(
+        build_index(database, Multihash(nhash=nhash, b=0, nflip=nflip)), queries, K
+    )
     distances, rows = by_numpy(queries, database, K)
     surely = distances <= nhash * (min(nflip, 16 // nhash) + 1) - 1
     assert np.array_equal(found.rows[surely], rows[surely])
@@ -125,7 +129,7 @@ def test_multihash_misses_nothing_near(
 def test_ivf_is_flat_over_the_clusters_looked_at(nprobe: int, K: int, seed: int) -> None:
     codes = clustered_codes(80, seed, 2, 4)
     queries, database = codes[:20], codes[20:]
-    index = build_index(database, Ivf(6, nprobe))
+    index = build_index(database, Ivf(nlist=6, nprobe=nprobe))
     centres = faiss.vector_to_array(faiss.downcast_IndexBinary(index.faiss_index.quantizer).xb)
     _, looked_at = by_numpy(queries, centres.reshape(6, 2), nprobe)
     members = [get_invlist(index.faiss_index.invlists, number)[0] for number in range(6)]
@@ -148,7 +152,7 @@ def test_hnsw_of_few_codes_finds_all_and_in_order() -> None:
     """2,000 items of 20 codes: equal ones alone would be islands of the graph."""
     distinct = random_codes(20, 3)
     database = distinct[np.random.default_rng(3).integers(0, 20, 2000)]
-    index = build_index(database, Hnsw())
+    index = build_index(database, HNSW)
     assert index.faiss_index.ntotal == 20
     distances, rows = by_numpy(distinct, database, 150)
     found = search_hamming(index, distinct, 150)
@@ -195,8 +199,8 @@ def test_batches_and_threads_change_no_neighbour_of_vectors(name: str) -> None:
 def test_clusters_of_vectors_are_exact_if_all_are_looked_at() -> None:
     units = unit_vectors(np.random.default_rng(6).standard_normal((500, 16)))
     exact = search_cosine(build_index(units), units[:50], 8)
-    assert same(search_cosine(build_index(units, Ivf(12, 12)), units[:50], 8), exact)
-    graph = search_cosine(build_index(units, Hnsw()), units[:50], 8)
+    assert same(search_cosine(build_index(units, Ivf(nlist=12, nprobe=12)), units[:50], 8), exact)
+    graph = search_cosine(build_index(units, HNSW), units[:50], 8)
     assert (graph.rows == exact.rows).mean() >= 0.95
 
 
@@ -205,7 +209,7 @@ def test_neighbours_that_are_not_found_are_marked() -> None:
     low, high = [0b0, 0b1, 0b11], [0xFF, 0xFE, 0xFC]
     database = np.array([[code] for code in low + high], dtype=np.uint8)
     found = search_hamming(
-        build_index(database, Ivf(2, 1)), np.array([[0], [0xFF]], dtype=np.uint8), 5
+        build_index(database, Ivf(nlist=2, nprobe=1)), np.array([[0], [0xFF]], dtype=np.uint8), 5
     )
     assert found.rows.tolist() == [[0, 1, 2, -1, -1], [3, 4, 5, -1, -1]]
     assert found.similarities.tolist() == [[1, 0.875, 0.75, 0, 0]] * 2
@@ -215,7 +219,7 @@ def test_neighbours_that_are_not_found_are_marked() -> None:
     )
     assert found.rows.tolist() == [[2, 1, 0, -1]]
     units = unit_vectors(np.array([[1, 0], [1, 0.1], [-1, 0], [-1, 0.1]]))
-    by_cosine = search_cosine(build_index(units, Ivf(2, 1)), units[[0]], 3)
+    by_cosine = search_cosine(build_index(units, Ivf(nlist=2, nprobe=1)), units[[0]], 3)
     assert by_cosine.rows.tolist() == [[0, 1, -1]]
     assert by_cosine.similarities[0, 2] == 0
 
@@ -224,7 +228,7 @@ def test_a_shortlist_with_gaps_is_ranked_without_them(caplog: pytest.LogCaptureF
     packed = np.array([[0b0], [0b1], [0b11], [0xFF], [0xFE], [0xFC]], dtype=np.uint8)
     # The last bit says little, so 0b1 and 0b0 are nearly the same.
     soft = (np.unpackbits(packed, axis=1) * 2 - 1.0) * np.array([1] * 7 + [0.1])
-    index, items = build_index(packed, Ivf(2, 1)), SoftAndPacked(soft, packed)
+    index, items = build_index(packed, Ivf(nlist=2, nprobe=1)), SoftAndPacked(soft, packed)
     with caplog.at_level(logging.WARNING):
         found = find_neighbours(index, items, items, distance="hybrid", K=4, shortlist=6)
     assert found.rows[:2].tolist() == [[0, 1, 2, -1], [1, 0, 2, -1]]
@@ -238,7 +242,7 @@ def test_collapsed_codes_are_found_in_their_cluster() -> None:
     """With three codes most of the ten centres are equal, and one of those is looked at."""
     distinct = random_codes(3, 9)
     database = distinct[np.random.default_rng(9).integers(0, 3, 300)]
-    found = search_hamming(build_index(database, Ivf(10, 1)), distinct, 20)
+    found = search_hamming(build_index(database, Ivf(nlist=10, nprobe=1)), distinct, 20)
     assert np.array_equal(found.rows, by_numpy(distinct, database, 20)[1])
 
 
@@ -256,8 +260,8 @@ def test_small_blocks_and_no_query(name: str, monkeypatch: pytest.MonkeyPatch) -
 def test_cosine_of_soft_codes_uses_the_kind() -> None:
     soft = np.random.default_rng(8).standard_normal((300, 16)).astype(np.float32)
     packed = np.packbits(soft > 0, axis=1)
-    index, items = build_index(packed, Ivf(40, 1)), SoftAndPacked(soft, packed)
+    index, items = build_index(packed, Ivf(nlist=40, nprobe=1)), SoftAndPacked(soft, packed)
     found = find_neighbours(index, items, items, distance="cosine", K=20, shortlist=20)
     units = unit_vectors(soft)
-    assert same(found, search_cosine(build_index(units, Ivf(40, 1)), soft, 20))
+    assert same(found, search_cosine(build_index(units, Ivf(nlist=40, nprobe=1)), soft, 20))
     assert (found.rows == -1).any()

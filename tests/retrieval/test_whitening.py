@@ -8,9 +8,9 @@ import pytest
 from scipy.linalg import fractional_matrix_power
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.params import Ivf
 from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.index_kinds import Ivf
 from siglip2_multimodal_hash.retrieval.neighbours import SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import (
     search_asymmetric,

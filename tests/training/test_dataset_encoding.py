@@ -89,9 +89,7 @@ def test_embeddings_of_other_images_are_refused() -> None:
 def test_the_head_takes_its_widths_from_the_embeddings() -> None:
     _, vectors = index_and_embeddings()
     params = small_params(hash={"bits": 32})
-    config = head_config(
-        vectors, params.decomposer, params.fusion, params.hash, params.classifier, params.loss
-    )
+    config = head_config(params, vectors)
     widths = (config.image_dim, config.caption_dim, config.classes, config.bits)
     assert widths == (DIM, DIM, CLASSES, 32)
 

@@ -183,7 +183,7 @@ def test_a_damaged_config_is_refused_by_name(text: str, folder: Path) -> None:
 
 def test_a_config_with_an_impossible_value_is_refused_by_name(folder: Path) -> None:
     changed_config(folder, bits=48)
-    with pytest.raises(DataError, match=r"config\.json: bits = 48"):
+    with pytest.raises(DataError, match=r"config\.json: head: bits = 48"):
         load_head(folder)
 
 

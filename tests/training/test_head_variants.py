@@ -1,6 +1,5 @@
 """The baselines that are trained beside the head."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -43,14 +42,14 @@ def test_these_are_all() -> None:
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_variant_changes_what_it_is_named_after_and_nothing_else(name: str) -> None:
     head = small_head(adapter="linear")
-    assert asdict(variant_config(name, head)) == asdict(head) | CHANGES[name]
+    assert variant_config(name, head).model_dump() == head.model_dump() | CHANGES[name]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_variant_of_a_head_of_one_modality_is_the_same_baseline(name: str) -> None:
     head = small_head(fusion="concat", modalities="caption")
-    expected = asdict(head) | {"modalities": "both"} | CHANGES[name]
-    assert asdict(variant_config(name, head)) == expected
+    expected = head.model_dump() | {"modalities": "both"} | CHANGES[name]
+    assert variant_config(name, head).model_dump() == expected
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -88,9 +87,7 @@ def test_variants_do_not_depend_on_the_type_of_fusion(kind: str) -> None:
     found = [variant_configs(common_head(params, vectors())) for params in (usual, other)]
     assert found[0] == found[1]
     assert list(found[0]) == list(VARIANTS)
-    own = head_config(
-        vectors(), usual.decomposer, usual.fusion, usual.hash, usual.classifier, usual.loss
-    )
+    own = head_config(usual, vectors())
     assert found[0] == variant_configs(own)
 
 

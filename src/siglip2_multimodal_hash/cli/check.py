@@ -23,7 +23,7 @@ def _check_imported(params: Params) -> None:
     """Whether the head can take the imported features, where they are there.
 
     Raises:
-        HeadConfigError: Their widths do not suit the fusion or the loss.
+        ParamsError: Their widths do not suit the fusion or the loss.
     """
     from siglip2_multimodal_hash.doctor.imported import look_up_imported
     from siglip2_multimodal_hash.memory import head_of, tower_sizes

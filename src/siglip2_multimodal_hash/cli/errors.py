@@ -6,8 +6,8 @@ from typing import Any
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.tables import PREDICTORS, details_file
+from siglip2_multimodal_hash.params import PREDICTORS, load_params
+from siglip2_multimodal_hash.reporting.tables import details_file
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 TITLES = {

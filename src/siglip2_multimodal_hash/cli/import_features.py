@@ -8,7 +8,13 @@ from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.entry import set_up_log
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import require_free
-from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
+from siglip2_multimodal_hash.params import (
+    IMPORTED,
+    PARAMS_FILE,
+    Params,
+    load_params,
+    settings_for_widths,
+)
 from siglip2_multimodal_hash.presets import apply_overrides, list_presets, override_text
 
 if TYPE_CHECKING:
@@ -119,8 +125,6 @@ def _overrides(name: str, digest: str, folder: Path) -> dict[str, str]:
 
 def _next(params: Params, imported: "Imported") -> list[str]:
     """The commands that lead on from here."""
-    from siglip2_multimodal_hash.models.config import settings_for_widths
-
     widths = imported.image_dim, imported.caption_dim
     needed = settings_for_widths(params.fusion, params.loss.cosine_weight, *widths)
     if not needed:

@@ -72,7 +72,7 @@ class DatasetIndex:
         return np.stack(self.frame["labels"].to_list())
 
     def rows(self, split: EvaluationSplit) -> npt.NDArray[np.int64]:
-        """int64 [n], ascending rows of a split; see :data:`ROWS_OF`."""
+        """int64 [n], ascending rows of a split; see :data:`.split_file.ROWS_OF`."""
         return np.flatnonzero(self.frame["split"].isin(ROWS_OF[split])).astype(np.int64)
 
     def captions(self) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from siglip2_multimodal_hash.datasets.manifest import (
 )
 from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import Unlabelled
 
 _SHOWN = 5
 # Images handed to the threads at once, so that no future waits for each of 123,000.
@@ -66,7 +66,7 @@ class IndexCounts:
 
 
 def index_source(
-    root: Path, manifest_folder: Path, split_file: Path, unlabelled: Literal["keep", "drop"]
+    root: Path, manifest_folder: Path, split_file: Path, unlabelled: Unlabelled
 ) -> tuple[DatasetIndex, IndexCounts]:
     """The index of the source at ``root``, once it is what its manifest says.
 
@@ -139,7 +139,7 @@ def build_index(
     annotations: Annotations,
     split: Sequence[SplitImage],
     image_bytes: Mapping[str, int],
-    unlabelled: Literal["keep", "drop"],
+    unlabelled: Unlabelled,
 ) -> tuple[DatasetIndex, IndexCounts]:
     """The index of the images that the split names.
 

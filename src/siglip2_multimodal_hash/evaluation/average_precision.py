@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
 
 Floats = npt.NDArray[np.float64]
 

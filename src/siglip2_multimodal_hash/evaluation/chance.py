@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.histograms import relevant_totals
-from siglip2_multimodal_hash.retrieval.checks import check_labels
 
 
 def chance_mean_average_precision(labels: npt.NDArray[Any]) -> float:

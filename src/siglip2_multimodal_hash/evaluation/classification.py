@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import (
-    check_labels,
-    check_scores,
-    check_unit_interval,
-)
+from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_unit_interval
 
 CALIBRATION_BINS = 15
 # 80 x 80 comparisons a photo: some megabytes at once.

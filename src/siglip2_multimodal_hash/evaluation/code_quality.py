@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size, check_vectors
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.retrieval.checks import check_size, check_vectors
 from siglip2_multimodal_hash.retrieval.codes import unpack
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import Floats, average_precisions
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, RETRIEVAL_FIGURE, ItemResults
+from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE, ItemResults
 from siglip2_multimodal_hash.evaluation.significance import (
     DRAWS,
     Difference,
@@ -24,6 +24,7 @@ from siglip2_multimodal_hash.evaluation.weighted_precision import (
     WeightedDecisions,
     WeightedPrecision,
 )
+from siglip2_multimodal_hash.params import PREDICTORS
 
 METRICS = ("mAP", "CF1", "retrieval")
 MOVED = 5

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size
 from siglip2_multimodal_hash.evaluation.histograms import hamming_groups, in_threads, pack_labels
-from siglip2_multimodal_hash.retrieval.checks import check_size
 
 Counts = npt.NDArray[np.int64]
 

@@ -1,7 +1,7 @@
 """Where a head errs on test: by class, by image, and by kinds of images and objects."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.evaluation.groups import (
 )
 from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
+from siglip2_multimodal_hash.params import CaptionPolicy
 
 WORST = 20
 
@@ -31,7 +32,7 @@ def errors_of_test(
     dataset: DatasetIndex,
     evaluation: StoredEvaluation,
     sizes: ObjectSizes,
-    eval_caption: Literal["first", "mean"],
+    eval_caption: CaptionPolicy,
 ) -> dict[str, Any]:
     """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` says what the head saw."""
     rows = dataset.rows("test")

@@ -13,12 +13,12 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_size, load_array
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import load_array, read_json, write_json
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores, check_size
+from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.params import PREDICTORS
 
-PREDICTORS = ("knn", "mlp", "hybrid")
 RETRIEVAL_FIGURE = "mAP@all"
 ITEM_FILES = (
     "categories.json",

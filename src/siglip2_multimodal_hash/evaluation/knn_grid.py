@@ -10,24 +10,21 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from siglip2_multimodal_hash.evaluation.heads import (
-    QUERY_SPLITS,
-    Labels,
-    SplitRows,
-    index_of_split,
-)
+from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, Labels, SplitRows, index_of_split
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
 from siglip2_multimodal_hash.evaluation.searched_split import SearchedSplit, first
-from siglip2_multimodal_hash.params import KnnGridParams
-from siglip2_multimodal_hash.params.knn import Distance, Vote
+from siglip2_multimodal_hash.params import (
+    Distance,
+    KnnGridParams,
+    Multihash,
+    Vote,
+    needs_code,
+    searches_vectors,
+)
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
-from siglip2_multimodal_hash.retrieval.index_kinds import Multihash
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import combine_scores, sparse_labels
-
-OF_VECTORS = ("cosine", "asymmetric", "whitened")
-"""Distances whose search indexes vectors, not codes."""
 
 
 class GridRow(NamedTuple):
@@ -144,8 +141,8 @@ def grid_settings(
     wanted = set()
     for distance, K, vote in product(grid.distance, grid.K, grid.vote):
         reach = min(most, shortlist) if distance == "hybrid" else most
-        possible = distance not in OF_VECTORS or has_vectors
-        if reach >= K and possible and (has_bits or distance == "cosine"):
+        possible = has_vectors or not searches_vectors(distance)
+        if reach >= K and possible and (has_bits or not needs_code(distance)):
             taus = grid.tau if vote == "softmax" else (None,)
             wanted |= {GridRow(distance, K, vote, tau) for tau in taus}
     return sorted(wanted, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))

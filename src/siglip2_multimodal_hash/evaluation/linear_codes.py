@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
+from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.retrieval.checks import Codes, Vectors, check_size, check_vectors
+from siglip2_multimodal_hash.params import code_bytes
 from siglip2_multimodal_hash.retrieval.codes import binarize
 
 Matrix = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def fit_lsh(train: npt.NDArray[Any], bits: int, seed: int) -> LinearHash:
         DataError: NaN, or not a float matrix.
     """
     train = check_vectors("training vectors", train)
-    _check_bits(bits)
+    code_bytes(bits)  # refuses a width that is no whole number of bytes
     if len(train) == 0:
         raise InputError("training vectors: no row", "give the split more images")
     normals = np.random.default_rng(seed).standard_normal((train.shape[1], bits))
@@ -95,7 +96,7 @@ def fit_pca_sign(train: npt.NDArray[Any], bits: int) -> LinearHash:
         DataError: NaN, or not a float matrix.
     """
     train = check_vectors("training vectors", train)
-    _check_bits(bits)
+    code_bytes(bits)  # refuses a width that is no whole number of bytes
     # N centred vectors span N - 1 dimensions; components beyond them are rounding noise.
     rank = min(train.shape[1], len(train) - 1)
     if bits > rank:
@@ -143,10 +144,3 @@ def fit_itq(
         left, _singular, right = linalg.svd(signs.T @ components)
         rotation = right.T @ left.T
     return LinearHash(principal.mean, principal.projection @ rotation)
-
-
-def _check_bits(bits: int) -> None:
-    if bits < 8 or bits % 8:
-        raise InputError(
-            f"hash.bits = {bits}: must be a positive multiple of 8", "use 16, 32, 64 or 128"
-        )

@@ -19,6 +19,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, Labels, SplitRows
 from siglip2_multimodal_hash.evaluation.protocol import (
@@ -26,8 +27,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
     evaluate_predictions,
     evaluate_retrieval,
 )
-from siglip2_multimodal_hash.params import KnnParams
-from siglip2_multimodal_hash.retrieval.checks import Codes, Vectors, check_size, check_vectors
+from siglip2_multimodal_hash.params import KnnParams, code_bytes
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
@@ -81,17 +81,13 @@ def fit_product_codes(train: npt.NDArray[Any], bits: int, seed: int) -> ProductC
         DataError: NaN, or not a float matrix.
     """
     train = check_vectors("training vectors", train)
-    if bits < 8 or bits % 8:
-        raise InputError(
-            f"hash.bits = {bits}: must be a positive multiple of 8", "use 16, 32, 64 or 128"
-        )
+    parts = code_bytes(bits)
     if len(train) < CENTROIDS:
         raise InputError(
             f"product quantisation: {len(train)} training vectors are fewer than {CENTROIDS} "
             "centroids",
             "use more training images",
         )
-    parts = bits // 8
     dim = train.shape[1]
     quantiser = faiss.ProductQuantizer(-(-dim // parts) * parts, parts, 8)
     quantiser.cp.seed = seed

@@ -8,6 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import (
+    check_labels,
+    check_positives,
+    check_scores,
+    check_size,
+    check_unit_interval,
+)
 from siglip2_multimodal_hash.evaluation.average_precision import (
     mean_average_precision,
     micro_average_precision,
@@ -24,18 +31,7 @@ from siglip2_multimodal_hash.evaluation.decisions import (
     top_n,
     tune_threshold,
 )
-from siglip2_multimodal_hash.evaluation.ranking import (
-    Retrieval,
-    evaluate_codes,
-    evaluate_vectors,
-)
-from siglip2_multimodal_hash.retrieval.checks import (
-    check_labels,
-    check_positives,
-    check_scores,
-    check_size,
-    check_unit_interval,
-)
+from siglip2_multimodal_hash.evaluation.ranking import Retrieval, evaluate_codes, evaluate_vectors
 
 Figures = dict[str, Any]
 

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.cosine_groups import (
     DistinctVectors,
@@ -49,7 +50,6 @@ from siglip2_multimodal_hash.evaluation.tie_aware import (
     expected_precision_at,
     ideal_dcg,
 )
-from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 
 AP_CUTOFFS = (5000, 1000, 100)

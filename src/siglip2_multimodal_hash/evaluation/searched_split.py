@@ -6,9 +6,8 @@ from scipy.sparse import csr_array
 
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import Labels, Scores
-from siglip2_multimodal_hash.params.knn import Distance, Vote
+from siglip2_multimodal_hash.params import Distance, Hnsw, Vote
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
-from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
 from siglip2_multimodal_hash.retrieval.voting import vote_scores

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import Floats
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores, check_size
 
 DRAWS = 2000
 INTERVAL = (0.025, 0.975)

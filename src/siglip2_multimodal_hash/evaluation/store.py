@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, HeadEvaluation, Predictions
-from siglip2_multimodal_hash.evaluation.items import PREDICTORS, Items
+from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.evaluation.protocol import Figures
-from siglip2_multimodal_hash.files import load_array, read_json, replacing, write_json
+from siglip2_multimodal_hash.files import read_json, replacing, write_json
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
-
-__all__ = ["PREDICTORS", "StoredEvaluation", "read_evaluation", "write_evaluation"]
 
 
 @dataclass(frozen=True, eq=False)

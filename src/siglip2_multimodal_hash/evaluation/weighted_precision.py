@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_labels, check_scores
 from siglip2_multimodal_hash.evaluation.average_precision import Floats
 from siglip2_multimodal_hash.evaluation.decisions import Decisions
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_scores
 
 Weights = npt.NDArray[np.integer[Any]] | Floats
 

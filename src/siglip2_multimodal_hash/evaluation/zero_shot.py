@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import check_size
+from siglip2_multimodal_hash.arrays import check_size
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 
 

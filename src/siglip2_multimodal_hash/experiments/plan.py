@@ -9,8 +9,8 @@ from typing import Any
 
 from siglip2_multimodal_hash.errors import InputError, ParamsError
 from siglip2_multimodal_hash.experiments.comparable import flatten
-from siglip2_multimodal_hash.experiments.rows import PREDICTORS, Row, Variant
-from siglip2_multimodal_hash.params import PARAMS_FILE, parse_params, watched_inputs
+from siglip2_multimodal_hash.experiments.rows import Row, Variant
+from siglip2_multimodal_hash.params import PARAMS_FILE, PREDICTORS, parse_params, watched_inputs
 
 ALL = "all"
 DEFAULT = "default"

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.params import PREDICTORS
 
 ABLATIONS_FILE = Path("configs/ablations.yaml")
-PREDICTORS = ("knn", "mlp", "hybrid")
 
 # Names become parts of a Git reference and of file names: no two dots in a row.
 _NAME = r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"

@@ -15,8 +15,9 @@ from siglip2_multimodal_hash.experiments.draws import FIGURES, Drawn, difference
 from siglip2_multimodal_hash.experiments.plan import Plan
 from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.experiments.results import read_baselines, read_experiment
-from siglip2_multimodal_hash.experiments.rows import PREDICTORS, Variant, load_rows
+from siglip2_multimodal_hash.experiments.rows import Variant, load_rows
 from siglip2_multimodal_hash.experiments.status import State, Status, statuses
+from siglip2_multimodal_hash.params import PREDICTORS
 
 TAGS = next(iter(FIGURES.values()))
 COLUMNS = (

@@ -10,6 +10,7 @@ as many whole batches as :data:`SHARD_SECONDS` take, be they ten of a CPU or a t
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.device import choose_device
@@ -25,7 +26,7 @@ from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextRea
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
 from siglip2_multimodal_hash.features.writer import unfinished_embeddings
-from siglip2_multimodal_hash.files import save_array, write_json
+from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import RuntimeParams
 from siglip2_multimodal_hash.resume import DISK_REMEDY
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-AmpDtype = Literal["float32", "bfloat16", "float16"]
-StoreDtype = Literal["float32", "float16"]
+from siglip2_multimodal_hash.params import AmpDtype, StoreDtype
 
 
 class TowerSpec(Protocol):

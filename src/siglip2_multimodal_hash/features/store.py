@@ -12,14 +12,15 @@ its width (``image_dim``, ``caption_dim``, ``prompt_dim``) is 0, and there is no
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import first_nonfinite_row, load_array
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import load_array, read_json
-from siglip2_multimodal_hash.params import IMPORTED
+from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.params import IMPORTED, CaptionPolicy
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -63,7 +64,7 @@ class Embeddings:
     prompt: FloatArray
     meta: dict[str, Any]
 
-    def captions_by_policy(self, policy: Literal["first", "mean"]) -> FloatArray:
+    def captions_by_policy(self, policy: CaptionPolicy) -> FloatArray:
         """One caption embedding an image for evaluation, float32 [N, D_t]; never a random draw.
 
         Args:
@@ -89,10 +90,9 @@ class Embeddings:
         """
         for name, array in ((IMAGE, self.image), (CAPTION, self.caption), (PROMPT, self.prompt)):
             for start in range(0, len(array), CHUNK):
-                finite = np.isfinite(array[start : start + CHUNK]).all(axis=1)
-                if not finite.all():
-                    row = start + int(np.argmin(finite))
-                    raise DataError(f"{name}: row {row} holds NaN or infinity", _REMEDY)
+                row = first_nonfinite_row(array[start : start + CHUNK])
+                if row is not None:
+                    raise DataError(f"{name}: row {start + row} holds NaN or infinity", _REMEDY)
 
 
 def load_embeddings(folder: Path) -> Embeddings:

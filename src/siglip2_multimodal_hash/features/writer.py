@@ -6,18 +6,19 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import first_nonfinite_row, load_array
 from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.files import load_array, readable
+from siglip2_multimodal_hash.files import readable
+from siglip2_multimodal_hash.params import StoreDtype
 from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished
 
 FloatArray = npt.NDArray[np.float32]
-StoreDtype = Literal["float32", "float16"]
 
 ARRAYS = {"images": store.IMAGE, "captions": store.CAPTION}
 
@@ -157,10 +158,10 @@ class ArrayWriter:
             DataError: A value is NaN or infinite, or too large for the file's type; or the disk
                 has no room for all rows, which is seen before the first is written.
         """
-        finite = np.isfinite(features).all(axis=1)
-        if not finite.all():
+        bad = first_nonfinite_row(features)
+        if bad is not None:
             raise DataError(
-                f"{self._path.name}: the tower gave NaN or infinity for row {rows[~finite][0]}",
+                f"{self._path.name}: the tower gave NaN or infinity for row {rows[bad]}",
                 "set backbone.amp_dtype to float32, or to bfloat16",
             )
         large = np.abs(features).max(axis=1) > np.finfo(self._dtype).max

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from siglip2_multimodal_hash.models.config import AdapterKind
+from siglip2_multimodal_hash.params import Adapter
 
 # Inner width of the residual adapter as a share of the embedding's: light beside the fusion MLP.
 RESIDUAL_REDUCTION = 4
@@ -82,7 +82,7 @@ class ResidualAdapter(nn.Module):
         return adapted
 
 
-def build_adapter(kind: AdapterKind, dim: int) -> nn.Module:
+def build_adapter(kind: Adapter, dim: int) -> nn.Module:
     """The trainable map in front of the decomposition; each is exactly the identity at the start.
 
     With frozen towers and ``none`` the directions do not depend on any parameter, so the cosine

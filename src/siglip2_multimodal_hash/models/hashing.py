@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from siglip2_multimodal_hash.models.config import Normalize
+from siglip2_multimodal_hash.params import Normalize
 
 
 class HashLayer(nn.Linear):
@@ -64,7 +64,7 @@ def balance_loss(h: Tensor) -> Tensor:
 
 
 def decorrelation_loss(h: Tensor) -> Tensor:
-    """Sum over i != j of cov_ij^2 / bits^2: two bits should not tell the same.
+    """Sum over i != j of cov_ij^2 / bits^2: two bits should not carry the same information.
 
     The covariance is over the batch with divisor B.
 

@@ -1,4 +1,4 @@
-"""Where a fit starts, as far as the training data decides it.
+"""The start of a fit, as far as the training data decides it.
 
 Both settings leave what the head can express as it is. Without them the plan's head collapses on
 real embeddings: the quickest way to lower the cross-entropy of rare labels is to make every bit a

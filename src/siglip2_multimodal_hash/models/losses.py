@@ -1,4 +1,4 @@
-"""The training objective: classification, alignment of the modalities, and what the bits are for.
+"""The training objective: classification, alignment of the modalities, and quality of the bits.
 
 total = bce_weight * bce + cosine_weight * cosine + bits
 bits  = hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
@@ -21,12 +21,12 @@ from siglip2_multimodal_hash.models.hashing import (
     quantisation_loss,
 )
 from siglip2_multimodal_hash.models.network import HeadOutput
-from siglip2_multimodal_hash.models.objectives.choice import DISCRETE, code_loss
+from siglip2_multimodal_hash.models.objectives import DISCRETE, code_loss
 from siglip2_multimodal_hash.models.objectives.discrete import straight_through_sign
 from siglip2_multimodal_hash.params import LossParams
 
 # Beyond this, one positive of a very rare class would outweigh the rest of its batch: COCO's
-# rarest classes have some 500 negatives a positive.
+# rarest classes have some 500 negatives per positive.
 MAX_POSITIVE_WEIGHT = 100.0
 
 

@@ -17,7 +17,7 @@ from siglip2_multimodal_hash.models.hashing import HashLayer
 
 
 class HeadOutput(NamedTuple):
-    """What the head says about B pairs; a part that the config leaves out is None."""
+    """The head's output for B pairs; a part that the config leaves out is None."""
 
     logits: Tensor  # [B, C]
     fused: Tensor  # [B, D_z], z
@@ -30,7 +30,7 @@ class HeadOutput(NamedTuple):
 
     @property
     def code(self) -> Tensor:
-        """What is indexed, [B, bits] or [B, D_z]: h, or z where there is no hash layer."""
+        """The vector to index, [B, bits] or [B, D_z]: h, or z where there is no hash layer."""
         return self.fused if self.soft_code is None else self.soft_code
 
     def rows(self, start: int, stop: int) -> "HeadOutput":
@@ -39,7 +39,7 @@ class HeadOutput(NamedTuple):
 
     @classmethod
     def joined(cls, outputs: "list[HeadOutput]") -> "HeadOutput":
-        """One output of several runs of the same head."""
+        """The outputs of several runs of the same head as one."""
         parts = zip(*outputs, strict=True)
         return cls._make(part[0] if part[0] is None else torch.cat(part) for part in parts)
 
@@ -107,7 +107,7 @@ class HashNetwork(nn.Module):
         )
 
     def fusion_input(self, v_img: Tensor | None, v_txt: Tensor | None) -> Tensor:
-        """What the fusion MLP sees of these embeddings, [B, input_dim]; see :meth:`forward`."""
+        """The input of the fusion MLP for these embeddings, [B, input_dim]; see :meth:`forward`."""
         return self._views(v_img, v_txt).joined
 
     def _views(self, v_img: Tensor | None, v_txt: Tensor | None) -> "_Views":

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.params.types import Section
 from siglip2_multimodal_hash.params.whole import Params
 
 PARAMS_FILE = Path("params.yaml")
@@ -50,11 +51,15 @@ def parse_params(raw: Any, *, source: str = "params", remedy: str = _EXPLAINED) 
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors(include_url=False)]
-        raise ParamsError(f"{source}: " + "; ".join(lines), remedy) from None
+        raise ParamsError(f"{source}: {explained(error, Params)}", remedy) from None
 
 
-def _explain(detail: Any) -> str:
+def explained(error: ValidationError, root: type[Section]) -> str:
+    """Every broken rule, each with the key's full name, its value and what is allowed."""
+    return "; ".join(_explain(detail, root) for detail in error.errors(include_url=False))
+
+
+def _explain(detail: Any, root: type[Section]) -> str:
     """One pydantic error as ``key = value: what is allowed``."""
     key = ".".join(str(part) for part in detail["loc"])
     kind, value = detail["type"], detail["input"]
@@ -62,7 +67,7 @@ def _explain(detail: Any) -> str:
         reason = str(detail["ctx"]["error"])
         return f"{key}.{reason}" if key else reason
     if kind == "extra_forbidden":
-        return f"{key} = {value!r}: unknown key{_known_keys(detail['loc'][:-1])}"
+        return f"{key} = {value!r}: unknown key{_known_keys(root, detail['loc'][:-1])}"
     if kind == "missing":
         return f"{key}: missing"
     if kind == "model_type":
@@ -72,9 +77,8 @@ def _explain(detail: Any) -> str:
     return f"{key} = {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
-def _known_keys(location: tuple[str | int, ...]) -> str:
+def _known_keys(section: Any, location: tuple[str | int, ...]) -> str:
     """The keys that a section has, for the message about one that it has not."""
-    section: Any = Params
     for part in location:
         section = section.model_fields[str(part)].annotation
     return f" (known here: {', '.join(section.model_fields)})"

@@ -1,6 +1,6 @@
-"""What ``params.yaml`` may hold: typed, frozen sections.
+"""Sections of ``params.yaml``, typed and frozen, but for those of the fusion and the search.
 
-What each parameter means stands beside it in ``params.yaml``.
+The meaning of each parameter stands next to it in ``params.yaml``.
 """
 
 import re
@@ -8,21 +8,29 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from siglip2_multimodal_hash.params.base import Section
 from siglip2_multimodal_hash.params.types import (
+    Adapter,
     Address,
+    AmpDtype,
+    CaptionPolicy,
+    DatasetName,
     DecayFloat,
+    DeviceName,
     HostAndPort,
-    IntTuple,
     Name,
     NonNegativeFloat,
     NonNegativeInt,
     OpenUnitFloat,
     PositiveFloat,
     PositiveInt,
+    PrecisionName,
+    Section,
+    SplitProtocol,
+    StoreDtype,
     StrTuple,
+    Tuning,
     UnitFloat,
-    WholeBits,
+    Unlabelled,
 )
 
 # In the place of a checkpoint: `smhash import-features` brought the embeddings.
@@ -44,12 +52,12 @@ class ValSliceParams(Section):
 
 
 class DatasetParams(Section):
-    name: Literal["mojicoco", "coco2014"]
-    protocol: Literal["karpathy", "standard", "hashnet"]
+    name: DatasetName
+    protocol: SplitProtocol
     val_slice: ValSliceParams
-    unlabelled: Literal["keep", "drop"]
+    unlabelled: Unlabelled
     on_corrupt: Literal["fail", "drop"]
-    eval_caption: Literal["first", "mean"]
+    eval_caption: CaptionPolicy
     mojicoco: MojicocoParams
 
 
@@ -60,9 +68,9 @@ class BackboneParams(Section):
     max_num_patches: Annotated[int, Field(ge=16, le=4096)]
     text_max_length: PositiveInt
     prompt_templates: StrTuple
-    amp_dtype: Literal["float32", "bfloat16", "float16"]
-    store_dtype: Literal["float32", "float16"]
-    tune: Literal["frozen", "lora", "full"]
+    amp_dtype: AmpDtype
+    store_dtype: StoreDtype
+    tune: Tuning
     gradient_checkpointing: bool
 
     @model_validator(mode="after")
@@ -101,28 +109,7 @@ class TuneParams(Section):
 
 class DecomposerParams(Section):
     eps: PositiveFloat
-    adapter: Literal["none", "linear", "residual"]
-
-
-class FusionParams(Section):
-    type: Literal[
-        "concat",
-        "hadamard",
-        "hadamard_with_magnitude",
-        "gated",
-        "low_rank_bilinear",
-        "magnitude",
-    ]
-    modalities: Literal["both", "image", "caption"]
-    project_dim: NonNegativeInt
-    mlp_dims: IntTuple
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    activation: Literal["relu", "gelu"]
-
-
-class HashParams(Section):
-    bits: WholeBits
-    normalize: Literal["none", "batchnorm"]
+    adapter: Adapter
 
 
 class ClassifierParams(Section):
@@ -155,7 +142,7 @@ class TrainingParams(Section):
     val_every_n_epochs: PositiveInt
     gradient_clip_norm: PositiveFloat
     early_stopping_patience: PositiveInt
-    mixed_precision: Literal["auto", "off", "float16", "bfloat16"]
+    mixed_precision: PrecisionName
 
 
 class OptimizerParams(Section):
@@ -236,13 +223,13 @@ class DownloadParams(Section):
 
 
 class RuntimeParams(Section):
-    """How the work is done, never what comes out: no stage declares these to DVC."""
+    """Parameters of execution that change no result: no stage declares these to DVC."""
 
     watch: Annotated[tuple[str, ...], Field(strict=False)]
     coco_root: str
     download: DownloadParams
     features_folder: str
-    device: Literal["auto", "cpu", "cuda"]
+    device: DeviceName
     dataloader: DataloaderParams
     embed: EmbedParams
     memory: MemoryParams

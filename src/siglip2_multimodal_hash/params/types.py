@@ -1,12 +1,28 @@
-"""Types of single parameters, and what each says of a value that it refuses."""
+"""The base of all sections of ``params.yaml``, kinds, and types of single parameters."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+Adapter = Literal["none", "linear", "residual"]
+AmpDtype = Literal["float32", "bfloat16", "float16"]
 Bits = Literal[0, 16, 32, 64, 128]
+CaptionPolicy = Literal["first", "mean"]
+DatasetName = Literal["mojicoco", "coco2014"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["auto", "off", "float16", "bfloat16"]
+SplitProtocol = Literal["karpathy", "standard", "hashnet"]
+StoreDtype = Literal["float32", "float16"]
+Tuning = Literal["frozen", "lora", "full"]
+Unlabelled = Literal["keep", "drop"]
+
+
+class Section(BaseModel):
+    """A group of parameters: unknown keys refused, types strict, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def not_empty(entries: tuple[Any, ...]) -> tuple[Any, ...]:

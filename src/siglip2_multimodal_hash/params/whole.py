@@ -5,9 +5,15 @@ from typing import Self
 
 from pydantic import model_validator
 
-from siglip2_multimodal_hash.params.base import Section
-from siglip2_multimodal_hash.params.index import IndexParams
-from siglip2_multimodal_hash.params.knn import KnnGridParams, KnnParams
+from siglip2_multimodal_hash.params.fusion import FusionParams, HashParams
+from siglip2_multimodal_hash.params.search import (
+    IndexParams,
+    KnnGridParams,
+    KnnParams,
+    check_distance,
+    check_multihash,
+    check_shortlist,
+)
 from siglip2_multimodal_hash.params.sections import (
     IMPORTED,
     BackboneParams,
@@ -16,8 +22,6 @@ from siglip2_multimodal_hash.params.sections import (
     ClassifierParams,
     DatasetParams,
     DecomposerParams,
-    FusionParams,
-    HashParams,
     LossParams,
     OptimizerParams,
     ReportParams,
@@ -26,14 +30,14 @@ from siglip2_multimodal_hash.params.sections import (
     TrainingParams,
     TuneParams,
 )
-from siglip2_multimodal_hash.params.types import NonNegativeInt
+from siglip2_multimodal_hash.params.types import NonNegativeInt, Section
 
 # Checkpoints in the repository; dvc.yaml names them as dependencies.
 EMBEDDED = ("models/siglip2-tiny-patch16-128", "models/siglip2-tiny-naflex")
 
 
 def watched_inputs(dataset: str, checkpoint: str) -> list[str]:
-    """What ``runtime.watch`` must be: inputs that DVC does not see change by itself.
+    """The required ``runtime.watch``: inputs whose changes DVC does not see by itself.
 
     Imported features are not among them: ``backbone.revision`` is the digest of their content.
 
@@ -70,18 +74,11 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:
-        if self.knn.distance == "hybrid" and self.knn.shortlist < self.knn.K:
-            raise ValueError(
-                f"knn.shortlist = {self.knn.shortlist}: must be at least knn.K = {self.knn.K}, "
-                "because the hybrid distance re-ranks the shortlist"
-            )
-        if self.hash.bits == 0 and self.knn.distance != "cosine":
-            raise ValueError(
-                f"knn.distance = {self.knn.distance}: hash.bits = 0 means no binary code, "
-                "so only `cosine` is possible (or set hash.bits to 16, 32, 64 or 128)"
-            )
+        if self.knn.distance == "hybrid":
+            check_shortlist(self.knn.shortlist, self.knn.K)
+        check_distance(self.knn.distance, self.hash.bits)
         if self.index.kind == "multihash":
-            self._pieces_of_a_code()
+            check_multihash(self.index.multihash, self.hash.bits, self.knn.distance)
         if self.scheduler.warmup_epochs >= self.training.num_epochs:
             raise ValueError(
                 f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "
@@ -95,12 +92,6 @@ class Params(Section):
                 raise ValueError(
                     f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed {key} = {rate}"
                 )
-        if self.fusion.modalities != "both" and self.fusion.type not in ("concat", "magnitude"):
-            raise ValueError(
-                f"fusion.type = {self.fusion.type}: an interaction needs two modalities, so with "
-                f"fusion.modalities = {self.fusion.modalities} only `concat` and `magnitude` are "
-                "possible"
-            )
         if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
             raise ValueError(
                 "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
@@ -134,17 +125,3 @@ class Params(Section):
                 f'for an experiment add -S "runtime.watch=[{",".join(watched)}]"'
             )
         return self
-
-    def _pieces_of_a_code(self) -> None:
-        pieces, bits = self.index.multihash, self.hash.bits
-        if bits == 0 or self.knn.distance in ("cosine", "asymmetric", "whitened"):
-            reason = "hash.bits = 0" if bits == 0 else f"knn.distance = {self.knn.distance}"
-            raise ValueError(
-                f"index.kind = multihash: {reason} searches vectors, which have no bits to hash, "
-                "so only `flat`, `ivf` or `hnsw` is possible"
-            )
-        if max(pieces.nhash, 1) * max(pieces.b, 1) > bits:
-            raise ValueError(
-                f"index.multihash.nhash = {pieces.nhash}, index.multihash.b = {pieces.b}: "
-                f"the pieces must not have more bits than hash.bits = {bits}"
-            )

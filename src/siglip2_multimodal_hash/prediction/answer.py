@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.evaluation.heads import Predictions
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
-from siglip2_multimodal_hash.params import KnnParams, Params
+from siglip2_multimodal_hash.params import PREDICTORS, KnnParams, Params, check_neighbour_count
 from siglip2_multimodal_hash.prediction.database import ALIKE, Database, load_database
 from siglip2_multimodal_hash.prediction.encoder import (
     Encoder,
@@ -20,7 +19,6 @@ from siglip2_multimodal_hash.prediction.encoder import (
     load_fitted_head,
 )
 from siglip2_multimodal_hash.prediction.outputs import RunOutputs
-from siglip2_multimodal_hash.retrieval.checks import check_neighbour_count
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from siglip2_multimodal_hash.retrieval.voting import weights_of

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.heads import Predictions, SplitRows, predict
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.params import PREDICTORS, KnnParams
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
-from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, load_index
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from siglip2_multimodal_hash.arrays import check_size, load_array
 from siglip2_multimodal_hash.datasets.images import explained_memory
 from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -20,13 +21,11 @@ from siglip2_multimodal_hash.features.meta import describe
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.features.towers import Towers, load_towers
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
-from siglip2_multimodal_hash.files import load_array
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
 from siglip2_multimodal_hash.prediction.photos import read_photo
-from siglip2_multimodal_hash.retrieval.checks import check_size
 from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
 

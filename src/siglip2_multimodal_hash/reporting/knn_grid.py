@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.plots import write_rows
 from siglip2_multimodal_hash.reporting.tables import Json, rounded
 
 COLUMNS = ("distance", "K", "vote", "tau", "hybrid_weight", "map_knn", "map_hybrid")
 SETTING = COLUMNS[:5]
-SPLITS = ("val", "test")
-PREDICTORS = ("knn", "hybrid")
+VOTING = ("knn", "hybrid")
 
 
 def with_params(grid: Json, knn: KnnParams, figures: Json) -> Json:
@@ -27,9 +27,7 @@ def with_params(grid: Json, knn: KnnParams, figures: Json) -> Json:
     """
     values: Json = {name: getattr(knn, name) for name in SETTING}
     values |= {} if knn.vote == "softmax" else {"tau": None}
-    reached = {
-        name: figures[name]["val"]["mAP"] if name in figures else None for name in PREDICTORS
-    }
+    reached = {name: figures[name]["val"]["mAP"] if name in figures else None for name in VOTING}
     own = values | {f"map_{name}": value for name, value in reached.items()}
     if "hybrid" not in figures:
         own["hybrid_weight"] = None
@@ -67,7 +65,7 @@ def best_votes(grid: Json) -> Json:
     """
     metrics: Json = rounded(
         {
-            f"{name}_best": {split: {"mAP": one["figures"][split]["mAP"]} for split in SPLITS}
+            f"{name}_best": {split: {"mAP": one["figures"][split]["mAP"]} for split in QUERY_SPLITS}
             for name, one in grid["best"].items()
         }
     )
@@ -94,7 +92,7 @@ def vote_comparison(figures: Json, grid: Json) -> Json:
 
 
 def _splits(figures: Json) -> Json:
-    return {split: rounded(figures[split]) for split in SPLITS}
+    return {split: rounded(figures[split]) for split in QUERY_SPLITS}
 
 
 def _setting(row: Json) -> Json:

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation
+from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.params import PREDICTORS
 
 COLOURS = {"knn": "#1b6ca8", "mlp": "#d1495b", "hybrid": "#3a7d44"}
 

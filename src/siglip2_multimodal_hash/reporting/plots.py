@@ -12,8 +12,9 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.datasets.statistics import class_ratios
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
 from siglip2_multimodal_hash.evaluation.code_quality import bit_entropies, bit_means
-from siglip2_multimodal_hash.evaluation.store import PREDICTORS, StoredEvaluation
+from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, in_order
 from siglip2_multimodal_hash.retrieval.store import HeadCodes

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.params import PREDICTORS
+
 Json = dict[str, Any]
 
-PREDICTORS = ("knn", "mlp", "hybrid")
 BASELINE_COLUMNS = (*PREDICTORS, "zero_shot", "retrieval")
 ROWS = (
     "fused",

@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.retrieval.checks import (
-    Codes,
-    Vectors,
-    check_codes,
-    check_size,
-    check_vectors,
-)
+from siglip2_multimodal_hash.arrays import Codes, Vectors, check_codes, check_size, check_vectors
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import code_bytes
 
 Words = npt.NDArray[np.uint64]
 Distances = npt.NDArray[np.uint16]
@@ -37,15 +32,11 @@ def binarize(soft: npt.NDArray[Any]) -> Codes:
         uint8 [N, bits / 8]; bit = 1 where ``soft > 0``.
 
     Raises:
-        InputError: ``bits`` is not a multiple of 8.
+        ParamsError: ``bits`` is not a multiple of 8.
         DataError: NaN or infinity, or not a float matrix.
     """
     soft = check_vectors("soft codes", soft)
-    if soft.shape[1] % 8:
-        raise InputError(
-            f"hash.bits = {soft.shape[1]}: not a multiple of 8, so it cannot be packed in bytes",
-            "set hash.bits to 16, 32, 64 or 128",
-        )
+    code_bytes(soft.shape[1])  # refuses a width that is no whole number of bytes
     return np.packbits(soft > 0, axis=1)
 
 

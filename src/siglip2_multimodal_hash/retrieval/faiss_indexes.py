@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from faiss.contrib import inspect_tools
 
-from siglip2_multimodal_hash.retrieval.checks import Vectors
-from siglip2_multimodal_hash.retrieval.index_kinds import Flat, Hnsw, Ivf, Kind, Multihash
+from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 
 # Items a cluster that k-means looks at; it costs clusters x clusters x this.
 POINTS_PER_CLUSTER = 64
@@ -55,14 +56,18 @@ def kind_inside(index: Any) -> Kind | None:
     if isinstance(index, (faiss.IndexBinaryFlat, faiss.IndexFlatIP)):
         return Flat()
     if isinstance(index, (faiss.IndexBinaryIVF, faiss.IndexIVFFlat)):
-        return Ivf(index.nlist, index.nprobe)
+        return Ivf(nlist=index.nlist, nprobe=index.nprobe)
     # The annotations that FAISS brings along lack some attributes.
     inside: Any = index
     if isinstance(index, (faiss.IndexBinaryHNSW, faiss.IndexHNSWFlat)):
         graph = inside.hnsw
-        return Hnsw(graph.nb_neighbors(1), graph.efConstruction, graph.efSearch)
+        return Hnsw(
+            M=graph.nb_neighbors(1),
+            ef_construction=graph.efConstruction,
+            ef_search=graph.efSearch,
+        )
     if isinstance(index, faiss.IndexBinaryMultiHash):
-        return Multihash(inside.nhash, inside.b, inside.nflip)
+        return Multihash(nhash=inside.nhash, b=inside.b, nflip=inside.nflip)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import Codes
+from siglip2_multimodal_hash.arrays import Codes
 from siglip2_multimodal_hash.retrieval.codes import as_words
 
 Rows = npt.NDArray[np.int64]

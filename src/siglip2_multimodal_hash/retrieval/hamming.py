@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import Codes
+from siglip2_multimodal_hash.arrays import Codes
 from siglip2_multimodal_hash.retrieval.faiss_indexes import centres_of
 from siglip2_multimodal_hash.retrieval.groups import Groups
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Rows, blocks

@@ -15,9 +15,10 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Vectors, check_codes, check_vectors
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_json, replacing, write_json
-from siglip2_multimodal_hash.retrieval.checks import Vectors, check_codes, check_vectors
+from siglip2_multimodal_hash.params import Flat, Hnsw
 from siglip2_multimodal_hash.retrieval.faiss_indexes import (
     kind_inside,
     make_faiss_index,
@@ -25,14 +26,7 @@ from siglip2_multimodal_hash.retrieval.faiss_indexes import (
     vectors_of,
 )
 from siglip2_multimodal_hash.retrieval.groups import Groups
-from siglip2_multimodal_hash.retrieval.index_kinds import (
-    Flat,
-    Hnsw,
-    Kind,
-    name_of,
-    parameters_of,
-    resolved,
-)
+from siglip2_multimodal_hash.retrieval.index_kinds import Kind, name_of, resolved
 
 UNIT_TOLERANCE = 1e-3
 REMEDY = "run `dvc repro build_faiss_index`"
@@ -40,7 +34,7 @@ REMEDY = "run `dvc repro build_faiss_index`"
 
 @dataclass(frozen=True)
 class IndexMeta:
-    """What an index holds.
+    """The content of an index.
 
     Attributes:
         kind: ``index.kind``.
@@ -170,7 +164,7 @@ def check_built_from(index: CodeIndex, codes: npt.NDArray[Any]) -> None:
 
 
 def meta_path(path: Path) -> Path:
-    """Where the description of the index at ``path`` lies."""
+    """The path of the description of the index at ``path``."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -199,8 +193,8 @@ def _read(path: Path, meta: IndexMeta, items: npt.NDArray[Any]) -> Any:
         stored, kind = stored_codes(index, binary=bool(meta.bits)), kind_inside(index)
     except (RuntimeError, AttributeError, ValueError) as error:
         raise DataError(f"{path}: not a readable FAISS index ({error})", REMEDY) from None
-    if kind is None or (name_of(kind), parameters_of(kind)) != (meta.kind, meta.parameters):
-        raise DataError(f"{path}: is {kind}, other than {meta_path(path).name} says", REMEDY)
+    if kind is None or (name_of(kind), kind.model_dump()) != (meta.kind, meta.parameters):
+        raise DataError(f"{path}: is {kind!r}, other than {meta_path(path).name} says", REMEDY)
     if stored.shape != items.shape or stored.tobytes() != items.tobytes():
         raise DataError(f"{path}: holds other codes than {meta_path(path).name} says", REMEDY)
     return index
@@ -229,7 +223,7 @@ def _describe(codes: npt.NDArray[Any], kind: Kind) -> IndexMeta:
         dim=0 if binary else codes.shape[1],
         count=len(codes),
         fingerprint=digest.hexdigest(),
-        parameters=parameters_of(resolved(kind, len(codes), bits)),
+        parameters=resolved(kind, len(codes), bits).model_dump(),
     )
 
 

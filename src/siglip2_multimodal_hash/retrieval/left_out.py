@@ -1,6 +1,6 @@
-"""Which baselines could not be trained on the features that there are, and why: a small file.
+"""A small file of the baselines that the features do not allow, each with the reason.
 
-It is there only where there is something to say.
+It exists only where there are any.
 """
 
 import logging
@@ -42,7 +42,7 @@ def read_left_out(folder: Path) -> dict[str, str]:
         return {}
     reasons = read_json(path)
     if not isinstance(reasons, dict) or not all(isinstance(one, str) for one in reasons.values()):
-        raise DataError(f"{path}: not a reason a baseline", "run `dvc repro train_variants`")
+        raise DataError(f"{path}: not a reason per baseline", "run `dvc repro train_variants`")
     return reasons
 
 

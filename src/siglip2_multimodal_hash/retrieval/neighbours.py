@@ -1,4 +1,4 @@
-"""What a search takes and returns, and the ranking of candidates by cosine that all share.
+"""Arguments and results of a search, and the ranking of candidates by cosine that all share.
 
 Similarities lie in [0, 1] and mean the same for every distance: ``1 - d / bits`` for a Hamming
 distance d, and ``(1 + cos) / 2`` for a cosine. For vectors of -1 and +1 the two are equal, so
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import Vectors
+from siglip2_multimodal_hash.arrays import Vectors
 
 Rows = npt.NDArray[np.int64]
 

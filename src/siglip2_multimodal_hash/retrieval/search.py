@@ -6,17 +6,21 @@ on neither batch size, threads nor device.
 """
 
 import logging
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.retrieval.checks import (
-    Vectors,
-    check_codes,
+from siglip2_multimodal_hash.arrays import Vectors, check_codes, check_size
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.params import (
+    Distance,
+    Hnsw,
+    Ivf,
+    Multihash,
+    check_distance,
     check_neighbour_count,
-    check_size,
+    check_shortlist,
 )
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.cosine import (
@@ -31,7 +35,6 @@ from siglip2_multimodal_hash.retrieval.hamming import (
     nearest_in_tables,
 )
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, on_gpu, unit_view
-from siglip2_multimodal_hash.retrieval.index_kinds import Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.neighbours import (
     NO_ROW,
     Neighbours,
@@ -51,7 +54,7 @@ def find_neighbours(
     queries: SoftAndPacked,
     database: SoftAndPacked,
     *,
-    distance: Literal["hamming", "cosine", "hybrid", "asymmetric", "whitened"],
+    distance: Distance,
     K: int,
     shortlist: int,
 ) -> Neighbours:
@@ -72,25 +75,23 @@ def find_neighbours(
         InputError: K is more than N, or the distance needs codes and there are none.
         DataError: Arrays that do not fit each other.
     """
+    check_distance(distance, 0 if queries.packed is None else index.meta.bits)
     if distance == "cosine":
         if index.meta.bits:
             index = build_index(unit_vectors(database.soft), index.kind)
         found = search_cosine(index, queries.soft, K)
-    elif queries.packed is None:
-        raise InputError(
-            f"knn.distance = {distance}: hash.bits = 0 means no binary code",
-            "set knn.distance to cosine, or hash.bits to 16, 32, 64 or 128",
-        )
-    elif distance == "hamming":
-        found = search_hamming(index, queries.packed, K)
     elif distance == "asymmetric":
         found = search_asymmetric(index, queries.soft, database, K)
     elif distance == "whitened":
         found = search_whitened(index, queries.soft, database, K)
     else:
-        found = search_hybrid(
-            index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
-        )
+        assert queries.packed is not None
+        if distance == "hamming":
+            found = search_hamming(index, queries.packed, K)
+        else:
+            found = search_hybrid(
+                index, queries.packed, queries.soft, database.soft, K=K, shortlist=shortlist
+            )
     _log_missing(found, index.meta.kind)
     return found
 
@@ -204,7 +205,7 @@ def search_hybrid(
         query_vectors: The queries' soft codes, float [Q, bits].
         database_vectors: The items' soft codes, float [N, bits].
         K: From 1 to N, at most ``shortlist``.
-        shortlist: Candidates a query; a smaller database is ranked whole.
+        shortlist: Candidates per query; a smaller database is ranked whole.
 
     Raises:
         InputError: K out of range.
@@ -212,10 +213,7 @@ def search_hybrid(
     """
     count = index.meta.count
     check_neighbour_count(K, count)
-    if shortlist < K:
-        raise InputError(
-            f"knn.shortlist = {shortlist}: must be at least knn.K = {K}", "raise knn.shortlist"
-        )
+    check_shortlist(shortlist, K)
     units, database = unit_vectors(query_vectors), unit_vectors(database_vectors)
     check_size("rows of the query soft codes", len(units), "of the query codes", len(queries))
     check_size("rows of the database soft codes", len(database), "of the index", count)

@@ -1,4 +1,4 @@
-"""What a head says about every image of a dataset, as files: soft codes, packed codes, scores."""
+"""A head's output for every image of a dataset, as files: soft codes, packed codes, scores."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import check_size, load_array
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import load_array, replacing
-from siglip2_multimodal_hash.retrieval.checks import check_size
+from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.neighbours import SoftAndPacked
 
@@ -34,7 +34,7 @@ class HeadCodes:
         return SoftAndPacked(self.soft[rows], packed)
 
     def searchable(self) -> npt.NDArray[Any]:
-        """What is indexed: the packed codes, or the unit vectors where there are none; [N, ...]."""
+        """The items to index: packed codes, or unit vectors where there are none; [N, ...]."""
         return self.soft if self.packed is None else self.packed
 
 

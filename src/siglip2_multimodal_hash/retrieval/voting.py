@@ -1,16 +1,16 @@
 """Scores of the classes from the labels of the neighbours: a weighted vote."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from siglip2_multimodal_hash.arrays import check_labels, check_size, check_unit_interval
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.retrieval.checks import check_labels, check_size, check_unit_interval
+from siglip2_multimodal_hash.params import Vote
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 
-Vote = Literal["uniform", "softmax", "rank", "threshold"]
 Weights = npt.NDArray[np.float64]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.retrieval.checks import Vectors, check_size, check_vectors
+from siglip2_multimodal_hash.arrays import Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.retrieval.codes import BLOCK_ROWS, unit_vectors, unpack
 
 Matrix = npt.NDArray[np.float64]

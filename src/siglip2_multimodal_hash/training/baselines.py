@@ -23,21 +23,18 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.params import CaptionPolicy
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
-from siglip2_multimodal_hash.training.splits import (
-    CaptionPolicy,
-    encode_embeddings,
-    training_splits,
-)
+from siglip2_multimodal_hash.training.splits import encode_embeddings, training_splits
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class BaselineTask:
-    """What the baselines are fitted on and by; picklable, so that workers read the files.
+    """Data, heads and settings of the baselines; picklable, so that workers read the files.
 
     Attributes:
         index: The dataset's index.
@@ -56,7 +53,7 @@ class BaselineTask:
 
 @dataclass(frozen=True, eq=False)
 class BaselineCodes:
-    """What a baseline says of every image: soft codes [N, bits] or [N, D_z], scores [N, C]."""
+    """A baseline's output for every image: soft codes [N, bits] or [N, D_z], scores [N, C]."""
 
     name: str
     bits: int

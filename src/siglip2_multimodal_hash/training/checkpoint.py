@@ -23,9 +23,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from siglip2_multimodal_hash.errors import DataError, explained_disk
+from siglip2_multimodal_hash.errors import DataError, ParamsError, explained_disk
 from siglip2_multimodal_hash.files import read_json, write_json
-from siglip2_multimodal_hash.models.config import HeadConfig, HeadConfigError
+from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams
 from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished, write_durably
@@ -130,7 +130,7 @@ def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfi
     head: Any = summary.get("head") if isinstance(summary, dict) else None
     try:
         config = HeadConfig.from_json(head)
-    except HeadConfigError as error:
+    except ParamsError as error:
         raise DataError(f"{folder / CONFIG}: {error}", _REMEDY) from None
     network = HashNetwork(config).eval()
     path = folder / weights

@@ -6,9 +6,9 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.params import CaptionPolicy
 from siglip2_multimodal_hash.training.baselines import BaselineTask, fit_baselines
 from siglip2_multimodal_hash.training.logistic import fit_logistic_regression
-from siglip2_multimodal_hash.training.splits import CaptionPolicy
 
 Scores = npt.NDArray[np.float32]
 

@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.retrieval.checks import (
-    check_neighbour_count,
-    check_positives,
-    check_tag_count,
-)
-from siglip2_multimodal_hash.retrieval.index_kinds import Ivf, kind_of, resolved
+from siglip2_multimodal_hash.arrays import check_positives
+from siglip2_multimodal_hash.params import Ivf, Params, check_neighbour_count, check_tag_count
+from siglip2_multimodal_hash.retrieval.index_kinds import kind_of, resolved
 from siglip2_multimodal_hash.training.schedule import check_batch_size
 
 

@@ -1,4 +1,4 @@
-"""The sections of params.yaml that a fit follows."""
+"""Parameters of a fit, by sections of params.yaml."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -28,7 +28,7 @@ class AdamSettings:
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How to fit; what is fitted is the ``HeadConfig``'s matter.
+    """Parameters of a fit; the head's own are in ``HeadConfig``.
 
     Attributes:
         loss: As the section of params.yaml, like those below that are called ``...Params``.

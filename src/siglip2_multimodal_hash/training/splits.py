@@ -1,7 +1,5 @@
 """From the dataset's index and embeddings to what a fit and its inference take."""
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
@@ -10,39 +8,25 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import (
-    ClassifierParams,
-    DecomposerParams,
-    FusionParams,
-    HashParams,
-    LossParams,
-)
+from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
-CaptionPolicy = Literal["first", "mean"]
 FloatArray = npt.NDArray[np.float32]
 
 
-def head_config(
-    embeddings: Embeddings,
-    decomposer: DecomposerParams,
-    fusion: FusionParams,
-    hashing: HashParams,
-    classifier: ClassifierParams,
-    loss: LossParams,
-) -> HeadConfig:
-    """The head of params.yaml for these embeddings; a class for each of their prompts.
+def head_config(params: Params, embeddings: Embeddings) -> HeadConfig:
+    """The head of params.yaml for these embeddings, with a class per prompt.
 
     Raises:
-        HeadConfigError: Their widths, of which one may be 0, do not suit the fusion or the loss.
+        ParamsError: Their widths, of which one may be 0, do not suit the fusion or the loss.
     """
     return HeadConfig.from_params(
-        decomposer,
-        fusion,
-        hashing,
-        classifier,
-        cosine_weight=loss.cosine_weight,
+        params.decomposer,
+        params.fusion,
+        params.hash,
+        params.classifier,
+        cosine_weight=params.loss.cosine_weight,
         image_dim=embeddings.image.shape[1],
         caption_dim=embeddings.caption.shape[1],
         classes=len(embeddings.prompt),

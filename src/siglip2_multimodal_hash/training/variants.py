@@ -1,19 +1,18 @@
-"""The heads that are trained beside the one of params.yaml, as its baselines."""
+"""Heads trained as baselines of the one of params.yaml."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.store import Embeddings
-from siglip2_multimodal_hash.models.config import HeadConfig, Modalities
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.params import Modalities, Params, unlike_widths
 
 logger = logging.getLogger(__name__)
 
 
 def common_head(params: Params, vectors: Embeddings) -> HeadConfig:
-    """What the variants share with the head of params.yaml: all but its type of fusion.
+    """The head of params.yaml but for its type of fusion: what the variants have in common.
 
     So a change of ``fusion.type`` or ``fusion.modalities`` leaves them as they are. It takes every
     modality that the features have.
@@ -63,24 +62,25 @@ def modalities_of(vectors: Embeddings) -> Modalities:
 
 def _direction_only(config: HeadConfig) -> HeadConfig:
     """[d_img, d_txt, d_img * d_txt]: the head without the magnitudes."""
-    return replace(config, fusion="hadamard", modalities="both")
+    return config.model_copy(update={"fusion": "hadamard", "modalities": "both"})
 
 
 def _image_only(config: HeadConfig) -> HeadConfig:
     """The image's direction alone, with as many bits as the head."""
-    return replace(config, fusion="concat", modalities="image")
+    return config.model_copy(update={"fusion": "concat", "modalities": "image"})
 
 
 def _caption_only(config: HeadConfig) -> HeadConfig:
     """The caption's direction alone, with as many bits as the head."""
-    return replace(config, fusion="concat", modalities="caption")
+    return config.model_copy(update={"fusion": "concat", "modalities": "caption"})
 
 
 def _magnitude_only(config: HeadConfig) -> HeadConfig:
     """[m_img, m_txt], or the one there is: what the lengths tell without the directions."""
     both = config.image_dim and config.caption_dim
     modalities = "both" if both else config.modalities
-    return replace(config, fusion="magnitude", modalities=modalities, project_dim=0)
+    changes = {"fusion": "magnitude", "modalities": modalities, "project_dim": 0}
+    return config.model_copy(update=changes)
 
 
 VARIANTS: dict[str, Callable[[HeadConfig], HeadConfig]] = {
@@ -103,7 +103,7 @@ def left_out_variants(config: HeadConfig) -> dict[str, str]:
         "caption_only": "" if caption else "there are no caption features",
     }
     missing["direction_only"] = missing["image_only"] or missing["caption_only"]
-    if image != caption and not config.project_dim:
+    if unlike_widths(image, caption, config.project_dim):
         missing["direction_only"] = missing["direction_only"] or (
             f"a product needs equal widths, not {image} and {caption}: set fusion.project_dim"
         )

@@ -109,7 +109,7 @@ def test_the_estimate_is_what_pytorch_keeps_or_a_little_more(
     towers = load_towers(settings.towers, cpu)
     model = towers.model
     make_trainable(model, settings)
-    head = settings.head.config(128, 128, 80)
+    head = settings.head(128, 128, 80)
     load = tuning_load(model, head, settings, Precision(cpu, torch.bfloat16 if half else None))
     images = towers.preprocess([Image.new("RGB", (128, 128))] * batch)
     texts = towers.tokenize(["a cat"] * batch)

@@ -20,7 +20,6 @@ from typing import Any
 
 import torch
 
-from siglip2_multimodal_hash.device import DeviceName
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.engines.pipeline import Encode, Pipeline
 from siglip2_multimodal_hash.features.engines.ray_cluster import connected, count_workers
@@ -37,7 +36,7 @@ from siglip2_multimodal_hash.features.reader import Reader, unreadable
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
-from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.params import DeviceName, RuntimeParams
 
 logger = logging.getLogger(__name__)
 

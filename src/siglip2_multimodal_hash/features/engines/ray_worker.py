@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from siglip2_multimodal_hash.device import DeviceName, choose_device
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
@@ -28,6 +28,7 @@ from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.meta import computed_by
 from siglip2_multimodal_hash.features.reader import Batch, Reader, read_batches
 from siglip2_multimodal_hash.features.towers import Towers
+from siglip2_multimodal_hash.params import DeviceName
 
 NUMBER = "number"
 _SCHEMA = pa.schema(

@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.imported.content import (
-    ARRAYS,
-    IMAGE_IDS,
-    dataset_sha256,
-)
-from siglip2_multimodal_hash.files import file_sha256, load_array, read_json, replacing
+from siglip2_multimodal_hash.features.imported.content import ARRAYS, IMAGE_IDS, dataset_sha256
+from siglip2_multimodal_hash.files import file_sha256, read_json, replacing
 
 _AGAIN = (
     "run `smhash import-features` again, or `smhash use siglip2-tiny` to go back to the embedded "

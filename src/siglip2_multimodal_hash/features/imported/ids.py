@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import load_array
 
 # The columns that may tell the image, by precedence; the first two are clip-retrieval's.
 ID_COLUMNS = ("image_path", "key", "id", "image_id", "file_name", "url")

@@ -10,19 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.imported.content import (
-    FILES,
-    IMAGE_IDS,
-    describe_import,
-)
-from siglip2_multimodal_hash.features.imported.matching import (
-    Match,
-    match_captions,
-    match_images,
-)
+from siglip2_multimodal_hash.features.imported.content import FILES, IMAGE_IDS, describe_import
+from siglip2_multimodal_hash.features.imported.matching import Match, match_captions, match_images
 from siglip2_multimodal_hash.features.imported.sources import Source, Tower
 from siglip2_multimodal_hash.features.imported.writing import explained_disk, write_matrix
 from siglip2_multimodal_hash.features.lengths import Lengths, warn_of_lengths
@@ -31,7 +24,6 @@ from siglip2_multimodal_hash.files import (
     holds_only,
     replacing,
     require_free,
-    save_array,
     write_json,
 )
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import load_array
 
 FloatArray = npt.NDArray[np.float32]
 

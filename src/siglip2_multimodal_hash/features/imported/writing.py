@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash import errors
+from siglip2_multimodal_hash.arrays import first_nonfinite_row
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.matrices import Matrix
 from siglip2_multimodal_hash.features.lengths import Lengths, require_computable
@@ -67,10 +68,9 @@ def explained_disk(path: Path) -> Iterator[None]:
 def _require_finite(
     matrix: Matrix, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
 ) -> None:
-    finite = np.isfinite(values).all(axis=1)
-    if not finite.all():
-        row = int(rows[np.argmin(finite)])
+    bad = first_nonfinite_row(values)
+    if bad is not None:
         raise DataError(
-            f"{matrix.place(row)} holds NaN, infinity or a value beyond float32",
+            f"{matrix.place(int(rows[bad]))} holds NaN, infinity or a value beyond float32",
             "compute the features of that item again, in float32",
         )

@@ -42,7 +42,7 @@ def hash_centres(classes: int, bits: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def tie_breaker(bits: int) -> Tensor:
-    """What decides a bit on which the centres are evenly split: fair coins, float32 [bits]."""
+    """Fair coins, float32 [bits], for the bits on which the centres are evenly split."""
     return _coins(torch.Generator().manual_seed(_SEED + 1), 1, bits)[0]
 
 

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from siglip2_multimodal_hash.reporting.tables import PREDICTORS
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.reporting.web.shapes import cell_bar
 from siglip2_multimodal_hash.reporting.web.svg import element
 from siglip2_multimodal_hash.reporting.web.tables import Cell, percent, table

@@ -12,23 +12,11 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
-from siglip2_multimodal_hash.retrieval.voting import Vote
 
 Json = dict[str, Any]
 Record = dict[str, str]
-
-
-@dataclass(frozen=True)
-class VoteSettings:
-    """Those parameters of ``knn`` that the page shows or needs, by their names."""
-
-    K: int
-    distance: str
-    vote: Vote
-    tau: float
-    threshold: float
-    top_n_tags: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +40,7 @@ class ReportInputs:
     dataset: DatasetIndex
     evaluation: StoredEvaluation
     codes: HeadCodes
-    knn: VoteSettings
+    knn: KnnParams
     baselines: Json
     training: dict[str, list[Record]]
     grid: list[Record]
@@ -74,7 +62,7 @@ def read_inputs(
     dataset: DatasetIndex,
     evaluation: StoredEvaluation,
     codes: HeadCodes,
-    knn: VoteSettings,
+    knn: KnnParams,
     *,
     details: Path,
     plots: Path,

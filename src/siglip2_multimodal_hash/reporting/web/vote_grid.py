@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.web.charts import chart
-from siglip2_multimodal_hash.reporting.web.inputs import Record, VoteSettings
+from siglip2_multimodal_hash.reporting.web.inputs import Record
 from siglip2_multimodal_hash.reporting.web.lines import Series, legend
 from siglip2_multimodal_hash.reporting.web.shapes import Cell, heat_map
 from siglip2_multimodal_hash.reporting.web.svg import element
 
 
-def vote_maps(rows: Sequence[Record], knn: VoteSettings) -> list[str]:
+def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
     """One map a distance: a row for each vote, a column for each K.
 
     Args:

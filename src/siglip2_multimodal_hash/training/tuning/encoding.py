@@ -1,7 +1,6 @@
 """The towers in training: pooled features with a gradient, and whole splits without one."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from siglip2_multimodal_hash.features.reader import (
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.features.towers import Towers, pooled
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.params import CaptionPolicy, RuntimeParams
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.tuning.data import PairBatch, Split
 
@@ -56,7 +55,7 @@ class TowerEncoder:
         self,
         source: ImageSource,
         split: Split,
-        policy: Literal["first", "mean"],
+        policy: CaptionPolicy,
         runtime: RuntimeParams,
     ) -> ValidationData:
         """A whole split, with the caption embedding that evaluation uses; on the CPU.

@@ -157,7 +157,7 @@ def tuning_load(model: Any, head: HeadConfig, settings: TuneSettings, precision:
 def _head_config(towers: Any, classes: int, settings: TuneSettings) -> HeadConfig:
     text = towers.text_config
     caption_dim = getattr(text, "projection_size", None) or text.hidden_size
-    return settings.head.config(towers.vision_config.hidden_size, caption_dim, classes)
+    return settings.head(towers.vision_config.hidden_size, caption_dim, classes)
 
 
 def _run_epochs(

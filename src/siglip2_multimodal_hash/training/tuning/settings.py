@@ -1,23 +1,24 @@
-"""What the tuning of the towers follows; heads and rates of the ``train`` stage are not in it."""
+"""Settings of the towers' tuning; heads and rates of the ``train`` stage are not among them."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
-from siglip2_multimodal_hash.device import PrecisionName
-from siglip2_multimodal_hash.features.spec import AmpDtype
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import (
+    AmpDtype,
+    CaptionPolicy,
     ClassifierParams,
     DecomposerParams,
     FusionParams,
     HashParams,
     LossParams,
     Params,
+    PrecisionName,
     RuntimeParams,
     TuneParams,
+    Tuning,
 )
 from siglip2_multimodal_hash.training.settings import AdamSettings
-from siglip2_multimodal_hash.training.splits import CaptionPolicy
 
 
 @dataclass(frozen=True)
@@ -36,42 +37,17 @@ class TowerChoice:
 
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """The sections that shape the head."""
+class TuneSettings:
+    """Parameters of the tuning, with the sections that shape the head."""
 
+    mode: Tuning
+    gradient_checkpointing: bool
+    towers: TowerChoice
+    tune: TuneParams
     decomposer: DecomposerParams
     fusion: FusionParams
     hash: HashParams
     classifier: ClassifierParams
-    cosine_weight: float
-
-    def config(self, image_dim: int, caption_dim: int, classes: int) -> HeadConfig:
-        """The head on towers of these widths.
-
-        Raises:
-            HeadConfigError: The widths do not suit the fusion.
-        """
-        return HeadConfig.from_params(
-            self.decomposer,
-            self.fusion,
-            self.hash,
-            self.classifier,
-            cosine_weight=self.cosine_weight,
-            image_dim=image_dim,
-            caption_dim=caption_dim,
-            classes=classes,
-        )
-
-
-@dataclass(frozen=True)
-class TuneSettings:
-    """How to tune the towers."""
-
-    mode: Literal["frozen", "lora", "full"]
-    gradient_checkpointing: bool
-    towers: TowerChoice
-    tune: TuneParams
-    head: HeadSettings
     loss: LossParams
     eval_caption: CaptionPolicy
     adam: AdamSettings
@@ -90,9 +66,26 @@ class TuneSettings:
         """The parameter behind :attr:`peak_lr`."""
         return "tune.lora.lr" if self.mode == "lora" else "tune.lr"
 
+    def head(self, image_dim: int, caption_dim: int, classes: int) -> HeadConfig:
+        """The head on towers of these widths.
+
+        Raises:
+            ParamsError: The widths do not suit the fusion.
+        """
+        return HeadConfig.from_params(
+            self.decomposer,
+            self.fusion,
+            self.hash,
+            self.classifier,
+            cosine_weight=self.loss.cosine_weight,
+            image_dim=image_dim,
+            caption_dim=caption_dim,
+            classes=classes,
+        )
+
     @classmethod
     def from_params(cls, params: Params) -> Self:
-        """Take the parameters out of the whole, leaf by leaf where a section has others too."""
+        """Sections that the stage reads whole, and single parameters of the others."""
         return cls(
             mode=params.backbone.tune,
             gradient_checkpointing=params.backbone.gradient_checkpointing,
@@ -103,13 +96,10 @@ class TuneSettings:
                 text_max_length=params.backbone.text_max_length,
             ),
             tune=params.tune,
-            head=HeadSettings(
-                params.decomposer,
-                params.fusion,
-                params.hash,
-                params.classifier,
-                params.loss.cosine_weight,
-            ),
+            decomposer=params.decomposer,
+            fusion=params.fusion,
+            hash=params.hash,
+            classifier=params.classifier,
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
             adam=AdamSettings.of_optimizer(params),

@@ -1,16 +1,53 @@
-"""Checks of the arrays that enter this room and the next: bad input is refused by name."""
+"""Arrays: their ``.npy`` files, and the checks where they enter: bad input is refused by name."""
 
-from typing import Any
+import tokenize
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.files import replacing
 
 Codes = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float64]
+
+# The header of an array is a Python literal: a damaged one fails in the tokenizer or the parser.
+_DAMAGED = (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError)
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write one ``.npy`` file, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def load_array(
+    path: Path, *, memory_map: bool = False, remedy: str = "run `dvc repro`"
+) -> npt.NDArray[Any]:
+    """Read one ``.npy`` file.
+
+    Args:
+        path: The file.
+        memory_map: Map it read-only instead of reading it into memory.
+        remedy: What to do where it cannot be read.
+
+    Raises:
+        DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.
+    """
+    try:
+        mode: Literal["r"] | None = "r" if memory_map else None
+        array = np.load(path, mmap_mode=mode, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file", remedy) from None
+    except _DAMAGED as error:
+        raise DataError(f"{path}: not a readable .npy array ({error})", remedy) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: an archive, not a .npy array", remedy)
+    return array
 
 
 def check_codes(name: str, codes: npt.NDArray[Any]) -> Codes:
@@ -108,31 +145,6 @@ def check_unit_interval(name: str, scores: npt.NDArray[np.floating[Any]]) -> Non
         )
 
 
-def check_neighbour_count(K: int, count: int, name: str = "knn.K") -> None:
-    """Refuse more neighbours than the database has items.
-
-    Raises:
-        InputError: ``K`` is less than 1 or more than ``count``; the message gives both.
-    """
-    if not 1 <= K <= count:
-        raise InputError(
-            f"{name} = {K}: the database has {count} items",
-            f"set {name} to a number from 1 to {count}" if count else "the database is empty",
-        )
-
-
-def check_tag_count(n: int, classes: int) -> None:
-    """Refuse more tags a photo than there are classes.
-
-    Raises:
-        InputError: ``n`` is less than 1 or more than ``classes``.
-    """
-    if not 1 <= n <= classes:
-        raise InputError(
-            f"knn.top_n_tags = {n}: there are {classes} classes", f"use 1 to {classes}"
-        )
-
-
 def check_positives(name: str, found: bool) -> None:
     """Refuse a split in which nothing is to be found.
 
@@ -146,10 +158,15 @@ def check_positives(name: str, found: bool) -> None:
         )
 
 
+def first_nonfinite_row(array: npt.NDArray[Any]) -> int | None:
+    """The first row of a matrix that holds NaN or infinity; None where all are finite."""
+    finite = np.isfinite(array).all(axis=1)
+    return None if finite.all() else int(np.argmin(finite))
+
+
 def _check_finite(name: str, array: npt.NDArray[Any]) -> None:
-    finite = np.isfinite(array)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite.all(axis=1))[0])
+    row = first_nonfinite_row(array)
+    if row is not None:
         raise DataError(
             f"{name} holds NaN or infinity (first in row {row})",
             "the training may have diverged: lower optimizer.lr, or look at its loss",
