@@ -12,8 +12,8 @@ from tests.pipeline.declarations import ROOT, UNDECLARED, covers, fields, pipeli
 
 STAGES = pipeline_stages()
 PACKAGE = "src/siglip2_multimodal_hash"
-# Shared by all stages. An edit there changes no result, or is one of those that `dvc repro --force` is
-# for: how arrays are read and refused, which kernels compute, what a parameter is called.
+# Shared by all stages. An edit there changes no result, or is one of those that `dvc repro --force`
+# is for: how arrays are read and refused, which kernels compute, what a parameter is called.
 SUPPORT = {
     *(Path(PACKAGE, f"{name}.py") for name in ("entry", "errors", "files", "kernels")),
     *(Path(PACKAGE, f"{name}.py") for name in ("arrays", "memory", "resume")),
