@@ -20,9 +20,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".git").mkdir(parents=True)
     (folder / ".git/HEAD").write_text("ref: refs/heads/main")
     shutil.copy(ROOT / "params.yaml", folder)
-    metrics = folder / "metrics/mojicoco/siglip2-tiny"
-    metrics.mkdir(parents=True)
-    (metrics / "baselines.json").write_text("[]")
+    details = folder / "outputs/mojicoco/siglip2-tiny/details"
+    details.mkdir(parents=True)
+    (details / "baselines.json").write_text("[]")
     monkeypatch.chdir(folder)
     return folder
 
@@ -65,7 +65,9 @@ def test_table(
             assert after == before
 
 
-@pytest.mark.parametrize("out", ["params.yaml", "metrics/mojicoco/siglip2-tiny/baselines.json"])
+@pytest.mark.parametrize(
+    "out", ["params.yaml", "outputs/mojicoco/siglip2-tiny/details/baselines.json"]
+)
 def test_table_into_an_input(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
 ) -> None:

@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.files import read_json, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.reporting.tables import details_file, markdown_table, table_of_details
 
-OUTPUTS_FOLDER = Path("outputs")
+FIGURES = Path("metrics"), Path("outputs")
 FORMATS = ("md", "csv", "tex")
 FEWEST_DRAWS = 100
 
@@ -41,7 +41,7 @@ def add_parser(commands: Commands) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
-    inputs = [PARAMS_FILE, *OUTPUTS_FOLDER.rglob("*.json")]
+    inputs = [PARAMS_FILE, *(file for folder in FIGURES for file in folder.rglob("*.json"))]
     if arguments.out is not None:
         require_free(arguments.out, inputs=inputs)
     if arguments.row and arguments.split == "val":
