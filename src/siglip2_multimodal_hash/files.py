@@ -69,7 +69,7 @@ def require_free(target: Path, *, ours: Ours | None = None, inputs: Iterable[Pat
 
 
 def holds_only(pattern: str) -> Ours:
-    """Whether the name of everything in a folder matches a pattern, as a rule for ``ours``."""
+    """Rule for ``ours``: every name in the folder matches the pattern."""
     return lambda folder: all(re.fullmatch(pattern, name) for name in os.listdir(folder))
 
 
@@ -81,7 +81,7 @@ def _is_ours(folder: Path, ours: Ours) -> bool:
 
 
 def _is_among(target: Path, inputs: Iterable[Path]) -> bool:
-    """Whether a file is one of the inputs, under whatever name, or lies in one."""
+    """Test whether a file is one of the inputs, under whatever name, or lies in one."""
     places = {_identity(place) for place in (target, *target.resolve().parents)}
     for one in inputs:
         with suppress(OSError):

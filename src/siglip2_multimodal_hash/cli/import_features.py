@@ -49,7 +49,10 @@ def add_parser(commands: Commands) -> None:
         "one whose ids fit",
     )
     parser.add_argument(
-        "--prompts", type=Path, metavar="NPY", help="a row a class, by ascending category id"
+        "--prompts",
+        type=Path,
+        metavar="NPY",
+        help="class prompts, one row per class, by ascending category id",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where to keep them; else data/DATASET/features"

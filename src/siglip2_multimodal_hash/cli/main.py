@@ -23,7 +23,7 @@ from siglip2_multimodal_hash.cli import (
 from siglip2_multimodal_hash.errors import run_guarded
 
 EXIT_BROKEN_PIPE = 128 + 13
-"""What a shell says of a process that SIGPIPE ended."""
+"""Exit code that a shell gives a process ended by SIGPIPE."""
 
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,

@@ -153,7 +153,7 @@ def explained_memory(name: str, size: tuple[int, int]) -> Iterator[None]:
 
 
 def _has_end(jpeg: bytes) -> bool:
-    """Whether an end-of-image marker follows the last start of scan.
+    """Test whether an end-of-image marker follows the last start of scan.
 
     The decoder stops at the last row, so it does not notice a tail that is cut within its last
     block or was filled with zeros by a broken download.

@@ -277,7 +277,7 @@ def _size(entry: ImageEntry | None) -> int | None:
 
 
 def _other_content(found: ImageEntry | None, expected: ImageEntry | None) -> bool:
-    """Whether two checksums differ; a folder has none."""
+    """Test whether two checksums differ; a folder has none."""
     checksums = {entry.crc32 for entry in (found, expected) if entry is not None}
     return len(checksums - {None}) > 1
 

@@ -60,7 +60,7 @@ _FETCH_SPLIT = (
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What a split holds.
+    """Image counts of the splits.
 
     Attributes:
         found: The number of images by split, splits without any left out.

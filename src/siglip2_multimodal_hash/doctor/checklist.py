@@ -17,14 +17,14 @@ from siglip2_multimodal_hash.memory import (
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 EFFECTIVE_BATCH = 64
-"""Of the plan: 32 x 2, or 16 x 4 where memory is short."""
+"""Effective batch size of the plan: 32 x 2, or 16 x 4 where memory is short."""
 BASE_PARAMETERS = 500_000_000
 """SigLIP 2 base has 375 million, large 882 million."""
 FEW_WORKERS = 4
 
 
 def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding]:
-    """Whether the card and the main memory hold what a run needs."""
+    """Check that the GPU and the main memory hold what a run needs."""
     findings = []
     if machine.device(params.runtime.device) == "cuda":
         findings.append(_check_card_memory(machine.cards[0].memory, params, needs))
@@ -43,7 +43,7 @@ def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding
 
 
 def check_disk(machine: Machine, needs: Needs, download: int) -> Finding:
-    """Whether the disk holds what the pipeline writes, and the checkpoint where it is downloaded.
+    """Check the disk's free space for the outputs and for a checkpoint that is yet to download.
 
     Args:
         machine: The machine.
@@ -81,7 +81,7 @@ def check_list(machine: Machine, params: Params, needs: Needs, towers: TowerSize
 
 
 def check_tuning(machine: Machine, params: Params, towers: TowerSizes) -> Finding:
-    """Whether the towers stay frozen, and else whether the machine can hold their tuning."""
+    """Check that the towers stay frozen, or else that the machine can hold their tuning."""
     title, mode = "frozen towers", params.backbone.tune
     if mode == "frozen":
         return ok(

@@ -1,4 +1,4 @@
-"""Where the towers' checkpoint is, how large it is, and whether it can be had; it is never loaded.
+"""Location, size and availability of the towers' checkpoint, which is never loaded.
 
 The hub is asked for a file's size alone (a HEAD request), and waited for a few seconds at most.
 """
@@ -29,7 +29,7 @@ Place = Literal["folder", "cache", "hub", "incomplete", "absent", "offline", "un
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known of a checkpoint.
+    """Location and sizes of a checkpoint.
 
     Attributes:
         place: ``folder``, ``cache`` (of the hub), ``hub`` (reachable there); or why it cannot be
@@ -83,7 +83,7 @@ def look_up(
 
 
 def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
-    """Whether the towers can be loaded, and what that will download.
+    """Check that the towers can be loaded, and report what that will download.
 
     Args:
         name: ``backbone.checkpoint``.

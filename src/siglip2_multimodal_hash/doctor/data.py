@@ -84,7 +84,7 @@ def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
 
 
 def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntry]) -> Finding:
-    """Whether every image is there that the annotations name.
+    """Check that every image that the annotations name is there.
 
     Official counts are taken for complete: the annotations hold 800 MB.
 

@@ -15,7 +15,7 @@ _CUDA_BUILD = "install a CUDA build of PyTorch"
 
 
 def check_python(machine: Machine) -> Finding:
-    """Whether the interpreter is new enough."""
+    """Check that the interpreter is new enough."""
     version = ".".join(map(str, machine.python))
     if machine.python < OLDEST_PYTHON:
         return fail(
@@ -25,7 +25,7 @@ def check_python(machine: Machine) -> Finding:
 
 
 def check_torch(machine: Machine, params: Params) -> Finding:
-    """Whether this PyTorch computes on the device that ``runtime.device`` names."""
+    """Check that this PyTorch computes on the device that ``runtime.device`` names."""
     build, device = machine.torch, params.runtime.device
     if build is None:
         return fail("pytorch", "missing, or it cannot be loaded", "install the project again")
@@ -69,7 +69,7 @@ def _check_card(build: TorchBuild, card: Card, device: str) -> Finding:
 
 
 def check_precision(machine: Machine, params: Params) -> Finding:
-    """Whether the device computes in the dtypes that are asked for."""
+    """Check that the device supports the requested dtypes."""
     towers, head = params.backbone.amp_dtype, params.training.mixed_precision
     on_cpu = machine.device(params.runtime.device) == "cpu"
     if on_cpu:
@@ -91,7 +91,7 @@ def check_precision(machine: Machine, params: Params) -> Finding:
 
 
 def check_faiss(machine: Machine, params: Params) -> Finding:
-    """Whether FAISS is there, and uses the card."""
+    """Check that FAISS is installed and uses the GPU."""
     build = machine.faiss
     if build is None:
         return fail(
@@ -119,7 +119,7 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
 
 
 def check_products(machine: Machine) -> Finding:
-    """Whether the numerical libraries survive the kernels that they are told to use."""
+    """Check that the numerical libraries survive the kernels that they are told to use."""
     if machine.crash:
         return fail(
             "matrix products",
@@ -131,7 +131,7 @@ def check_products(machine: Machine) -> Finding:
 
 
 def check_ray(params: Params) -> list[Finding]:
-    """Whether Ray starts, where ``runtime.embed.engine`` asks for it."""
+    """Check that Ray starts, where ``runtime.embed.engine`` asks for it."""
     if params.runtime.embed.engine != "ray":
         return []
     try:
@@ -141,7 +141,7 @@ def check_ray(params: Params) -> list[Finding]:
 
 
 def check_kernels(machine: Machine) -> Finding:
-    """Whether the pinned CPU kernels are in force, on which equal results across machines rest."""
+    """Check that the pinned CPU kernels, which make results equal across machines, are in force."""
     if machine.processor.lower() not in ("x86_64", "amd64"):
         return warn(
             "cpu kernels",
@@ -184,7 +184,7 @@ def check_kernels(machine: Machine) -> Finding:
 
 
 def check_device_memory(machine: Machine, params: Params) -> Finding:
-    """What the device has; :mod:`.checklist` compares it with the need."""
+    """Report the device's memory; :mod:`.checklist` compares it with the need."""
     ram = f"{size_text(machine.ram)} of main memory, {machine.cores} CPU core(s)"
     if machine.device(params.runtime.device) == "cpu":
         return ok("hardware", ram)

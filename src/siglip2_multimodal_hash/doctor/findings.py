@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Findings of the checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def look_up_imported(params: Params) -> Checkpoint:
 
 
 def check_imported(checkpoint: Checkpoint) -> Finding:
-    """Whether the stage ``embed`` can take them over.
+    """Check that the stage ``embed`` can take over the imported features.
 
     Args:
         checkpoint: What :func:`look_up_imported` found.

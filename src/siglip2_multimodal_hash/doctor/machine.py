@@ -86,5 +86,5 @@ class Machine:
     one_disk: bool = True
 
     def device(self, name: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
-        """What ``runtime.device`` comes to here."""
+        """Device that ``runtime.device`` selects on this machine."""
         return "cuda" if name != "cpu" and self.cards else "cpu"

@@ -1,4 +1,4 @@
-"""What a predictor without any knowledge reaches: the floor beside every figure."""
+"""Chance level: scores of a predictor without any knowledge, the floor of every figure."""
 
 from typing import Any
 

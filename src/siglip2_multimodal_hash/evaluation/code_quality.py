@@ -1,4 +1,4 @@
-"""How well a set of codes uses its bits.
+"""Quality of a set of codes: the use of its bits.
 
 Bits should be balanced and uncorrelated (Weiss, Torralba and Fergus, Spectral Hashing, NIPS 2008),
 and soft codes close to -1 and +1 (Liu et al., Deep Supervised Hashing, CVPR 2016).

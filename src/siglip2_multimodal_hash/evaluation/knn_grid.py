@@ -45,7 +45,7 @@ class GridRow(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class KnnGrid:
-    """What was tried.
+    """Results of the grid.
 
     Attributes:
         rows: All settings, on val; none where no distance of the grid is possible.
@@ -168,7 +168,7 @@ def _evaluate(split: SearchedSplit, settings: list[GridRow], weights: list[float
 
 
 def _best(found: list[GridRow]) -> dict[str, GridRow]:
-    """By predictor the row with the largest mAP on val, of equal ones the first."""
+    """Row with the largest mAP on val per predictor, of equal ones the first."""
     if not found:
         return {}
     # The weight makes no difference to the vote alone.

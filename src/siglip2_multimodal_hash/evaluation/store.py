@@ -18,7 +18,7 @@ from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 
 @dataclass(frozen=True, eq=False)
 class StoredEvaluation:
-    """What :func:`write_evaluation` wrote; ``curves`` holds lists instead of arrays."""
+    """Content of :func:`write_evaluation`'s files; ``curves`` holds lists instead of arrays."""
 
     figures: Figures
     predictions: dict[str, Predictions]

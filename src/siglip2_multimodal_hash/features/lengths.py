@@ -25,12 +25,12 @@ class Lengths:
 
     @property
     def unit(self) -> bool:
-        """Whether every row is of unit length."""
+        """True if every row is of unit length."""
         return self.least >= 1 - UNIT_TOLERANCE and self.most <= 1 + UNIT_TOLERANCE
 
     @property
     def constant(self) -> bool:
-        """Whether every row is about as long as every other, so that its magnitude says nothing."""
+        """True if all rows are about equally long, so that magnitude carries no information."""
         return self.unit or self.most <= (1 + UNIT_TOLERANCE) * self.least
 
 

@@ -54,7 +54,7 @@ class Embeddings:
         image: float32 [N, D_i].
         caption: float32 [M, D_t].
         caption_offsets: int64 [N + 1].
-        prompt: float32 [C, D_t], one a class.
+        prompt: float32 [C, D_t], one per class.
         meta: What made them.
     """
 

@@ -1,4 +1,4 @@
-"""How long each part of a pipeline takes; for the log only, never for an output."""
+"""Time spent in each part of a pipeline; for the log only, never for an output."""
 
 import time
 from collections.abc import Iterator

@@ -76,7 +76,7 @@ class Database:
         return mean_caption(self.embeddings.caption[self.embeddings.caption_offsets[alike]])
 
     def unlike_val(self, v_img: FloatArray) -> npt.NDArray[np.bool_]:
-        """Whether photos are less like the database than 99 of 100 images of val are.
+        """Find photos that are less like the database than 99 of 100 images of val.
 
         By the mean cosine to the :data:`ALIKE` most alike, of the image embeddings: the
         codes do not tell, since the head gives any photo some code near others. On the towers of

@@ -156,7 +156,7 @@ def word_quantiles(words: dict[str, float | None]) -> list[Row]:
 
 
 def label_shifts(statistics: dict[str, Any]) -> list[Row]:
-    """How many times as large a share of test as of train shows each class, largest first."""
+    """Ratio of each class's share of test to its share of train, largest first."""
     train, test = (statistics["splits"][split] for split in ("train", "test"))
     ratios = class_ratios(statistics["categories"], train, test)
     return [*sorted(ratios, key=lambda row: (-row[1], row[0]))]

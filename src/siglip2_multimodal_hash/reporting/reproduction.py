@@ -1,4 +1,4 @@
-"""How far the figures of this machine are from those that Git has."""
+"""Comparison of this machine's figures with the committed ones."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Difference:
 
     @property
     def allowed(self) -> bool:
-        """Whether it is at most :data:`ALLOWED_POINTS`."""
+        """True if the difference is at most :data:`ALLOWED_POINTS`."""
         return self.points <= ALLOWED_POINTS
 
 

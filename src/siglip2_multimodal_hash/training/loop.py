@@ -66,7 +66,7 @@ _LESS_MEMORY = (
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a fit leaves its checkpoints, and which it keeps.
+    """Folder of a fit's checkpoints, and the rule for those it keeps.
 
     ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
     """
@@ -78,7 +78,7 @@ class Checkpoints:
 
 @dataclass
 class FitResult:
-    """What a fit found: the network with the weights of its best epoch, in eval mode."""
+    """Result of a fit: the network with the weights of its best epoch, in eval mode."""
 
     network: HashNetwork
     best_epoch: int  # counted from 1
@@ -257,7 +257,7 @@ def _fingerprint(
 def build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
-    """What runs an epoch of so many updates.
+    """Build the trainer that runs an epoch of ``updates`` updates.
 
     Args:
         network: On the device.

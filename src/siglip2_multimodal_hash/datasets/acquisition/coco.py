@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a file: its size in bytes, its SHA-256 in hex, and where it came from."""
+    """Record of a file: its size in bytes, its SHA-256 in hex, and its origin."""
 
     bytes: int
     sha256: str
@@ -100,7 +100,7 @@ class Piece:
 
     @property
     def official(self) -> Known | None:
-        """What is published of it."""
+        """Published size and digest of the file."""
         return OFFICIAL.get(self.source)
 
     @property

@@ -231,7 +231,7 @@ def _validator(response: httpx2.Response) -> str | None:
 
 
 def _continues(response: httpx2.Response, whole: Whole, here: int) -> bool:
-    """Whether a part is the rest of what is here; ``If-Range`` is often ignored."""
+    """Test whether a response continues the part here; ``If-Range`` is often ignored."""
     # An answer may leave out a validator that it would only repeat (RFC 9110, 15.3.7).
     same = _validator(response) in {None, whole.validator}
     rest = f"bytes {here}-{(whole.size or 0) - 1}/{whole.size}"

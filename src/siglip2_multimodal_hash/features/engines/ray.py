@@ -173,7 +173,7 @@ class RayEngine:
             _await_executors()
 
     def _resources(self) -> dict[str, Any]:
-        """What a worker takes, and the settings that its libraries read when they load.
+        """Resources of a worker, and the settings that its libraries read when they load.
 
         Ray would set OMP_NUM_THREADS to the CPUs of the worker, and sums are split by thread.
         """

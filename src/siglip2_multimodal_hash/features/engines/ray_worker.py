@@ -1,4 +1,4 @@
-"""What runs in each of Ray's workers: the same reader and mapper as in the local engine.
+"""Code of each Ray worker: the same reader and mapper as in the local engine.
 
 Every batch comes back as one row of an Arrow table; errors are values in it, so that Ray neither
 retries them nor wraps them.
@@ -74,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What became of one batch.
+    """Outcome of one batch.
 
     Attributes:
         number: Of the batch.

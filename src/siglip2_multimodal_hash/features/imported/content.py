@@ -1,4 +1,4 @@
-"""What a folder of imported features says of itself, and the digest that names it.
+"""Metadata of a folder of imported features, and the digest that names it.
 
 ``meta.json`` holds the SHA-256 of every array; its own SHA-256 is that of the whole content. It is
 the folder's name and, as ``backbone.revision``, what DVC declares.

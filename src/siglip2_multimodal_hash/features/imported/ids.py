@@ -1,4 +1,4 @@
-"""Which image each row belongs to: lists of ids as text, CSV, ``.npy`` or Parquet."""
+"""Ids of the image of each row: lists as text, CSV, ``.npy`` or Parquet."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ CERTAIN = (*PLAIN_LISTS, "image_id")
 CAPTION_COLUMN = "caption"
 
 IdColumns = Mapping[str, list[str]]
-"""What may tell the image of each row: one list per column, each with a text per row."""
+"""Columns that may identify the image of each row: by name, one text per row."""
 
-_FORMS = "give a .txt (one id a line), .csv, .npy (integers or strings) or .parquet file"
+_FORMS = "give a .txt (one id per line), .csv, .npy (integers or strings) or .parquet file"
 
 
 def read_ids(path: Path, id_column: str | None = None) -> IdColumns:

@@ -40,7 +40,7 @@ def gallery_section(threshold: float) -> Section:
     """The controls of the gallery and the places that gallery.js fills.
 
     Args:
-        threshold: From which score a tag counts as predicted.
+        threshold: Lowest score of a predicted tag.
     """
     controls = "".join(
         [

@@ -79,7 +79,7 @@ def training_charts(inputs: ReportInputs) -> list[str]:
 
 
 def precision_recall_charts(inputs: ReportInputs) -> list[str]:
-    """Of every decision about a tag, by predictor; and of retrieval, by distance."""
+    """Precision and recall of all tag decisions by predictor, and of retrieval by distance."""
     series = []
     for name, own in inputs.scores.items():
         curve = micro_curve(own, inputs.labels, 100)
@@ -114,7 +114,7 @@ def precision_recall_charts(inputs: ReportInputs) -> list[str]:
 
 
 def _radius(distance: float, is_float: bool, count: int) -> str:
-    # The curve of codes has one point a distance, 0 to bits, as a share of the bits.
+    # The curve of codes has one point per distance, 0 to bits, as a share of the bits.
     return f"distance ≤ {distance:.3f}" if is_float else f"distance ≤ {distance * (count - 1):.0f}"
 
 
