@@ -269,5 +269,5 @@ def check_free(folder: Path, needed: int, what: str) -> None:
     if needed > free:
         raise DataError(
             f"{folder}: {what} needs {readable(needed)} and the disk has {readable(free)} free",
-            "make room, or choose a folder on another disk; what has arrived so far is kept",
+            "free some space, or choose a folder on another disk; downloaded data is kept",
         )

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
 DISK_REMEDY = (
-    "make room on that disk, or check the folder's rights, and run again: finished work is kept"
+    "free space on that disk, or check the folder's permissions, and rerun: finished work is kept"
 )
 _PACKAGE = Path(__file__).parent
 

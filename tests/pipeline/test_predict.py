@@ -252,7 +252,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
     (workspace / "params.yaml").write_text(small_params(hash__bits=128), encoding="utf-8")
     result = predict(path)
     assert result.code == 0
-    assert "note: hash.bits = 128 in params.yaml, 64 in the head, which counts" in result.out
+    assert "note: hash.bits = 128 in params.yaml, 64 in the head, which is used" in result.out
     (workspace / "params.yaml").write_text(small_params(backbone__text_max_length=32))
     result = predict(path)
     assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
@@ -266,7 +266,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
         (["--k", "500"], "--k = 500: the database has 120 items"),
         (["--top", "0"], "--top 0"),
         (["--caption", " "], "--caption is blank"),
-        (["more.png", "--caption", "x"], "--caption is of one photo, but there are 2"),
+        (["more.png", "--caption", "x"], "--caption is for a single photo, but there are 2"),
         (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )

@@ -12,7 +12,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def check(_: argparse.Namespace) -> None:
-    """Check params.yaml."""
+    """Check the keys and values of params.yaml."""
     params = load_params()
     if params.backbone.checkpoint == IMPORTED:
         _check_imported(params)

@@ -38,7 +38,9 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
-        prog="smhash", description="What is not a stage of the pipeline."
+        prog="smhash",
+        description="Commands around the pipeline: set up, check, run experiments, read results, "
+        "tag photos.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:

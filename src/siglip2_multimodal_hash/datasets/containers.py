@@ -226,7 +226,7 @@ def open_container(path: Path, folder: str) -> Container:
 
 
 def _is_image(name: str) -> bool:
-    """Test for an image by its suffix; hidden files are leftovers of desktops (``._COCO_….jpg``)."""
+    """Test for an image by its suffix; hidden files are desktops' leftovers (``._COCO_….jpg``)."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 

@@ -147,8 +147,8 @@ def explained_memory(name: str, size: tuple[int, int]) -> Iterator[None]:
         width, height = size
         raise InputError(
             f"{name}: out of memory with this image of {width} x {height} pixels",
-            "lower runtime.dataloader.embed_batch_size or num_workers, end what else uses the "
-            "memory, or make the image smaller",
+            "lower runtime.dataloader.embed_batch_size or num_workers, close other "
+            "programs, or make the image smaller",
         ) from None
 
 

@@ -108,7 +108,7 @@ def as_text(findings: Sequence[Finding]) -> str:
             lines.append(f"{'':<4}  {'':<{width}}  -> {one.remedy}")
     counts = {status: sum(one.status == status for one in findings) for status in _VERDICTS}
     lines.append(
-        f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} to mend: "
+        f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail: "
         + _VERDICTS[worst(findings)]
     )
     return "\n".join(lines)

@@ -141,12 +141,12 @@ def check_ray(params: Params) -> list[Finding]:
 
 
 def check_kernels(machine: Machine) -> Finding:
-    """Check that the pinned CPU kernels, which make results equal across machines, are in force."""
+    """Check the pinned CPU kernels, which make results equal across machines."""
     if machine.processor.lower() not in ("x86_64", "amd64"):
         return warn(
             "cpu kernels",
             f"{machine.processor}: the pins are for x86-64, results agree only approximately",
-            "nothing needs doing; `dvc repro` may show other last digits than the committed ones",
+            "no action needed; the last digits of figures may differ from the committed ones",
         )
     changed = {
         name: value
@@ -163,15 +163,15 @@ def check_kernels(machine: Machine) -> Finding:
     if machine.cpu_features is None:
         return warn(
             "cpu kernels",
-            "the system does not tell whether the CPU has AVX2 and FMA",
-            "nothing needs doing if it is of 2015 or later",
+            "the system does not report whether the CPU has AVX2 and FMA",
+            "no action needed if it is from 2015 or later",
         )
     missing = sorted({"avx2", "fma"} - machine.cpu_features)
     if missing:
         return warn(
             "cpu kernels",
             f"the CPU has no {' and no '.join(missing).upper()}: results agree only approximately",
-            "use a CPU of 2015 or later where they must agree",
+            "use a CPU from 2015 or later where they must agree",
         )
     found = machine.torch.cpu_kernels if machine.torch else "AVX2"
     if found != "AVX2":
@@ -191,7 +191,7 @@ def check_device_memory(machine: Machine, params: Params) -> Finding:
     card = machine.cards[0]
     said = f"{card.name} with {size_text(card.memory)}, {size_text(card.free)} of it free; {ram}"
     if card.free < card.memory / 2:
-        return warn("hardware", said, "end the programs that hold the rest: nvidia-smi lists them")
+        return warn("hardware", said, "stop the programs that hold the rest: nvidia-smi lists them")
     return ok("hardware", said)
 
 

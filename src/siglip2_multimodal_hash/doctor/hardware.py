@@ -52,7 +52,7 @@ def check_hardware_preset(machine: Machine, params: Params, presets: Sequence[Pr
             "git checkout configs/presets",
         )
     if suits in in_force:
-        return ok("hardware preset", f"{suits} is in force, and suits")
+        return ok("hardware preset", f"{suits} is in force and suits this machine")
     listed = ", ".join(f"{key} = {value}" for key, value in changes[suits].items())
     now = f"{in_force[0]} is in force" if in_force else "none is in force"
     return warn(

@@ -109,9 +109,9 @@ def warn_of_degenerate(
         )
         if off
     ]
-    causes.append("see what `train` says of the lengths of image.npy and caption.npy")
+    causes.append("see the warnings of `train` about the lengths of image.npy and caption.npy")
     logger.warning(
-        "codes of %s say next to nothing: entropy of a bit %.3f of 1, %.1f%% of the codes are "
+        "codes of %s carry little information: entropy of a bit %.3f of 1, %.1f%% of the codes are "
         "distinct, %.1f%% of the images share one; retrieval and votes by them are near chance\n"
         "  -> %s",
         split,

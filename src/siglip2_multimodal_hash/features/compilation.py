@@ -66,8 +66,8 @@ class CompiledFeatures:
             if out_of_memory(error):
                 raise
             logger.warning(
-                "%s: torch.compile failed, going on without: %s "
-                "(runtime.embed.compile: false spares the attempt)",
+                "%s: torch.compile failed, continuing without: %s "
+                "(runtime.embed.compile: false skips the attempt)",
                 self._unit,
                 # The first line only names the stage of the compiler.
                 " ".join(str(error).split("\n", 2)[:2]).strip() or type(error).__name__,

@@ -66,13 +66,13 @@ def warn_of_lengths(
     if eps is not None and lengths.most <= eps:
         logger.warning(
             "%s: no row is longer than %.3g, and decomposer.eps = %g is added to each length: the "
-            "directions vanish, and the codes will say nothing; %s",
+            "directions vanish, and the codes will carry no information; %s",
             name, lengths.most, eps, _RESCALE,
         )  # fmt: skip
     elif magnitude and lengths.constant:
         logger.warning(
-            "%s: every row has length %.6g to %.6g%s, so their magnitude is a constant and tells "
-            "the head nothing; fusion.type = hadamard or concat leaves it out, and features from "
-            "before a normalisation would bring it in",
+            "%s: every row has length %.6g to %.6g%s, so their magnitude is a constant without "
+            "information: set fusion.type to hadamard or concat to leave it out, or import the "
+            "features as they were before normalisation",
             name, lengths.least, lengths.most, " (normalised)" if lengths.unit else "",
         )  # fmt: skip

@@ -195,7 +195,7 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
         "classifier.use_bias": (params.classifier.use_bias, head.classifier_bias),
     }
     return [
-        f"{key} = {now} in params.yaml, {built} in the head, which counts (`dvc repro` makes anew)"
+        f"{key} = {now} in params.yaml, {built} in the head, which is used (`dvc repro` retrains)"
         for key, (now, built) in both.items()
         if now != built
     ]

@@ -152,7 +152,7 @@ class Worker:
         differing = [f"{k}: {here[k]} here, {there[k]} there" for k in here if here[k] != there[k]]
         if differing:
             raise InputError(
-                f"it computes otherwise than the machine that the stage runs on ({differing[0]})",
+                f"it differs from the machine that the stage runs on ({differing[0]})",
                 "install the same versions on all machines, and let Ray use devices of one kind",
             )
         moved = replace(towers, model=towers.model.to(device), device=device)

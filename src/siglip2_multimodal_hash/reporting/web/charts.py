@@ -141,7 +141,7 @@ def class_chart(inputs: ReportInputs) -> str:
         [*dots.values()],
         [(dots[c], names[c]) for c in lowest],
     )
-    return chart("AP by class and support", drawn, "One dot a class.")
+    return chart("AP by class and support", drawn, "One dot per class.")
 
 
 def decades(low: float, high: float) -> list[tuple[float, str]]:
