@@ -188,7 +188,7 @@ def remembered_sha256(memory: Path) -> Iterator[Callable[[Path], str]]:
     nothing that a program can set back, so that no copy passes for the file that it replaced.
 
     Args:
-        memory: A file that keeps what was read; one that is missing or damaged is made anew.
+        memory: A file that keeps what was read; one that is missing or damaged is made again.
     """
     known: dict[str, list[Any]] = {}
     with suppress(DataError, AttributeError):

@@ -241,6 +241,6 @@ def _check_listed(container: str, name: str) -> None:
 def _check_size(where: str, size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise DataError(
-            f"{where}: {size} bytes, more than the {MAX_FILE_BYTES} that an image may have",
+            f"{where}: {size} bytes, above the limit of {MAX_FILE_BYTES} per image",
             "this is no image of COCO: fetch it again",
         )

@@ -223,7 +223,7 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
     if differences:
         raise DataError(
             f"{root}: {len(differences)} difference(s) from its manifest:{_some(differences)}",
-            f"restore the files, or {RERUN} if the change is meant",
+            f"restore the files, or {RERUN} if the change is intended",
         )
 
 

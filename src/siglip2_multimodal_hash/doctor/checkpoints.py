@@ -194,7 +194,7 @@ def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> C
         try:
             return Checkpoint("hub", weights=size_of(WEIGHTS[0]))
         except EntryNotFoundError:
-            # The index of several files does not tell their size.
+            # The index of several files does not give their size.
             size_of(WEIGHTS[1])
             return Checkpoint("hub")
     except EntryNotFoundError:
@@ -202,7 +202,7 @@ def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> C
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403, 404):
-            # Without a login the hub does not tell a private repository from none.
+            # Without a login the hub does not distinguish a private repository from none.
             return Checkpoint(
                 "absent", f"the hub knows no such public repository or revision ({status})"
             )

@@ -129,7 +129,7 @@ def _names(captions: Path) -> list[str]:
 
 
 def _check_manifest(source: Path, root: Path, images: Mapping[str, ImageEntry]) -> Finding:
-    remedy = f"{RERUN} if the change is meant"
+    remedy = f"{RERUN} if the change is intended"
     try:
         manifest = read_manifest(source)
     except DataError as error:

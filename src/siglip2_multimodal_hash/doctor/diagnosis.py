@@ -1,4 +1,4 @@
-"""All checks together, and how they are told to people and to programs."""
+"""All checks together, as text for people and as JSON for programs."""
 
 import json
 from collections.abc import Sequence

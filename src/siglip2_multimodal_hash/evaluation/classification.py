@@ -11,7 +11,7 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_unit_interval
 
 CALIBRATION_BINS = 15
-# 80 x 80 comparisons a photo: some megabytes at once.
+# 80 x 80 comparisons per photo: some megabytes at once.
 _PHOTOS_AT_ONCE = 512
 
 

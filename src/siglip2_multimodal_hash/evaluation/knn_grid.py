@@ -3,7 +3,7 @@
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
 search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val
 mAP alone; test is read for the chosen one. Which setting ``knn`` of params.yaml has makes no
-difference here, so that a change of it tries nothing anew.
+difference here, so that changing it repeats no trial.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def evaluate_grid(
         grid: What is tried.
         shortlist: Candidates that the distance ``hybrid`` re-ranks.
         threshold: Least similarity that may vote under the vote ``threshold``.
-        top_n_tags: Tags a photo, of the figures at n.
+        top_n_tags: Tags per photo, of the figures at n.
 
     Returns:
         ``best`` has ``knn`` and, where there is a classifier, ``hybrid``. Among equally good rows

@@ -29,7 +29,7 @@ def write_evaluation(folder: Path, evaluation: HeadEvaluation, items: Items | No
     """Write ``figures.json``, ``curves.json`` and arrays named ``SPLIT-NAME.npy``: all or none.
 
     Args:
-        folder: Made anew.
+        folder: Replaced.
         evaluation: Of a head.
         items: The images of test; without them the evaluation cannot be compared with another.
     """

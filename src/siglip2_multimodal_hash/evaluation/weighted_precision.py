@@ -2,7 +2,7 @@
 
 A bootstrap asks for the same figure thousands of times, of the same scores with other weights.
 Average precision needs one sort of the scores; after that only the running weight changes, and it
-is needed only where a positive is admitted: O(N) a class, without a comparison.
+is needed only where a positive is admitted: O(N) per class, without a comparison.
 """
 
 from typing import Any

@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 
 ALIKE = 20
 """Number of the database images most like a photo that count: their captions stand in for a
-missing one, and their likeness tells whether the photo is like those of the dataset.
+missing one, and their similarity shows whether the photo is like those of the dataset.
 """
 
 # Images of val that photos are compared with: enough for a hundredth of them, quick on all of COCO.

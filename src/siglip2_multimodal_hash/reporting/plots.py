@@ -45,7 +45,7 @@ def write_plots(
         statistics: Of the dataset; see :mod:`..datasets.statistics`.
         codes: Of every image.
         evaluation: Of the head.
-        history: One record an epoch; see :func:`..training.loop.fit`.
+        history: One record per epoch; see :func:`..training.loop.fit`.
         errors: See :func:`..evaluation.error_analysis.analyse_errors`.
         baselines: See :func:`.tables.baseline_metrics`.
     """

@@ -17,7 +17,7 @@ from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 
-# Items a cluster that k-means looks at; it costs clusters x clusters x this.
+# Items per cluster that k-means looks at; it costs clusters x clusters x this.
 POINTS_PER_CLUSTER = 64
 
 INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT

@@ -213,7 +213,7 @@ class ValidationData:
         caption: npt.NDArray[np.float32],
         labels: npt.NDArray[np.uint8],
     ) -> Self:
-        """Take some images out of a whole dataset with one caption embedding an image.
+        """Take some images out of a whole dataset with one caption embedding per image.
 
         Args:
             rows: [n] rows.

@@ -100,7 +100,7 @@ def fit(
     Validation is done every ``val_every_n_epochs`` and after the last epoch; the fit stops when
     ``early_stopping_patience`` validations in a row bring no better val mAP.
 
-    The history has a record an epoch: ``epoch``, ``lr`` (of the epoch's last update),
+    The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
     ``train_total``, ``train_bce`` and the other parts that apply, and where the epoch was validated
     the same under ``val_`` and ``val_mAP``.
 
@@ -263,7 +263,7 @@ def build_trainer(
         network: On the device.
         train: The labels on the device, too; see :meth:`.TrainingData.to`.
         settings: Sections of params.yaml.
-        updates: Of an epoch.
+        updates: Number per epoch.
     """
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)

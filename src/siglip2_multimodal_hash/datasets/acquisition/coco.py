@@ -47,7 +47,7 @@ LOCK_FILE = ".downloads.lock"
 NOTES_FILE = "downloads.json"
 _SPLIT_MEMBER = "dataset_coco.json"
 _CORRECT = "correct it under runtime.download"
-_ROOM = "make room, or check the folder's permissions, and rerun: downloaded data is kept"
+_ROOM = "free some space, or check the folder's permissions, and rerun: downloaded data is kept"
 _log = logging.getLogger(__name__)
 
 

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.errors import DataError
 
-# The columns that may tell the image, by precedence; the first two are clip-retrieval's.
+# The columns that may identify the image, by precedence; the first two are clip-retrieval's.
 ID_COLUMNS = ("image_path", "key", "id", "image_id", "file_name", "url")
 # Lists that can hold nothing else, and a column of that very name: their numbers are ids.
 PLAIN_LISTS = ("line", "column", "array")
 CERTAIN = (*PLAIN_LISTS, "image_id")
-# No id, but it tells whether one is true.
+# No id, but a check of one.
 CAPTION_COLUMN = "caption"
 
 IdColumns = Mapping[str, list[str]]

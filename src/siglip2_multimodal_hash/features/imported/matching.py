@@ -221,7 +221,7 @@ def _evidence(
     if found.by_name[rows != _UNKNOWN].all():
         return "file names"
     remedy = (
-        "import features with file names or image ids beside them, or give `--id-column "
+        "import features with file names or image ids, or give `--id-column "
         f"{column}` if these numbers are the ids of the dataset"
     )
     agreeing = []

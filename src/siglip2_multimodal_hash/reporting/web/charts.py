@@ -18,7 +18,7 @@ from siglip2_multimodal_hash.reporting.web.svg import element, horizontal, ticks
 
 NAMED_CLASSES = 6
 PER_CENT = [(share / 100, f"{share}") for share in (0, 20, 40, 60, 80, 100)]
-# Most scores of tags are near 0: a third root spreads them out, and a diagonal stays one.
+# Most tag scores are near 0: a cube root spreads them out, and the diagonal stays straight.
 ROOT_MARKS = [(share, f"{100 * share:g}") for share in (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)]
 
 
@@ -103,12 +103,12 @@ def precision_recall_charts(inputs: ReportInputs) -> list[str]:
         chart(
             "Tags: precision and recall",
             line_chart("Precision and recall of tags by predictor, on test", x, y, series),
-            "All decisions about a tag taken together, from the surest down.",
+            "All tag decisions pooled, the most confident first.",
         ),
         chart(
             "Retrieval: precision and recall",
             line_chart("Precision and recall of retrieval by distance, on test", x, y, [codes]),
-            "Mean over the queries of test; relevant is what shares a label.",
+            "Mean over the queries of test; items that share a label are relevant.",
         ),
     ]
 
@@ -200,12 +200,12 @@ def calibration_charts(inputs: ReportInputs) -> str:
         error = inputs.evaluation.figures[name]["test"]["ece"]
         series.append(Series(f"{name}, ECE {100 * error:.2f} %", name, pairs, notes, dots=True))
     x = horizontal("mean score, %", 0, 1, ROOT_MARKS, "root")
-    y = vertical("share that is right, %", 0, 1, ROOT_MARKS, "root")
+    y = vertical("share correct, %", 0, 1, ROOT_MARKS, "root")
     return chart(
         "Calibration",
         line_chart("Reliability diagram of the predictors, on test", x, y, series, diagonal=True),
-        "15 bins of equally many decisions; on the diagonal a score is the share of right tags. "
-        "Both axes by their third root.",
+        "15 bins of equally many decisions; on the diagonal a score equals the share of correct "
+        "tags. Cube-root scale on both axes.",
     )
 
 
