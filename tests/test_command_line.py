@@ -181,7 +181,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
         (lambda: None, 0, ""),
         (fail_with(InputError("wrong", "mend it")), EXIT_BAD_INPUT, "error: wrong\n  -> mend it\n"),
         (fail_with(DataError("damaged")), EXIT_BAD_INPUT, "error: damaged\n"),
-        (fail_with(KeyboardInterrupt()), EXIT_INTERRUPTED, "interrupted"),
+        (fail_with(KeyboardInterrupt()), EXIT_INTERRUPTED, "Interrupted"),
     ]:
         with pytest.raises(SystemExit) as caught:
             run_guarded(main)

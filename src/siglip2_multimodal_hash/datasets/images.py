@@ -116,8 +116,8 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
         ):
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
-                    f"{name}: {image.width} x {image.height} pixels, more than the {MAX_PIXELS} "
-                    "that an image may have",
+                    f"{name}: {image.width} x {image.height} pixels, above the limit of "
+                    f"{MAX_PIXELS} per image",
                     "this is no image of COCO: fetch it again",
                 )
             # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): resized pixels would then

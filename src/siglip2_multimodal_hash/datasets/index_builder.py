@@ -49,7 +49,7 @@ class IndexCounts:
     crowds: int
 
     def lines(self) -> list[str]:
-        """For a person to read."""
+        """Lines of the counts, for a person to read."""
         verb = "kept" if self.unlabelled_kept else "dropped"
         lines = [
             f"{split}: {self.images[split]} images "

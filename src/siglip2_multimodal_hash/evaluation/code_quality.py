@@ -90,7 +90,7 @@ def code_quality(codes: npt.NDArray[Any], soft: npt.NDArray[Any] | None = None) 
 def warn_of_degenerate(
     split: str, quality: Mapping[str, float] | None, head: Mapping[str, Any]
 ) -> None:
-    """Warn where codes say next to nothing, with what may have made them so.
+    """Warn of codes that carry little information, and name possible causes.
 
     Args:
         split: Whose codes.

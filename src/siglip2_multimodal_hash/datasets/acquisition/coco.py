@@ -183,7 +183,7 @@ def acquire_coco(
 
 
 def _prepare(root: Path, pieces: list[Piece]) -> None:
-    """Before the first byte: say how much will come, and make sure that there is place for it.
+    """Log the size of the missing files, and refuse a disk too small for them, before any download.
 
     Raises:
         InputError: Something of the user's lies where a piece goes.

@@ -50,7 +50,7 @@ class Transfer:
 
     @classmethod
     def from_params(cls, runtime: RuntimeParams) -> Self:
-        """As ``runtime.download`` and ``runtime.logging`` say."""
+        """Settings from ``runtime.download`` and ``runtime.logging``."""
         download = runtime.download
         return cls(download.attempts, download.timeout, progress=runtime.logging.progress)
 

@@ -47,7 +47,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All that a worker needs to embed batches of one unit; picklable.
+    """Inputs of a worker that embeds batches of one unit; picklable.
 
     Attributes:
         reader: What to embed.

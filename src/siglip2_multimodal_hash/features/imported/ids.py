@@ -112,7 +112,7 @@ def _from_text(path: Path) -> IdColumns:
 
 
 def _from_csv(path: Path, id_column: str | None) -> IdColumns:
-    """With a header where it names a column of ids; one column of ids needs none."""
+    """Read CSV with a header that names a column of ids; a single column of ids needs none."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         try:
             rows = list(csv.reader(stream, strict=True))
