@@ -170,7 +170,7 @@ class Unfinished:
                 remove(path)
 
     def _leave(self, *, interrupted: bool) -> None:
-        """After an error: keep what is recorded and no more."""
+        """Keep what is recorded and no more, after an error."""
         if not self._files or not self.root.exists():
             return
         # What was begun since; on a full disk, nothing else can be done.

@@ -71,7 +71,7 @@ class SplitCounts:
     expected: Mapping[str, int]
 
     def line(self) -> str:
-        """Line of the counts for a person to read, with those of the whole of COCO where they differ."""
+        """Counts as a line of text, with those of the whole of COCO where they differ."""
         parts = [
             f"{split} {_of(self.found.get(split, 0), self.expected.get(split))}"
             for split in SPLITS

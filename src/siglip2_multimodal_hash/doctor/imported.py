@@ -1,4 +1,4 @@
-"""Imported features in the place of towers: are they where params.yaml says, and how wide?"""
+"""Check of the imported features that params.yaml names: their folder and their widths."""
 
 from pathlib import Path
 from typing import Any

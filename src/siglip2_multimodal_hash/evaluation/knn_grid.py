@@ -1,4 +1,4 @@
-"""Every setting of the vote on val, and what the best one does on test.
+"""Grid of vote settings on val, and the figures of the best one on test.
 
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
 search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val

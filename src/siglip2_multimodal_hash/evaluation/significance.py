@@ -1,4 +1,4 @@
-"""Is one run better than another on the same test items? Paired bootstrap over items.
+"""Paired bootstrap over test items: is one run better than another on the same items?
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile interval).
 """

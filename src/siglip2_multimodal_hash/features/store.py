@@ -65,7 +65,7 @@ class Embeddings:
     meta: dict[str, Any]
 
     def captions_by_policy(self, policy: CaptionPolicy) -> FloatArray:
-        """One caption embedding an image for evaluation, float32 [N, D_t]; never a random draw.
+        """One caption embedding per image for evaluation, float32 [N, D_t]; never a random draw.
 
         Args:
             policy: ``first`` takes the image's first caption, ``mean`` the mean of all of them.

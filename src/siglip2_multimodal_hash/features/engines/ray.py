@@ -201,7 +201,7 @@ def _await_executors() -> None:
 
 
 def _check_here(reader: Reader, result: Result) -> None:
-    """Make sure that it is the images' fault, not the machine's.
+    """Check that the images are at fault, not the machine.
 
     Raises:
         InputError: They can be read here.

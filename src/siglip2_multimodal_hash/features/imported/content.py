@@ -41,7 +41,7 @@ def describe_import(index: DatasetIndex, folder: Path, facts: dict[str, Any]) ->
 
 
 def dataset_sha256(index: DatasetIndex) -> str:
-    """Equal exactly where features of one index are features of the other: images, texts, classes.
+    """Digest, equal exactly for indexes that share their features: images, texts, classes.
 
     Splits and labels are not in it: they do not change what an image looks like.
     """

@@ -64,7 +64,7 @@ def read_ids(path: Path, id_column: str | None = None) -> IdColumns:
 
 
 def _from_parquet(path: Path, id_column: str | None) -> IdColumns:
-    """Such as clip-retrieval's metadata; columns of other types than text or integers are none."""
+    """Read Parquet, such as clip-retrieval's metadata; only columns of text or integers count."""
     try:
         file = pq.ParquetFile(path)
         names = [name for name in _wanted(id_column) if name in file.schema_arrow.names]

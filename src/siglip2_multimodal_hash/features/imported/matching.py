@@ -211,7 +211,7 @@ def _evidence(
     *,
     certain: bool,
 ) -> str:
-    """Why the ids of a column are believed.
+    """Evidence that the ids of a column are right.
 
     Raises:
         DataError: They are numbers that something contradicts, or that look like a count and are

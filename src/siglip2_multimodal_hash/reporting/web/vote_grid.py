@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.reporting.web.svg import element
 
 
 def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
-    """One map a distance: a row for each vote, a column for each K.
+    """One map per distance: a row for each vote, a column for each K.
 
     Args:
         rows: Of ``knn_grid.csv``. A row for each ``hybrid_weight`` says the same of ``knn``.

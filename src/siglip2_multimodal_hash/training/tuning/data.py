@@ -53,7 +53,7 @@ class Split:
         )
 
     def first(self, count: int, generator: torch.Generator) -> "Split":
-        """Subset of ``most`` images, drawn at random; all of them where there are fewer."""
+        """Subset of ``count`` images, drawn at random; all of them where there are fewer."""
         rows = torch.randperm(len(self), generator=generator)[:count].sort().values.tolist()
         return Split(
             files=tuple(self.files[row] for row in rows),
