@@ -279,7 +279,7 @@ def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):
     _, log = child.communicate(timeout=120)
     assert child.returncode == EXIT_INTERRUPTED, log
     assert "interrupted: kept 4 of 6 batches of images and 0 of 3 of captions in" in log
-    assert "run again to go on" in log
+    assert "rerun to resume" in log
     assert "Traceback" not in log
     assert not (tmp_path / "out").exists()
     mapped.clear()
