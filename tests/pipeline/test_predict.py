@@ -314,7 +314,7 @@ def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
         ours = [scores[name] for name in names]
         np.testing.assert_allclose(ours, stored.scores["mlp"][query], atol=1e-5)
     told = predict(paths[0], "--caption", "A dog.")
-    assert "caption: not used: this head takes images alone" in told.out
+    assert "caption: not used: this head takes only images" in told.out
 
 
 def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
@@ -322,7 +322,7 @@ def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
     (path,) = write_photos(workspace, test_images(workspace, 1))
     bare = predict(path)
     assert (bare.code, bare.out) == (EXIT_BAD_INPUT, "")
-    assert "this head takes captions alone, and there is none\n  -> add --caption" in bare.err
+    assert "this head takes only captions, and none is given\n  -> add --caption" in bare.err
     assert predict(path, "--caption", "A dog.").code == 0
 
 

@@ -162,7 +162,7 @@ def test_ctrl_c_says_what_it_keeps(
     _, log = child.communicate(timeout=120)
     assert child.returncode == EXIT_INTERRUPTED
     assert "interrupted: kept 3 epochs in" in log
-    assert "run again to go on" in log
+    assert "rerun to resume" in log
     assert "Traceback" not in log
     assert not out.exists()
     resumable_fit(out)
