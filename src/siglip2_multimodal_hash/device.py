@@ -68,7 +68,7 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
 
 
 def has_kernels(capability: tuple[int, int], architectures: Sequence[str]) -> bool:
-    """Whether code for one of these architectures runs on a card.
+    """Test whether code for one of these architectures runs on a GPU.
 
     Machine code (``sm_90``) runs on cards of the same major capability and at least the same
     minor one; PTX (``compute_90``) is compiled at load time for any later card. The suffix ``a``
@@ -114,7 +114,7 @@ class Precision:
 
     @property
     def scaled(self) -> bool:
-        """Whether gradients need a loss scale."""
+        """True if gradients need a loss scale."""
         return self.dtype is torch.float16
 
     @contextlib.contextmanager
@@ -175,5 +175,5 @@ def threads_of_fit(network: nn.Module, pairs: int, device: torch.device) -> Iter
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether a device or the system had no memory left: the CPU's allocator has no class of it."""
+    """Test for an out-of-memory error: the CPU's allocator has no class of its own for it."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

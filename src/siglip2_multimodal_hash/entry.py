@@ -1,4 +1,4 @@
-"""What every stage does before its work: read its paths and parameters, set up the log."""
+"""Setup of every stage: read its paths and parameters, set up the log."""
 
 import argparse
 import faulthandler

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one message that says what is wrong, where, and what to do."""
+"""Errors that a user can fix: one message that says what is wrong, where, and what to do."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -69,7 +69,7 @@ def require_free(target: Path, *, ours: Ours | None = None, inputs: Iterable[Pat
 
 
 def holds_only(pattern: str) -> Ours:
-    """Whether the name of everything in a folder matches a pattern, as a rule for ``ours``."""
+    """Rule for ``ours``: every name in the folder matches the pattern."""
     return lambda folder: all(re.fullmatch(pattern, name) for name in os.listdir(folder))
 
 
@@ -81,7 +81,7 @@ def _is_ours(folder: Path, ours: Ours) -> bool:
 
 
 def _is_among(target: Path, inputs: Iterable[Path]) -> bool:
-    """Whether a file is one of the inputs, under whatever name, or lies in one."""
+    """Test whether a file is one of the inputs, under whatever name, or lies in one."""
     places = {_identity(place) for place in (target, *target.resolve().parents)}
     for one in inputs:
         with suppress(OSError):
@@ -188,7 +188,7 @@ def remembered_sha256(memory: Path) -> Iterator[Callable[[Path], str]]:
     nothing that a program can set back, so that no copy passes for the file that it replaced.
 
     Args:
-        memory: A file that keeps what was read; one that is missing or damaged is made anew.
+        memory: A file that keeps what was read; one that is missing or damaged is made again.
     """
     known: dict[str, list[Any]] = {}
     with suppress(DataError, AttributeError):
@@ -269,5 +269,5 @@ def check_free(folder: Path, needed: int, what: str) -> None:
     if needed > free:
         raise DataError(
             f"{folder}: {what} needs {readable(needed)} and the disk has {readable(free)} free",
-            "make room, or choose a folder on another disk; what has arrived so far is kept",
+            "free some space, or choose a folder on another disk; downloaded data is kept",
         )

@@ -44,7 +44,7 @@ PINNED_ENVIRONMENT: dict[str, str] = {
 
 
 def _forced_kernels_crash() -> bool:
-    """Whether NumPy or SciPy, which are not imported for that, bring OpenBLAS 0.3.34.
+    """Check for OpenBLAS 0.3.34 in NumPy and SciPy, without importing them.
 
     On AMD's CPUs with AVX-512 it hands Haswell's kernels twice the rows that their buffer on the
     stack holds: a product in float64 over more than some 300 of them returns to nowhere. Without

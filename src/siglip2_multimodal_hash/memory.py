@@ -146,12 +146,12 @@ def _containers(root: Path) -> list[tuple[int, int]]:
 
 
 def fits_memory(needed: int) -> bool:
-    """Whether so many bytes may be copied into this machine's memory."""
+    """Test whether ``needed`` bytes may be copied into this machine's memory."""
     return needed <= MOST_OF_MEMORY * free_memory(torch.device("cpu"))
 
 
 def fits_device(needed: int, device: torch.device) -> bool:
-    """Whether so many bytes may be copied to ``device``; the CPU's memory is asked elsewhere."""
+    """Test whether ``needed`` bytes may be copied to ``device``; on the CPU always true."""
     if device.type != "cuda":
         return True
     free = free_memory(device)
@@ -272,7 +272,7 @@ class DatasetSize:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run will need at most.
+    """Peak needs of a run, in bytes.
 
     Attributes:
         embed: Of the device, while the towers run.
@@ -292,7 +292,7 @@ class Needs:
 
     @property
     def device(self) -> int:
-        """Of the card, at any time."""
+        """Peak need of GPU memory."""
         return max(self.embed, self.train)
 
 
@@ -430,7 +430,7 @@ class Load:
 
 @dataclass(frozen=True)
 class TuningNeeds:
-    """What the tuning will hold at most, part by part; ``total`` is the sum."""
+    """Peak memory of the tuning, part by part, in bytes; ``total`` is the sum."""
 
     weights: int
     gradients: int
@@ -445,7 +445,7 @@ class TuningNeeds:
 
     @property
     def fixed(self) -> int:
-        """What the size of the batch does not change."""
+        """Bytes that do not depend on the batch size."""
         return self.weights + self.gradients + self.optimizer + self.overhead
 
     def __str__(self) -> str:
@@ -483,14 +483,14 @@ def pair_bytes(load: Load) -> int:
 
 
 def kept_bytes(tower: Tower, load: Load) -> int:
-    """What one item leaves in a tower for the backward pass."""
+    """Bytes that one item leaves in a tower for the backward pass."""
     layer = _FLOAT * tower.width if load.checkpointing else trained_layer_bytes(tower, load)
     outside = 5 * _FLOAT * tower.width
     return tower.positions * (tower.layers * layer + outside) + _FLOAT * tower.input_values
 
 
 def trained_layer_bytes(tower: Tower, load: Load) -> int:
-    """What one position leaves in one layer."""
+    """Bytes that one position leaves in one layer."""
     width, mlp_width = tower.width, tower.mlp_width
     if load.half:
         kept = 12 * width + 2 * (7 * width + 2 * mlp_width)
@@ -525,7 +525,7 @@ def expected_load(params: Params, towers: TowerSizes, *, cuda: bool) -> Load:
 
 
 def adapter_weights(tower: Tower, rank: int) -> int:
-    """Of adapters beside all six maps of each layer: rank times the widths on either side."""
+    """Weights of adapters on all six maps of each layer: rank times the widths on either side."""
     attention, mlp = 4 * 2 * tower.width, 2 * (tower.width + tower.mlp_width)
     return tower.layers * rank * (attention + mlp)
 

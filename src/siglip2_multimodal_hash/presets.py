@@ -24,7 +24,7 @@ _KINDS = {
     "runtime.device": "hardware",
     "loss.objective": "profile",
 }
-"""What a preset is about, by the key that only presets of that kind set."""
+"""Kinds of presets, by the key that only presets of that kind set."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS = "progress.json"
 DISK_REMEDY = (
-    "make room on that disk, or check the folder's rights, and run again: finished work is kept"
+    "free space on that disk, or check the folder's permissions, and rerun: finished work is kept"
 )
 _PACKAGE = Path(__file__).parent
 
@@ -170,7 +170,7 @@ class Unfinished:
                 remove(path)
 
     def _leave(self, *, interrupted: bool) -> None:
-        """After an error: keep what is recorded and no more."""
+        """Keep what is recorded and no more, after an error."""
         if not self._files or not self.root.exists():
             return
         # What was begun since; on a full disk, nothing else can be done.

@@ -169,7 +169,7 @@ def test_the_bomb_warning_as_an_error_is_caught_too() -> None:
 def test_the_limit_is_inclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MAX_PIXELS", 32 * 24)
     assert decode_rgb(encode(photo()), "x.png").size == (32, 24)
-    with pytest.raises(DataError, match=r"33 x 24 pixels, more than the 768"):
+    with pytest.raises(DataError, match=r"33 x 24 pixels, above the limit of 768"):
         decode_rgb(encode(photo(33, 24)), "x.png")
 
 

@@ -264,5 +264,5 @@ def test_a_file_larger_than_any_image_is_not_read(
 ) -> None:
     monkeypatch.setattr(containers, "MAX_FILE_BYTES", 100)
     for root in (tiny_root, zip_root):
-        with pytest.raises(DataError, match=rf"{MEMBER}: \d+ bytes, more than the 100"):
+        with pytest.raises(DataError, match=rf"{MEMBER}: \d+ bytes, above the limit of 100"):
             open_image_source(root).read(MEMBER)

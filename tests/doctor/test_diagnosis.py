@@ -43,7 +43,7 @@ def test_the_plan_s_pytorch_on_the_plan_s_card_fails(tmp_path: Path) -> None:
     facts = replace(FACTS, machine=replace(PLAN, torch=CU124))
     findings = diagnose(params, facts, tmp_path)
     assert [one.name for one in findings if one.status == "fail"] == ["pytorch"]
-    assert as_text(findings).endswith("1 to mend: `dvc repro` will stop")
+    assert as_text(findings).endswith("1 fail: `dvc repro` will stop")
 
 
 def test_a_laptop_without_network_is_fine_with_the_default(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_the_command_ends_with_0_where_nothing_fails(project: Path) -> None:
     (project / "params.yaml").write_text(params, encoding="utf-8")
     result = run(project)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
-    assert "0 to mend" in result.stdout
+    assert "0 fail" in result.stdout
     content = json.loads(run(project, "--json").stdout)
     assert content["status"] in ("ok", "warn")
 

@@ -139,7 +139,7 @@ def test_faiss(machine: Machine, status: str, part: str) -> None:
         (replace(LAPTOP, environment={"OMP_NUM_THREADS": "2"}), "ok", "AVX2 with FMA"),
         (replace(LAPTOP, environment={"OMP_NUM_THREADS": "8"}), "warn", "OMP_NUM_THREADS=8"),
         (replace(LAPTOP, cpu_features=frozenset({"avx", "fma"})), "warn", "no AVX2"),
-        (replace(LAPTOP, cpu_features=None), "warn", "does not tell"),
+        (replace(LAPTOP, cpu_features=None), "warn", "does not report"),
         (replace(LAPTOP, processor="arm64", cpu_features=None), "warn", "arm64"),
         (replace(LAPTOP, torch=replace(CPU_BUILD, cpu_kernels="AVX512")), "warn", "AVX512"),
         (replace(LAPTOP, torch=None), "ok", "AVX2 with FMA"),

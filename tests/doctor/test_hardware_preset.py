@@ -1,4 +1,4 @@
-"""Which hardware preset is in force, and which one suits."""
+"""Check of the hardware preset in force against the one that suits."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def on(card: Card) -> Machine:
 def test_what_suits_is_ok_once_it_is_used(machine: Machine, name: str) -> None:
     assert suitable_preset(machine, params_with(runtime__device="auto")) == name
     found = check_hardware_preset(machine, params_with(name), ALL)
-    assert (found.status, found.finding) == ("ok", f"{name} is in force, and suits")
+    assert (found.status, found.finding) == ("ok", f"{name} is in force and suits this machine")
 
 
 def test_the_default_is_that_of_a_machine_without_a_card() -> None:

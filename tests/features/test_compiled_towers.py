@@ -11,7 +11,7 @@ from siglip2_multimodal_hash.features.compilation import CompiledFeatures
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 
-FAILED = "torch.compile failed, going on without"
+FAILED = "torch.compile failed, continuing without"
 
 
 @pytest.fixture(autouse=True)

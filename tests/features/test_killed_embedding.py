@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(many_i
     assert done.stdout.split() == ["2", "image.npy", "0"], done.stderr
     first, second = done.stderr.split(READY)[1:]
     assert "out: cannot be written (No space left on device; caption.npy needs 51.2 kB)" in first
-    assert "-> make room" in first
+    assert "-> free space" in first
     assert "found 200 of 200 batches of images and 0 of 100 of captions" in second
 
 

@@ -53,15 +53,15 @@ def test_the_size_halves_until_it_fits_and_stays(caplog):
     assert room.sizes == [2, 2, 1]
     key = "(runtime.dataloader.embed_batch_size)"
     assert caplog.messages == [
-        f"images: out of memory with 9 at once, going on with 4 {key}",
-        f"images: out of memory with 4 at once, going on with 2 {key}",
+        f"images: out of memory with 9 at once, continuing with 4 {key}",
+        f"images: out of memory with 4 at once, continuing with 2 {key}",
         "images: 2 at once fit",
     ]
 
 
 def test_no_room_for_one_names_the_parameters():
     room = Room(0)
-    with pytest.raises(InputError, match="images: memory does not suffice") as caught:
+    with pytest.raises(InputError, match="images: out of memory even with one") as caught:
         BackingOff(room, "images")(inputs(4))
     assert room.sizes == [4, 2, 1]
     for key in (
@@ -163,6 +163,6 @@ def test_the_pass_goes_on_in_smaller_parts(embed, with_room_for, caplog):
 
 def test_a_card_too_small_leaves_one_message_and_nothing_else(embed, with_room_for, tmp_path):
     with_room_for(0)
-    with pytest.raises(InputError, match="memory does not suffice"):
+    with pytest.raises(InputError, match="out of memory even with one"):
         embed("none")
     assert not list(tmp_path.glob("none*"))

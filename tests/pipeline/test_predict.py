@@ -252,7 +252,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
     (workspace / "params.yaml").write_text(small_params(hash__bits=128), encoding="utf-8")
     result = predict(path)
     assert result.code == 0
-    assert "note: hash.bits = 128 in params.yaml, 64 in the head, which counts" in result.out
+    assert "note: hash.bits = 128 in params.yaml, 64 in the head, which is used" in result.out
     (workspace / "params.yaml").write_text(small_params(backbone__text_max_length=32))
     result = predict(path)
     assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
@@ -266,7 +266,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
         (["--k", "500"], "--k = 500: the database has 120 items"),
         (["--top", "0"], "--top 0"),
         (["--caption", " "], "--caption is blank"),
-        (["more.png", "--caption", "x"], "--caption is of one photo, but there are 2"),
+        (["more.png", "--caption", "x"], "--caption is for a single photo, but there are 2"),
         (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )
@@ -314,7 +314,7 @@ def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
         ours = [scores[name] for name in names]
         np.testing.assert_allclose(ours, stored.scores["mlp"][query], atol=1e-5)
     told = predict(paths[0], "--caption", "A dog.")
-    assert "caption: not used: this head takes images alone" in told.out
+    assert "caption: not used: this head takes only images" in told.out
 
 
 def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
@@ -322,7 +322,7 @@ def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
     (path,) = write_photos(workspace, test_images(workspace, 1))
     bare = predict(path)
     assert (bare.code, bare.out) == (EXIT_BAD_INPUT, "")
-    assert "this head takes captions alone, and there is none\n  -> add --caption" in bare.err
+    assert "this head takes only captions, and none is given\n  -> add --caption" in bare.err
     assert predict(path, "--caption", "A dog.").code == 0
 
 

@@ -67,7 +67,7 @@ def test_point_7_a_fit_sets_the_rate_at_every_update(monkeypatch: pytest.MonkeyP
         return step(self, *arguments, **named)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", recorded)
-    # 48 images in batches of 8, two an update: three updates an epoch.
+    # 48 images in batches of 8, two per update: three updates per epoch.
     options = small_settings(
         training={"batch_size": 8, "accumulation_steps": 2, "num_epochs": 4},
         scheduler={"warmup_epochs": 1, "min_lr": 1e-4},

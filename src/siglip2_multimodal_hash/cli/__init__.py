@@ -1,4 +1,4 @@
-"""``smhash``: what is not a stage of the pipeline. A command is a module of this room."""
+"""``smhash``: commands around the pipeline, one module each."""
 
 from siglip2_multimodal_hash.cli.main import main
 

@@ -19,7 +19,7 @@ EXIT_FAILED = 1
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "ablate", ablate)
-    parser.add_argument("row", nargs="*", help="rows of configs/ablations.yaml, tiers, or `all`")
+    parser.add_argument("row", nargs="*", help="rows or tiers of configs/ablations.yaml, or `all`")
     parser.add_argument("--list", action="store_true", help="show the rows and their questions")
     parser.add_argument(
         "--seeds",
@@ -28,15 +28,18 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would run")
     parser.add_argument(
-        "--force", action="store_true", help="rerun stale ones, of other code or parameters"
+        "--force", action="store_true", help="rerun stale ones, made with other code or parameters"
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, help="experiments at a time, on GPUs in turn (default: 1)"
+        "--jobs",
+        type=int,
+        default=1,
+        help="experiments to run in parallel, spread over the GPUs (default: 1)",
     )
 
 
 def ablate(arguments: argparse.Namespace) -> None:
-    """Run the missing experiments of rows, each in a clone of the last commit."""
+    """Run the missing experiments of ablation rows, each in a clone of the last commit."""
     _check(arguments)
     # Other commands need not wait for what this one loads.
     from siglip2_multimodal_hash.experiments import engine
@@ -65,7 +68,7 @@ def ablate(arguments: argparse.Namespace) -> None:
     for name, why in failed.items():
         print(f"FAILED {name}: {why}", file=sys.stderr)
     if failed:
-        print(f"{len(failed)} failed; the same command runs them again", file=sys.stderr)
+        print(f"{len(failed)} failed; rerun the same command to retry them", file=sys.stderr)
     if failed or stale:
         sys.exit(EXIT_FAILED)
 

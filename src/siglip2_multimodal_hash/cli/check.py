@@ -12,7 +12,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def check(_: argparse.Namespace) -> None:
-    """Check params.yaml."""
+    """Check the keys and values of params.yaml."""
     params = load_params()
     if params.backbone.checkpoint == IMPORTED:
         _check_imported(params)
@@ -20,7 +20,7 @@ def check(_: argparse.Namespace) -> None:
 
 
 def _check_imported(params: Params) -> None:
-    """Whether the head can take the imported features, where they are there.
+    """Check that the head can take the imported features, if there are any.
 
     Raises:
         ParamsError: Their widths do not suit the fusion or the loss.

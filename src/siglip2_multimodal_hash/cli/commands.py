@@ -1,4 +1,4 @@
-"""What the modules of commands have in common."""
+"""Helpers shared by the command modules."""
 
 import argparse
 import json

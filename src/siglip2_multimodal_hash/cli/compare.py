@@ -13,22 +13,22 @@ FEWEST_DRAWS = 100
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "compare", compare)
-    what = "an experiment of DVC, a Git revision or `workspace`; several seeds joined by commas"
+    what = "a DVC experiment, a Git revision or `workspace`; several seeds joined by commas"
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help="the same, to compare with A; B - A is shown")
     parser.add_argument(
         "--metric",
         action="append",
         choices=METRICS,
-        help="only this figure (may be given again); all of them otherwise",
+        help="only this figure; repeatable (default: all)",
     )
     parser.add_argument(
         "--draws",
         type=int,
         default=2000,
-        help="number of draws of the bootstrap (default: %(default)s)",
+        help="number of bootstrap draws (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON instead of tables")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def compare(arguments: argparse.Namespace) -> None:

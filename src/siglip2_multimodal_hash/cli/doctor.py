@@ -18,7 +18,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def doctor(arguments: argparse.Namespace) -> None:
-    """Say what is missing for the dataset, backbone and hardware of params.yaml."""
+    """Check that this machine has what the dataset, backbone and hardware settings need."""
     params = load_params()
     # Other commands need not wait for what this one loads.
     from huggingface_hub import constants

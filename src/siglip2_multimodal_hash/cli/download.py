@@ -15,18 +15,18 @@ def add_parser(commands: Commands) -> None:
     parser = new_command(commands, "download", download)
     parser.add_argument("dataset", choices=["coco2014"])
     parser.add_argument(
-        "--root", type=Path, metavar="FOLDER", help="where to; else runtime.coco_root"
+        "--root", type=Path, metavar="FOLDER", help="target folder (default: runtime.coco_root)"
     )
-    parser.add_argument("--hashnet", action="store_true", help="HashNet's lists too")
+    parser.add_argument("--hashnet", action="store_true", help="also fetch HashNet's lists")
     parser.add_argument(
         "--accept-changed",
         action="store_true",
-        help="take files whose size or digest is not what was known",
+        help="accept files whose size or digest changed",
     )
 
 
 def download(arguments: argparse.Namespace) -> None:
-    """Fetch what is missing of a dataset: resumed, checked, and nothing that is there."""
+    """Download the missing files of a dataset, with resume and checksums."""
     from siglip2_multimodal_hash.datasets.acquisition.coco import acquire_coco
     from siglip2_multimodal_hash.datasets.acquisition.download import Transfer
 
@@ -36,7 +36,7 @@ def download(arguments: argparse.Namespace) -> None:
     folder = arguments.root or params.runtime.coco_root
     if not folder:
         raise InputError(
-            "no folder is named: runtime.coco_root is empty",
+            "no folder given, and runtime.coco_root is empty",
             "smhash download coco2014 --root FOLDER",
         )
     root = Path(folder).expanduser().resolve()

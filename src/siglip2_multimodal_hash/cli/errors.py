@@ -29,14 +29,19 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "errors", errors)
     parser.add_argument(
-        "--predictor", choices=PREDICTORS, default="knn", help="whose tags (default: %(default)s)"
+        "--predictor",
+        choices=PREDICTORS,
+        default="knn",
+        help="predictor of the tags (default: %(default)s)",
     )
     parser.add_argument("--classes", type=int, metavar="N", help="only the N classes of lowest AP")
-    parser.add_argument("--json", action="store_true", help="all of it as JSON instead of tables")
+    parser.add_argument(
+        "--json", action="store_true", help="print everything as JSON instead of tables"
+    )
 
 
 def errors(arguments: argparse.Namespace) -> None:
-    """Show where tags on test are wrong: classes, images, sizes, captions."""
+    """Show the tagging errors on test by class, image, object size and caption."""
     params = load_params()
     found = read_json(details_file(params.dataset.name, params.backbone.name, "errors"))
     if arguments.json:

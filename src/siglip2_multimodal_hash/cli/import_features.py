@@ -35,29 +35,34 @@ def add_parser(commands: Commands) -> None:
         help="folder in clip-retrieval's layout: img_emb/, text_emb/, metadata/",
     )
     parser.add_argument(
-        "--name", required=True, help="what to call the features: the name of their outputs' folder"
+        "--name", required=True, help="name of the features and of their outputs' folder"
     )
     for kind in ("image", "caption"):
-        parser.add_argument(f"--{kind}", type=Path, metavar="NPY", help=f"{kind} features")
+        parser.add_argument(
+            f"--{kind}", type=Path, metavar="NPY", help=f"{kind} features, one row per id"
+        )
         parser.add_argument(
             f"--{kind}-ids", type=Path, metavar="FILE", help="their ids: .txt, .csv, .npy, .parquet"
         )
     parser.add_argument(
         "--id-column",
         metavar="NAME",
-        help="column of SOURCE's metadata, or of a .csv or .parquet, that holds the ids; else the "
-        "one whose ids fit",
+        help="column of SOURCE's metadata, or of a .csv or .parquet, that holds the ids "
+        "(default: the one whose ids match)",
     )
     parser.add_argument(
-        "--prompts", type=Path, metavar="NPY", help="a row a class, by ascending category id"
+        "--prompts",
+        type=Path,
+        metavar="NPY",
+        help="class prompts, one row per class, by ascending category id",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where to keep them; else data/DATASET/features"
+        "--out", type=Path, metavar="FOLDER", help="target folder (default: data/DATASET/features)"
     )
 
 
 def import_features(arguments: argparse.Namespace) -> None:
-    """Take over features of the dataset from other towers, and use them in params.yaml."""
+    """Import the dataset's features from other towers, and select them in params.yaml."""
     params = load_params()
     set_up_log(params)
     _check_name(arguments.name)
@@ -88,7 +93,7 @@ def _read(arguments: argparse.Namespace) -> "Source":
         source = read_plain(*plain, arguments.id_column)
     elif any(plain):
         raise InputError(
-            "SOURCE and plain arrays are named at once",
+            "both SOURCE and plain arrays are given",
             "give the folder, or --image and --caption with their ids",
         )
     else:

@@ -23,7 +23,7 @@ from siglip2_multimodal_hash.cli import (
 from siglip2_multimodal_hash.errors import run_guarded
 
 EXIT_BROKEN_PIPE = 128 + 13
-"""What a shell says of a process that SIGPIPE ended."""
+"""Exit code that a shell gives a process ended by SIGPIPE."""
 
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
@@ -38,7 +38,9 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
-        prog="smhash", description="What is not a stage of the pipeline."
+        prog="smhash",
+        description="Commands around the pipeline: set up, check, run experiments, read results, "
+        "tag photos.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:

@@ -31,10 +31,17 @@ def add_parser(commands: Commands) -> None:
         metavar="PATH",
         help="photos (JPEG, PNG, WebP) or folders",
     )
-    parser.add_argument("--caption", metavar="TEXT", help="caption of the photo; for one photo")
-    parser.add_argument("--k", type=int, metavar="K", help="neighbours that vote (default: knn.K)")
     parser.add_argument(
-        "--top", type=int, metavar="N", help="best tags of each predictor (default: knn.top_n_tags)"
+        "--caption", metavar="TEXT", help="caption of the photo; only with a single photo"
+    )
+    parser.add_argument(
+        "--k", type=int, metavar="K", help="number of neighbours that vote (default: knn.K)"
+    )
+    parser.add_argument(
+        "--top",
+        type=int,
+        metavar="N",
+        help="number of tags shown per predictor (default: knn.top_n_tags)",
     )
     parser.add_argument("--json", action="store_true", help="print a list, one object per photo")
     parser.add_argument(
@@ -46,7 +53,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Tag your own photos with the finished run of params.yaml's dataset and backbone."""
+    """Tag your own photos with the trained head of params.yaml's dataset and backbone."""
     params = load_params()
     set_up(params)
     if params.backbone.checkpoint == IMPORTED:
@@ -71,7 +78,7 @@ def predict(arguments: argparse.Namespace) -> None:
         require_free(arguments.explain, inputs=inputs)
     if arguments.caption is not None and len(files) > 1:
         raise InputError(
-            f"--caption is of one photo, but there are {len(files)}", "name one file per call"
+            f"--caption is for a single photo, but there are {len(files)}", "name one file per call"
         )
     outputs = RunOutputs.of(data, made)
     # After the cheap refusals: these take seconds.

@@ -18,11 +18,11 @@ Summary = Mapping[str, Any]
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "stats", stats)
-    parser.add_argument("--json", action="store_true", help="as JSON instead of tables")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def stats(arguments: argparse.Namespace) -> None:
-    """Describe the dataset: classes, labels, captions, and how far the splits differ."""
+    """Describe the dataset: classes, labels, captions, differences between splits."""
     # Other commands need not wait for pandas.
     from siglip2_multimodal_hash.datasets.statistics import summarise_statistics
 

@@ -20,22 +20,29 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "row",
         nargs="*",
-        help="rows of configs/ablations.yaml, tiers, or `all`: tracked experiments",
+        help="rows or tiers of configs/ablations.yaml, or `all`",
     )
     parser.add_argument("--seeds", type=int, help="number of seeds (default: the row's)")
-    parser.add_argument("--format", choices=FORMATS, help="default: by the name of --out, else md")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="instead of the terminal")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="output format (default: by the suffix of --out, else md)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write to FILE instead of the terminal"
+    )
     parser.add_argument(
         "--draws",
         type=int,
         default=2000,
-        help="number of draws of the bootstrap (default: %(default)s)",
+        help="number of bootstrap draws (default: %(default)s)",
     )
     parser.add_argument(
-        "--mixed", action="store_true", help="lay out runs of different code, and say so"
+        "--mixed", action="store_true", help="include runs of different code versions, with a note"
     )
     parser.add_argument(
-        "--split", choices=("test", "val"), default="test", help="whose figures (default: test)"
+        "--split",
+        choices=("test", "val"),
+        default="test",
+        help="split of the figures (default: test)",
     )
 
 
@@ -46,7 +53,7 @@ def table(arguments: argparse.Namespace) -> None:
         require_free(arguments.out, inputs=inputs)
     if arguments.row and arguments.split == "val":
         raise InputError(
-            "--split val: the results of single images are kept for test only",
+            "--split val: results per image are kept for test only",
             "leave out --split, or the rows",
         )
     if arguments.row:

@@ -226,7 +226,7 @@ def open_container(path: Path, folder: str) -> Container:
 
 
 def _is_image(name: str) -> bool:
-    """By its suffix; hidden files are those that desktops leave behind (``._COCO_….jpg``)."""
+    """Test for an image by its suffix; hidden files are desktops' leftovers (``._COCO_….jpg``)."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
@@ -241,6 +241,6 @@ def _check_listed(container: str, name: str) -> None:
 def _check_size(where: str, size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise DataError(
-            f"{where}: {size} bytes, more than the {MAX_FILE_BYTES} that an image may have",
+            f"{where}: {size} bytes, above the limit of {MAX_FILE_BYTES} per image",
             "this is no image of COCO: fetch it again",
         )

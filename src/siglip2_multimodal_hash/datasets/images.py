@@ -116,8 +116,8 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
         ):
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
-                    f"{name}: {image.width} x {image.height} pixels, more than the {MAX_PIXELS} "
-                    "that an image may have",
+                    f"{name}: {image.width} x {image.height} pixels, above the limit of "
+                    f"{MAX_PIXELS} per image",
                     "this is no image of COCO: fetch it again",
                 )
             # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): resized pixels would then
@@ -147,13 +147,13 @@ def explained_memory(name: str, size: tuple[int, int]) -> Iterator[None]:
         width, height = size
         raise InputError(
             f"{name}: out of memory with this image of {width} x {height} pixels",
-            "lower runtime.dataloader.embed_batch_size or num_workers, end what else uses the "
-            "memory, or make the image smaller",
+            "lower runtime.dataloader.embed_batch_size or num_workers, close other "
+            "programs, or make the image smaller",
         ) from None
 
 
 def _has_end(jpeg: bytes) -> bool:
-    """Whether an end-of-image marker follows the last start of scan.
+    """Test whether an end-of-image marker follows the last start of scan.
 
     The decoder stops at the last row, so it does not notice a tail that is cut within its last
     block or was filled with zeros by a broken download.

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexCounts:
-    """What went into an index and what was left out.
+    """Counts of what an index holds and what was left out.
 
     Attributes:
         images: Images in the index, by split, as far as the split file has it.
@@ -49,7 +49,7 @@ class IndexCounts:
     crowds: int
 
     def lines(self) -> list[str]:
-        """For a person to read."""
+        """Lines of the counts, for a person to read."""
         verb = "kept" if self.unlabelled_kept else "dropped"
         lines = [
             f"{split}: {self.images[split]} images "

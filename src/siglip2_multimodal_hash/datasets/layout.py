@@ -40,7 +40,7 @@ _SAFE_NAME = re.compile(r"[^./\\: ](?:[^/\\:]*[^/\\:. ])?")
 
 @dataclass(frozen=True)
 class CocoLayout:
-    """Where the pieces of one copy of COCO 2014 lie; keys are :data:`IMAGE_FOLDERS`."""
+    """Paths of the pieces of one copy of COCO 2014; keys are :data:`IMAGE_FOLDERS`."""
 
     root: Path
     images: dict[str, Path]
@@ -139,7 +139,7 @@ def hashnet_list(root: Path, split: str) -> Path | None:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether ``name`` is one plain, visible path component on every platform.
+    """Test whether ``name`` is one plain, visible path component on every platform.
 
     COCO's file names hold no separator, so anything that could lead out of the image folder
     (absolute, ``..``, a backslash, a drive), a hidden name, or a character that does not print
@@ -174,7 +174,7 @@ def _check_root(root: Path) -> None:
 
 
 def _images(root: Path) -> tuple[dict[str, Path], list[str]]:
-    """What was found for each image folder, and a line for each that was not."""
+    """Find the image folders; returns those found, and one line per missing folder."""
     found: dict[str, Path] = {}
     missing: list[str] = []
     for folder in IMAGE_FOLDERS:

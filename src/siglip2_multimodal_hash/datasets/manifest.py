@@ -223,7 +223,7 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
     if differences:
         raise DataError(
             f"{root}: {len(differences)} difference(s) from its manifest:{_some(differences)}",
-            f"restore the files, or {RERUN} if the change is meant",
+            f"restore the files, or {RERUN} if the change is intended",
         )
 
 
@@ -277,7 +277,7 @@ def _size(entry: ImageEntry | None) -> int | None:
 
 
 def _other_content(found: ImageEntry | None, expected: ImageEntry | None) -> bool:
-    """Whether two checksums differ; a folder has none."""
+    """Test whether two checksums differ; a folder has none."""
     checksums = {entry.crc32 for entry in (found, expected) if entry is not None}
     return len(checksums - {None}) > 1
 

@@ -47,14 +47,14 @@ class ObjectSizes:
 
     @classmethod
     def none(cls) -> Self:
-        """Where no size is known."""
+        """Empty table, for datasets without object sizes."""
         ids = np.zeros(0, dtype=np.int64)
         return cls(ids, ids, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """How much of its image an object covers, 0 to 1; NaN where no size is known.
+    """Shares of the image that objects cover, 0 to 1; NaN where no size is known.
 
     Attributes:
         largest: The largest object of each class, float64 [Q, C].
@@ -68,7 +68,7 @@ class Shares:
 
 
 def object_shares(sizes: ObjectSizes, dataset: DatasetIndex, rows: npt.NDArray[np.int64]) -> Shares:
-    """How much of each image its objects cover.
+    """Compute the share of each image that its objects cover.
 
     Args:
         sizes: Objects of the dataset; those of other images are not looked at.

@@ -60,7 +60,7 @@ _FETCH_SPLIT = (
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What a split holds.
+    """Image counts of the splits.
 
     Attributes:
         found: The number of images by split, splits without any left out.
@@ -71,7 +71,7 @@ class SplitCounts:
     expected: Mapping[str, int]
 
     def line(self) -> str:
-        """For a person to read: the counts, with those of the whole of COCO where they differ."""
+        """Counts as a line of text, with those of the whole of COCO where they differ."""
         parts = [
             f"{split} {_of(self.found.get(split, 0), self.expected.get(split))}"
             for split in SPLITS

@@ -82,7 +82,7 @@ def write_split(path: Path, images: Iterable[SplitImage]) -> None:
 
 
 def missing_splits(splits: Iterable[str]) -> list[str]:
-    """Those of train, val and test that have no image."""
+    """Splits of train, val and test that have no image."""
     found = set(splits)
     return [name for name in NEEDED if found.isdisjoint(ROWS_OF[name])]
 

@@ -198,7 +198,7 @@ def disjoint_splits(splits: Statistics) -> tuple[str, ...]:
 
 
 def label_shift(names: Sequence[str], base: Statistics, other: Statistics) -> dict[str, Any]:
-    """How far the labels of one split are from those of another.
+    """Compare the label distributions of two splits.
 
     Returns:
         ``total_variation``: half the sum over classes of |p - q|, where p and q are the classes'

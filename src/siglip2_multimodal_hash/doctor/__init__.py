@@ -1,1 +1,1 @@
-"""What is missing for the dataset, the backbone and the hardware in force, each with its remedy."""
+"""Checks of what the dataset, backbone and hardware in force need, each with its remedy."""

@@ -17,14 +17,14 @@ from siglip2_multimodal_hash.memory import (
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 EFFECTIVE_BATCH = 64
-"""Of the plan: 32 x 2, or 16 x 4 where memory is short."""
+"""Effective batch size of the plan: 32 x 2, or 16 x 4 where memory is short."""
 BASE_PARAMETERS = 500_000_000
 """SigLIP 2 base has 375 million, large 882 million."""
 FEW_WORKERS = 4
 
 
 def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding]:
-    """Whether the card and the main memory hold what a run needs."""
+    """Check that the GPU and the main memory hold what a run needs."""
     findings = []
     if machine.device(params.runtime.device) == "cuda":
         findings.append(_check_card_memory(machine.cards[0].memory, params, needs))
@@ -43,7 +43,7 @@ def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding
 
 
 def check_disk(machine: Machine, needs: Needs, download: int) -> Finding:
-    """Whether the disk holds what the pipeline writes, and the checkpoint where it is downloaded.
+    """Check the disk's free space for the outputs and for a checkpoint that is yet to download.
 
     Args:
         machine: The machine.
@@ -59,7 +59,7 @@ def check_disk(machine: Machine, needs: Needs, download: int) -> Finding:
     )
     if download:
         said += f", and downloads {size_text(download)}"
-    remedy = "free some space, `dvc gc --workspace` removes what no file here refers to"
+    remedy = "free some space, `dvc gc --workspace` removes what the workspace does not use"
     if here > free:
         return fail("disk", said, remedy)
     if download > machine.cache_free:
@@ -81,12 +81,10 @@ def check_list(machine: Machine, params: Params, needs: Needs, towers: TowerSize
 
 
 def check_tuning(machine: Machine, params: Params, towers: TowerSizes) -> Finding:
-    """Whether the towers stay frozen, and else whether the machine can hold their tuning."""
+    """Check that the towers stay frozen, or else that the machine can hold their tuning."""
     title, mode = "frozen towers", params.backbone.tune
     if mode == "frozen":
-        return ok(
-            title, "they run once, without gradients, and nothing of them is kept but embeddings"
-        )
+        return ok(title, "they run once, without gradients, and only their embeddings are kept")
     cuda = machine.device(params.runtime.device) == "cuda"
     needs = tuning_needs(expected_load(params, towers, cuda=cuda))
     held = machine.cards[0].memory if cuda else machine.ram
@@ -163,7 +161,7 @@ def _batch_size(params: Params) -> Finding:
 def _accumulation(params: Params) -> Finding:
     title, training = "gradient accumulation", params.training
     effective = training.batch_size * training.accumulation_steps
-    said = f"{training.batch_size} x {training.accumulation_steps} = {effective} an update"
+    said = f"{training.batch_size} x {training.accumulation_steps} = {effective} per update"
     if effective == EFFECTIVE_BATCH:
         return ok(title, said)
     return warn(
@@ -180,21 +178,21 @@ def _base_model(machine: Machine, params: Params, needs: Needs, towers: TowerSiz
         return ok(title, f"the features {name} are imported, so no tower runs")
     said = f"{name} has {towers.parameters / 1e6:.0f} million parameters"
     if not towers.known:
-        said += " at a guess, as for SigLIP 2 base"
+        said += " (assumed, as in SigLIP 2 base)"
     if towers.parameters <= BASE_PARAMETERS:
         return ok(title, said)
     if machine.device(params.runtime.device) == "cpu":
         return warn(
-            title, f"{said}, and they run on the CPU, where the time grows with them",
+            title, f"{said}, which is slow on the CPU",
             "smhash use siglip2-base-256",
         )  # fmt: skip
     if needs.embed > machine.cards[0].memory:
         return fail(
             title,
-            f"{said}: too many for this card with these batches",
+            f"{said}: too many for this GPU with these batches",
             "smhash use siglip2-base-256, or lower runtime.dataloader.embed_batch_size",
         )
-    return ok(title, f"{said}; frozen and embedded once they fit this card")
+    return ok(title, f"{said}; frozen, they fit this GPU")
 
 
 def _workers(machine: Machine, params: Params) -> Finding:
@@ -202,7 +200,7 @@ def _workers(machine: Machine, params: Params) -> Finding:
     said = f"runtime.dataloader.num_workers = {workers}, {cores} core(s)"
     if workers > cores:
         return warn(
-            "workers", f"{said}: they only take turns, and read ahead into memory",
+            "workers", f"{said}: more workers than cores only use memory",
             f"set runtime.dataloader.num_workers to {cores}",
         )  # fmt: skip
     few = machine.device(params.runtime.device) == "cuda" and workers < min(FEW_WORKERS, cores)

@@ -1,4 +1,4 @@
-"""Where the towers' checkpoint is, how large it is, and whether it can be had; it is never loaded.
+"""Location, size and availability of the towers' checkpoint, which is never loaded.
 
 The hub is asked for a file's size alone (a HEAD request), and waited for a few seconds at most.
 """
@@ -29,7 +29,7 @@ Place = Literal["folder", "cache", "hub", "incomplete", "absent", "offline", "un
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known of a checkpoint.
+    """Location and sizes of a checkpoint.
 
     Attributes:
         place: ``folder``, ``cache`` (of the hub), ``hub`` (reachable there); or why it cannot be
@@ -83,7 +83,7 @@ def look_up(
 
 
 def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
-    """Whether the towers can be loaded, and what that will download.
+    """Check that the towers can be loaded, and report what that will download.
 
     Args:
         name: ``backbone.checkpoint``.
@@ -194,7 +194,7 @@ def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> C
         try:
             return Checkpoint("hub", weights=size_of(WEIGHTS[0]))
         except EntryNotFoundError:
-            # The index of several files does not tell their size.
+            # The index of several files does not give their size.
             size_of(WEIGHTS[1])
             return Checkpoint("hub")
     except EntryNotFoundError:
@@ -202,7 +202,7 @@ def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> C
     except HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403, 404):
-            # Without a login the hub does not tell a private repository from none.
+            # Without a login the hub does not distinguish a private repository from none.
             return Checkpoint(
                 "absent", f"the hub knows no such public repository or revision ({status})"
             )

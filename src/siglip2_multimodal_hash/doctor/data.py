@@ -84,7 +84,7 @@ def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
 
 
 def _check_images(root: Path, layout: CocoLayout, images: Mapping[str, ImageEntry]) -> Finding:
-    """Whether every image is there that the annotations name.
+    """Check that every image that the annotations name is there.
 
     Official counts are taken for complete: the annotations hold 800 MB.
 
@@ -129,7 +129,7 @@ def _names(captions: Path) -> list[str]:
 
 
 def _check_manifest(source: Path, root: Path, images: Mapping[str, ImageEntry]) -> Finding:
-    remedy = f"{RERUN} if the change is meant"
+    remedy = f"{RERUN} if the change is intended"
     try:
         manifest = read_manifest(source)
     except DataError as error:

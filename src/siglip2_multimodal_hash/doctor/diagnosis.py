@@ -1,4 +1,4 @@
-"""All checks together, and how they are told to people and to programs."""
+"""All checks together, as text for people and as JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -34,12 +34,12 @@ from siglip2_multimodal_hash.params import IMPORTED, Params
 from siglip2_multimodal_hash.presets import Preset
 
 SOURCES = Path("data")
-"""Where dvc.yaml puts the sources of datasets: ``data/NAME/source``."""
+"""Path of a dataset's source in dvc.yaml: ``data/NAME/source``."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is judged: the machine, the repository, the checkpoint, the presets that there are."""
+    """Facts to judge: the machine, the repository, the checkpoint and the known presets."""
 
     machine: Machine
     repository: Repository
@@ -82,7 +82,7 @@ def _check_features(params: Params, checkpoint: Checkpoint) -> Finding:
 
 
 def _check_needs(params: Params, facts: Facts) -> list[Finding]:
-    """What follows from the sizes of towers, head and dataset."""
+    """Check what follows from the sizes of towers, head and dataset."""
     machine, checkpoint = facts.machine, facts.checkpoint
     cuda = machine.device(params.runtime.device) == "cuda"
     try:
@@ -99,7 +99,7 @@ def _check_needs(params: Params, facts: Facts) -> list[Finding]:
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """A line a finding and a line a remedy; the verdict at the end."""
+    """One line per finding and one per remedy; the verdict at the end."""
     width = max(len(one.name) for one in findings)
     lines = []
     for one in findings:
@@ -108,7 +108,7 @@ def as_text(findings: Sequence[Finding]) -> str:
             lines.append(f"{'':<4}  {'':<{width}}  -> {one.remedy}")
     counts = {status: sum(one.status == status for one in findings) for status in _VERDICTS}
     lines.append(
-        f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} to mend: "
+        f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail: "
         + _VERDICTS[worst(findings)]
     )
     return "\n".join(lines)

@@ -15,7 +15,7 @@ _CUDA_BUILD = "install a CUDA build of PyTorch"
 
 
 def check_python(machine: Machine) -> Finding:
-    """Whether the interpreter is new enough."""
+    """Check that the interpreter is new enough."""
     version = ".".join(map(str, machine.python))
     if machine.python < OLDEST_PYTHON:
         return fail(
@@ -25,7 +25,7 @@ def check_python(machine: Machine) -> Finding:
 
 
 def check_torch(machine: Machine, params: Params) -> Finding:
-    """Whether this PyTorch computes on the device that ``runtime.device`` names."""
+    """Check that this PyTorch computes on the device that ``runtime.device`` names."""
     build, device = machine.torch, params.runtime.device
     if build is None:
         return fail("pytorch", "missing, or it cannot be loaded", "install the project again")
@@ -69,7 +69,7 @@ def _check_card(build: TorchBuild, card: Card, device: str) -> Finding:
 
 
 def check_precision(machine: Machine, params: Params) -> Finding:
-    """Whether the device computes in the dtypes that are asked for."""
+    """Check that the device supports the requested dtypes."""
     towers, head = params.backbone.amp_dtype, params.training.mixed_precision
     on_cpu = machine.device(params.runtime.device) == "cpu"
     if on_cpu:
@@ -91,7 +91,7 @@ def check_precision(machine: Machine, params: Params) -> Finding:
 
 
 def check_faiss(machine: Machine, params: Params) -> Finding:
-    """Whether FAISS is there, and uses the card."""
+    """Check that FAISS is installed and uses the GPU."""
     build = machine.faiss
     if build is None:
         return fail(
@@ -119,7 +119,7 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
 
 
 def check_products(machine: Machine) -> Finding:
-    """Whether the numerical libraries survive the kernels that they are told to use."""
+    """Check that the numerical libraries survive the kernels that they are told to use."""
     if machine.crash:
         return fail(
             "matrix products",
@@ -131,7 +131,7 @@ def check_products(machine: Machine) -> Finding:
 
 
 def check_ray(params: Params) -> list[Finding]:
-    """Whether Ray starts, where ``runtime.embed.engine`` asks for it."""
+    """Check that Ray starts, where ``runtime.embed.engine`` asks for it."""
     if params.runtime.embed.engine != "ray":
         return []
     try:
@@ -141,12 +141,12 @@ def check_ray(params: Params) -> list[Finding]:
 
 
 def check_kernels(machine: Machine) -> Finding:
-    """Whether the pinned CPU kernels are in force, on which equal results across machines rest."""
+    """Check the pinned CPU kernels, which make results equal across machines."""
     if machine.processor.lower() not in ("x86_64", "amd64"):
         return warn(
             "cpu kernels",
             f"{machine.processor}: the pins are for x86-64, results agree only approximately",
-            "nothing needs doing; `dvc repro` may show other last digits than the committed ones",
+            "no action needed; the last digits of figures may differ from the committed ones",
         )
     changed = {
         name: value
@@ -163,15 +163,15 @@ def check_kernels(machine: Machine) -> Finding:
     if machine.cpu_features is None:
         return warn(
             "cpu kernels",
-            "the system does not tell whether the CPU has AVX2 and FMA",
-            "nothing needs doing if it is of 2015 or later",
+            "the system does not report whether the CPU has AVX2 and FMA",
+            "no action needed if it is from 2015 or later",
         )
     missing = sorted({"avx2", "fma"} - machine.cpu_features)
     if missing:
         return warn(
             "cpu kernels",
             f"the CPU has no {' and no '.join(missing).upper()}: results agree only approximately",
-            "use a CPU of 2015 or later where they must agree",
+            "use a CPU from 2015 or later where they must agree",
         )
     found = machine.torch.cpu_kernels if machine.torch else "AVX2"
     if found != "AVX2":
@@ -184,14 +184,14 @@ def check_kernels(machine: Machine) -> Finding:
 
 
 def check_device_memory(machine: Machine, params: Params) -> Finding:
-    """What the device has; :mod:`.checklist` compares it with the need."""
+    """Report the device's memory; :mod:`.checklist` compares it with the need."""
     ram = f"{size_text(machine.ram)} of main memory, {machine.cores} CPU core(s)"
     if machine.device(params.runtime.device) == "cpu":
         return ok("hardware", ram)
     card = machine.cards[0]
     said = f"{card.name} with {size_text(card.memory)}, {size_text(card.free)} of it free; {ram}"
     if card.free < card.memory / 2:
-        return warn("hardware", said, "end the programs that hold the rest: nvidia-smi lists them")
+        return warn("hardware", said, "stop the programs that hold the rest: nvidia-smi lists them")
     return ok("hardware", said)
 
 

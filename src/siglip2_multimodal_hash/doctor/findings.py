@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Findings of the checks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ class Finding:
 
 
 def ok(name: str, finding: str) -> Finding:
-    """Nothing to do."""
+    """Finding of a check that passed."""
     return Finding(name, "ok", finding)
 
 
 def warn(name: str, finding: str, remedy: str) -> Finding:
-    """It runs, but not as well as it could."""
+    """Finding of something that runs, but not as well as it could."""
     return Finding(name, "warn", finding, remedy)
 
 
 def fail(name: str, finding: str, remedy: str) -> Finding:
-    """A stage would stop."""
+    """Finding that would stop a stage."""
     return Finding(name, "fail", finding, remedy)
 
 

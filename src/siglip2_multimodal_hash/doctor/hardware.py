@@ -1,4 +1,4 @@
-"""Which hardware preset is in force, and which one suits the machine."""
+"""Check of the hardware preset in force against the one that suits the machine."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def differences(preset: Preset, params: Params, device: str) -> dict[str, Any]:
 
 
 def check_hardware_preset(machine: Machine, params: Params, presets: Sequence[Preset]) -> Finding:
-    """Whether the parameters are those of the preset that suits the machine."""
+    """Check that the parameters are those of the preset that suits the machine."""
     hardware = [preset for preset in presets if preset.kind == "hardware"]
     device = machine.device(params.runtime.device)
     changes = {preset.name: differences(preset, params, device) for preset in hardware}
@@ -52,7 +52,7 @@ def check_hardware_preset(machine: Machine, params: Params, presets: Sequence[Pr
             "git checkout configs/presets",
         )
     if suits in in_force:
-        return ok("hardware preset", f"{suits} is in force, and suits")
+        return ok("hardware preset", f"{suits} is in force and suits this machine")
     listed = ", ".join(f"{key} = {value}" for key, value in changes[suits].items())
     now = f"{in_force[0]} is in force" if in_force else "none is in force"
     return warn(

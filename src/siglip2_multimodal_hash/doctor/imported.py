@@ -1,4 +1,4 @@
-"""Imported features in the place of towers: are they where params.yaml says, and how wide?"""
+"""Check of the imported features that params.yaml names: their folder and their widths."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def look_up_imported(params: Params) -> Checkpoint:
 
 
 def check_imported(checkpoint: Checkpoint) -> Finding:
-    """Whether the stage ``embed`` can take them over.
+    """Check that the stage ``embed`` can take over the imported features.
 
     Args:
         checkpoint: What :func:`look_up_imported` found.

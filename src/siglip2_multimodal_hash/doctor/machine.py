@@ -55,7 +55,7 @@ class Machine:
         python: Version of the interpreter.
         processor: ``x86_64``, ``arm64``, ...
         cores: CPU cores that this process may use.
-        cpu_features: ``avx2``, ``fma``, ...; None where the system does not tell.
+        cpu_features: ``avx2``, ``fma``, ...; None where the system does not report them.
         ram: Memory, or the limit of the container.
         torch: None where it is missing or cannot be loaded.
         faiss: None where it is missing or cannot be loaded.
@@ -86,5 +86,5 @@ class Machine:
     one_disk: bool = True
 
     def device(self, name: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:
-        """What ``runtime.device`` comes to here."""
+        """Device that ``runtime.device`` selects on this machine."""
         return "cuda" if name != "cpu" and self.cards else "cpu"

@@ -20,7 +20,7 @@ _UNFINISHED = {
 
 @dataclass(frozen=True)
 class Repository:
-    """What Git and DVC say of the project's folder.
+    """State of the project's folder in Git and DVC.
 
     Attributes:
         git: Whether Git is installed.
@@ -65,7 +65,7 @@ def look_at_repository(folder: Path) -> Repository:
 
 
 def check_repository(repository: Repository) -> Finding:
-    """Whether `dvc repro` and `dvc exp run` will find what they need."""
+    """Check that `dvc repro` and `dvc exp run` will find what they need."""
     title = "git and dvc"
     needed = (
         (repository.git, "Git is missing", "install Git"),
@@ -102,7 +102,7 @@ def check_repository(repository: Repository) -> Finding:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What a command of Git prints; None where it fails."""
+    """Run Git and return its output; None where it fails."""
     # Without the optional locks a command that runs beside this one is not disturbed.
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:

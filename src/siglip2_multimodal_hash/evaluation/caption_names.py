@@ -1,4 +1,4 @@
-"""Whether a caption names an object: its category's name, or a simple plural of it, as words.
+"""Match of captions and categories: a category's name, or a simple plural of it, as words.
 
 A word match, so a lower bound: ``a puppy`` names no dog here, and ``hot dog`` names one. Names of
 several words must stand next to each other, the last of them in the plural or not. Plurals: -s;
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[^\W_]+")
 def names_objects(
     captions: Sequence[Sequence[str]], categories: Sequence[str]
 ) -> npt.NDArray[np.bool_]:
-    """Whether any caption of an image names a category, bool [Q, C].
+    """Test whether any caption of an image names a category, bool [Q, C].
 
     Args:
         captions: Of each of the Q images, those that count.

@@ -1,4 +1,4 @@
-"""What a predictor without any knowledge reaches: the floor beside every figure."""
+"""Chance level: scores of a predictor without any knowledge, the floor of every figure."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.evaluation.histograms import relevant_totals
 def chance_mean_average_precision(labels: npt.NDArray[Any]) -> float:
     """Return the mAP of equal scores for all: the mean prevalence of classes with a positive.
 
-    A random order has a slightly higher expectation, by some log(N) / N a class.
+    A random order has a slightly higher expectation, by some log(N) / N per class.
 
     Args:
         labels: uint8 [N, C].

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_unit_interval
 
 CALIBRATION_BINS = 15
-# 80 x 80 comparisons a photo: some megabytes at once.
+# 80 x 80 comparisons per photo: some megabytes at once.
 _PHOTOS_AT_ONCE = 512
 
 
@@ -47,7 +47,7 @@ def label_ranking_figures(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) ->
 def _ranks(
     scores: npt.NDArray[Any], right: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """How many labels of the photo are scored at least as high as each: all, and the right ones.
+    """Count the labels of the photo scored at least as high as each: all, and the right ones.
 
     int64 [N, C] each. The three figures follow from these two counts, for all photos at once.
     """

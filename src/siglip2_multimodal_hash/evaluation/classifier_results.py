@@ -1,4 +1,4 @@
-"""What classifiers without a code reach: the files that the report and the comparison read."""
+"""Results of classifiers without a code: the files that the report and the comparison read."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ClassifierResults:
-    """What classifiers reach, and what they say of each image of test.
+    """Figures of classifiers, and their scores for each image of test.
 
     Attributes:
         figures: By classifier, with its ``modality``.

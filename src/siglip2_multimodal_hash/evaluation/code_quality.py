@@ -1,4 +1,4 @@
-"""How well a set of codes uses its bits.
+"""Quality of a set of codes: the use of its bits.
 
 Bits should be balanced and uncorrelated (Weiss, Torralba and Fergus, Spectral Hashing, NIPS 2008),
 and soft codes close to -1 and +1 (Liu et al., Deep Supervised Hashing, CVPR 2016).
@@ -90,7 +90,7 @@ def code_quality(codes: npt.NDArray[Any], soft: npt.NDArray[Any] | None = None) 
 def warn_of_degenerate(
     split: str, quality: Mapping[str, float] | None, head: Mapping[str, Any]
 ) -> None:
-    """Warn where codes say next to nothing, with what may have made them so.
+    """Warn of codes that carry little information, and name possible causes.
 
     Args:
         split: Whose codes.
@@ -109,9 +109,9 @@ def warn_of_degenerate(
         )
         if off
     ]
-    causes.append("see what `train` says of the lengths of image.npy and caption.npy")
+    causes.append("see the warnings of `train` about the lengths of image.npy and caption.npy")
     logger.warning(
-        "codes of %s say next to nothing: entropy of a bit %.3f of 1, %.1f%% of the codes are "
+        "codes of %s carry little information: entropy of a bit %.3f of 1, %.1f%% of the codes are "
         "distinct, %.1f%% of the images share one; retrieval and votes by them are near chance\n"
         "  -> %s",
         split,

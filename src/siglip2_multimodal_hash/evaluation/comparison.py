@@ -113,7 +113,7 @@ def compare(
     figures = [figures_of(run, metrics) for run in runs]
 
     def values(weights: Weights) -> Floats:
-        """One row a run, one column a figure."""
+        """One row per run, one column per figure."""
         return np.array([[figure(weights) for figure in run.values()] for run in figures])
 
     def difference(weights: Weights) -> Floats:

@@ -1,4 +1,4 @@
-"""Which classes are tagged in place of which: false tags, beside what is shown together."""
+"""Confusions between classes: false tags, next to the classes that images show together."""
 
 from typing import Any
 

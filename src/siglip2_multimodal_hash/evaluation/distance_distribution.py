@@ -1,4 +1,4 @@
-"""How far relevant and irrelevant items lie from the queries: the pairs counted by distance."""
+"""Distances of relevant and irrelevant items from the queries: pairs counted by distance."""
 
 from typing import Any, NamedTuple
 

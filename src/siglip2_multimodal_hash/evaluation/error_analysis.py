@@ -1,4 +1,4 @@
-"""Where a head errs on test: by class, by image, and by kinds of images and objects."""
+"""Error analysis of a head on test: by class, by image, and by kinds of images and objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

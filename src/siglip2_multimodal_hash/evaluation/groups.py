@@ -1,4 +1,4 @@
-"""How well images and objects of one kind are tagged: by label count, by size, by caption."""
+"""Tagging quality by group of images or objects: by label count, by size, by caption."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -62,13 +62,13 @@ class SplitRows:
         return {"val": self.val, "test": self.test}[split]
 
     def database_of(self, split: str) -> Rows:
-        """What the queries of ``val`` or ``test`` are searched in: never a query itself."""
+        """Rows that the queries of ``val`` or ``test`` are searched in: never a query itself."""
         return np.setdiff1d(self.database, self.queries(split), assume_unique=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the predictors say about the queries of one split.
+    """Neighbours and scores for the queries of one split.
 
     Attributes:
         neighbours: Rows within :meth:`SplitRows.database_of` the split (not within the dataset),

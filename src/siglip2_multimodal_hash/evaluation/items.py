@@ -33,7 +33,7 @@ _OLD = "they were made before the results of each image were kept: run the exper
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """Which images the test split has, and what is on them.
+    """Images of the test split, and their labels.
 
     Attributes:
         image_ids: int64 [Q], ascending.
@@ -61,7 +61,7 @@ class Items:
 
 @dataclass(frozen=True, eq=False)
 class ItemResults:
-    """What one head says about each image of test.
+    """Results of one head for each image of test.
 
     Attributes:
         items: The images.
@@ -77,7 +77,7 @@ class ItemResults:
 
 
 class FileOf(Protocol):
-    """Where a file of an evaluation lies, by its name."""
+    """Path of a file of an evaluation, by its name."""
 
     def __call__(self, name: str, /) -> Path:
         """The path, which need not exist."""
@@ -115,7 +115,7 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
 def read_classifier_results(
     items: Items, name: str, file_of: FileOf, remedy: str = _OLD
 ) -> ItemResults:
-    """Read what a classifier without a code says of each image.
+    """Read the scores of a classifier without a code for each image.
 
     Args:
         items: The images, which were read beside a head.

@@ -1,9 +1,9 @@
-"""Every setting of the vote on val, and what the best one does on test.
+"""Grid of vote settings on val, and the figures of the best one on test.
 
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
 search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val
 mAP alone; test is read for the chosen one. Which setting ``knn`` of params.yaml has makes no
-difference here, so that a change of it tries nothing anew.
+difference here, so that changing it repeats no trial.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class GridRow(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class KnnGrid:
-    """What was tried.
+    """Results of the grid.
 
     Attributes:
         rows: All settings, on val; none where no distance of the grid is possible.
@@ -85,7 +85,7 @@ def evaluate_grid(
         grid: What is tried.
         shortlist: Candidates that the distance ``hybrid`` re-ranks.
         threshold: Least similarity that may vote under the vote ``threshold``.
-        top_n_tags: Tags a photo, of the figures at n.
+        top_n_tags: Tags per photo, of the figures at n.
 
     Returns:
         ``best`` has ``knn`` and, where there is a classifier, ``hybrid``. Among equally good rows
@@ -168,7 +168,7 @@ def _evaluate(split: SearchedSplit, settings: list[GridRow], weights: list[float
 
 
 def _best(found: list[GridRow]) -> dict[str, GridRow]:
-    """By predictor the row with the largest mAP on val, of equal ones the first."""
+    """Row with the largest mAP on val per predictor, of equal ones the first."""
     if not found:
         return {}
     # The weight makes no difference to the vote alone.

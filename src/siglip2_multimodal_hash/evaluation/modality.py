@@ -1,4 +1,4 @@
-"""Which modality a row of figures is of: a fused row is never to be read as an image-only one."""
+"""Modality of a row of figures: a fused row must never be read as an image-only one."""
 
 from typing import Literal
 

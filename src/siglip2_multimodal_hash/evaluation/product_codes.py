@@ -35,7 +35,7 @@ from siglip2_multimodal_hash.retrieval.search import search_cosine
 from siglip2_multimodal_hash.retrieval.voting import vote_scores
 
 CENTROIDS = 256
-"""Of each part: what one byte can name."""
+"""Centroids per part: as many as one byte can name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class ProductCodes:
     dim: int
 
     def encode(self, vectors: npt.NDArray[Any]) -> Codes:
-        """One byte a part, uint8 [N, bits / 8].
+        """One byte per part, uint8 [N, bits / 8].
 
         Args:
             vectors: float [N, D].

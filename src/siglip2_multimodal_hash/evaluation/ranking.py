@@ -60,7 +60,7 @@ RADIUS = 2
 
 @dataclass(frozen=True, eq=False)
 class RadiusCurve:
-    """Precision and recall of the items within a growing distance; one entry a distance.
+    """Precision and recall of the items within a growing distance; one entry per distance.
 
     Attributes:
         distances: Hamming distance over the bits, or (1 - cos) / 2; float64 [P].

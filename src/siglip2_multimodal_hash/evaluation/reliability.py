@@ -1,4 +1,4 @@
-"""How far scores can be read as probabilities: the points of a reliability diagram."""
+"""Calibration of scores as probabilities: the points of a reliability diagram."""
 
 from typing import Any, NamedTuple
 

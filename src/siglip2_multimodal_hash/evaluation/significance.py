@@ -1,4 +1,4 @@
-"""Is one run better than another on the same test items? Paired bootstrap over items.
+"""Paired bootstrap over test items: is one run better than another on the same items?
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile interval).
 """
@@ -38,7 +38,7 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether the interval excludes 0; if not, no difference is shown."""
+        """True if the interval excludes 0; if not, no difference is shown."""
         return self.low > 0 or self.high < 0
 
 
@@ -94,7 +94,7 @@ def mean_difference(
     """
     check_size("length of values a", values_a.shape, "of values b", values_b.shape)
     if values_a.ndim != 1 or not len(values_a):
-        raise DataError(f"values a: shape {values_a.shape}, expected one value a query")
+        raise DataError(f"values a: shape {values_a.shape}, expected one value per query")
     gaps = values_a.astype(np.float64) - values_b
     return bootstrap(
         lambda weights: np.array([(weights * gaps).sum() / len(gaps)]),

@@ -18,7 +18,7 @@ from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 
 @dataclass(frozen=True, eq=False)
 class StoredEvaluation:
-    """What :func:`write_evaluation` wrote; ``curves`` holds lists instead of arrays."""
+    """Content of :func:`write_evaluation`'s files; ``curves`` holds lists instead of arrays."""
 
     figures: Figures
     predictions: dict[str, Predictions]
@@ -29,7 +29,7 @@ def write_evaluation(folder: Path, evaluation: HeadEvaluation, items: Items | No
     """Write ``figures.json``, ``curves.json`` and arrays named ``SPLIT-NAME.npy``: all or none.
 
     Args:
-        folder: Made anew.
+        folder: Replaced.
         evaluation: Of a head.
         items: The images of test; without them the evaluation cannot be compared with another.
     """

@@ -37,7 +37,7 @@ def vote_of_codes(params: Params) -> KnnParams:
 def float_embedding(
     images: npt.NDArray[np.float32], captions: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """What the codes are made from: the directions [d_img, d_txt], float32 [N, D_i + D_t].
+    """Input of the codes: the directions [d_img, d_txt], float32 [N, D_i + D_t].
 
     A modality that the features do not have, of width 0, adds nothing.
     """

@@ -2,7 +2,7 @@
 
 A bootstrap asks for the same figure thousands of times, of the same scores with other weights.
 Average precision needs one sort of the scores; after that only the running weight changes, and it
-is needed only where a positive is admitted: O(N) a class, without a comparison.
+is needed only where a positive is admitted: O(N) per class, without a comparison.
 """
 
 from typing import Any
@@ -86,7 +86,7 @@ class WeightedDecisions:
     ) -> None:
         labels = check_labels("labels", labels)
         decided = check_scores("scores", scores, "labels", labels) >= threshold
-        # A few of C labels an image: their places cost less than the matrix.
+        # Few of the C labels per image: their places cost less than the matrix.
         self._decided, self._positives = np.nonzero(decided), np.nonzero(labels)
         self._hits = np.nonzero(decided & labels.astype(bool))
         self._size = labels.shape[1]

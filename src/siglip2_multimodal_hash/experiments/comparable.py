@@ -75,7 +75,7 @@ def differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> Differing:
 
 
 def effective(differences: Differing) -> Differing:
-    """Those that can change a result."""
+    """Keep the parameters that can change a result."""
     return {
         key: values for key, values in differences.items() if not key.startswith(WITHOUT_EFFECT)
     }
@@ -106,7 +106,7 @@ def check_seeds(runs: Sequence[Experiment]) -> None:
 
 
 def seeds_alone(a: Sequence[Experiment], b: Sequence[Experiment]) -> bool:
-    """Whether all runs are of one setting, so that both groups differ in their seeds only."""
+    """Test whether all runs are of one setting, so that both groups differ in their seeds only."""
     return set(effective(differing(a[0].params, b[0].params))) == {SEED}
 
 

@@ -14,7 +14,7 @@ from siglip2_multimodal_hash.params import PARAMS_FILE, PREDICTORS, parse_params
 
 ALL = "all"
 DEFAULT = "default"
-# Names of experiments of these say nothing of it; others begin with what they are of.
+# These values are left out of experiments' names; other values begin the name.
 HOME = {
     "dataset.name": "mojicoco",
     "dataset.protocol": "karpathy",

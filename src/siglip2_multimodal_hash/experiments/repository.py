@@ -1,4 +1,4 @@
-"""What Git and DVC know: changed files, experiments, the code that made them, times."""
+"""Queries to Git and DVC: changed files, experiments, the code that made them, times."""
 
 import hashlib
 import json

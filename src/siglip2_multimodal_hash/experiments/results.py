@@ -110,7 +110,7 @@ def _finder(name: str, stage: str, files: Mapping[str, Path]) -> FileOf:
                 _rerun(name)
                 if name == WORKSPACE
                 else f"`dvc params diff {name}` shows its parameters, `dvc exp run -S KEY=VALUE` "
-                "runs them with the code of today",
+                "runs them with the current code",
             )
         path = files[file]
         if not path.exists():
@@ -135,7 +135,7 @@ def _at(repo: Any, name: str) -> Iterator[str]:
     except (RevError, SCMError, InvalidRemoteSCMRepo, AttributeError):
         raise InputError(
             f"{name}: neither an experiment nor a Git revision, or not the only one of that name",
-            "`dvc exp list --all-commits` names the experiments; `workspace` is what lies here",
+            "`dvc exp list --all-commits` names the experiments; `workspace` is the current state",
         ) from None
     with switch(repo, revision):
         yield str(revision)

@@ -60,7 +60,7 @@ class Row(_Strict):
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """In the order of the file."""
+        """Variants in the order of the file."""
         if self.product:
             combinations = itertools.product(*self.product.values())
             settings = [dict(zip(self.product, values, strict=True)) for values in combinations]

@@ -12,7 +12,7 @@ _SHOWN = 3
 
 
 class State(Enum):
-    """What is recorded under an experiment's name."""
+    """State of an experiment's record."""
 
     DONE = "done"
     OTHER_CODE = "other code"
@@ -22,7 +22,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """What is recorded under the name of one planned experiment.
+    """Record under the name of one planned experiment.
 
     Attributes:
         planned: The experiment.

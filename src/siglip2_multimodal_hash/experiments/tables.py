@@ -209,8 +209,8 @@ def _check_one_code(rows: Sequence[Mapping[str, list[str]]]) -> None:
         )
         raise InputError(
             f"the experiments were made by {len(versions)} versions of the code ({shown})",
-            "`smhash ablate ROW --force` runs those of other code again; --mixed lays them out "
-            "nevertheless, and says so",
+            "`smhash ablate ROW --force` reruns those of other code; --mixed includes them all, "
+            "with a note",
         )
 
 

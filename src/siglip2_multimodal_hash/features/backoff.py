@@ -65,15 +65,15 @@ class BackingOff:
     def _halve(self, most: int) -> None:
         if most == 1:
             raise InputError(
-                f"{self._unit}: memory does not suffice to embed one at a time",
-                "end what else uses the device, or set runtime.device to cpu; less memory is "
+                f"{self._unit}: out of memory even with one at a time",
+                "stop other programs on the device, or set runtime.device to cpu; less memory is "
                 "needed with a smaller backbone.max_num_patches (NaFlex), with "
                 "backbone.amp_dtype: bfloat16, and with a smaller "
                 "runtime.dataloader.embed_batch_size: `smhash use rtx5080-16gb-emergency` sets all",
             )
         self._most, self._tried = most // 2, True
         logger.warning(
-            "%s: out of memory with %d at once, going on with %d "
+            "%s: out of memory with %d at once, continuing with %d "
             "(runtime.dataloader.embed_batch_size)",
             self._unit,
             most,

@@ -1,4 +1,4 @@
-"""What ``backbone.checkpoint`` means; needs no model library to say so."""
+"""Meaning of ``backbone.checkpoint``, found without a model library."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ _READ = (".safetensors", ".json", ".model", ".txt")
 
 
 def means_folder(checkpoint: str) -> bool:
-    """Whether a name that is no folder was meant as one: asking the hub for it takes half a minute.
+    """Test whether a name is meant as a folder: asking the hub for it takes half a minute.
 
     Names on the hub are ``owner/name``; the folder ``owner`` would have to be here by accident.
     """
@@ -77,5 +77,5 @@ def unusable(checkpoint: str, reason: str) -> InputError:
 
 
 def first_line(error: Exception) -> str:
-    """Of an error's message; its kind where it has none."""
+    """First line of an error's message; its type where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

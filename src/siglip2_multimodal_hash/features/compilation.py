@@ -26,7 +26,7 @@ def compiled(towers: Towers) -> Towers:
 
 
 class CompiledModel:
-    """What :class:`.Towers` asks of a model, compiled."""
+    """Compiled model with the interface that :class:`.Towers` needs."""
 
     def __init__(self, model: Any) -> None:
         self.config = model.config
@@ -56,7 +56,7 @@ class CompiledFeatures:
         self.__dict__.update(state, _compiled=code)
 
     def __call__(self, **inputs: Any) -> Any:
-        """What the model gives, but for the last bits."""
+        """Output of the model, equal but for the last bits."""
         if self._compiled is None:
             return self._plain(**inputs)
         try:
@@ -66,8 +66,8 @@ class CompiledFeatures:
             if out_of_memory(error):
                 raise
             logger.warning(
-                "%s: torch.compile failed, going on without: %s "
-                "(runtime.embed.compile: false spares the attempt)",
+                "%s: torch.compile failed, continuing without: %s "
+                "(runtime.embed.compile: false skips the attempt)",
                 self._unit,
                 # The first line only names the stage of the compiler.
                 " ".join(str(error).split("\n", 2)[:2]).strip() or type(error).__name__,

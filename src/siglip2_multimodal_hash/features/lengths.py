@@ -25,12 +25,12 @@ class Lengths:
 
     @property
     def unit(self) -> bool:
-        """Whether every row is of unit length."""
+        """True if every row is of unit length."""
         return self.least >= 1 - UNIT_TOLERANCE and self.most <= 1 + UNIT_TOLERANCE
 
     @property
     def constant(self) -> bool:
-        """Whether every row is about as long as every other, so that its magnitude says nothing."""
+        """True if all rows are about equally long, so that magnitude carries no information."""
         return self.unit or self.most <= (1 + UNIT_TOLERANCE) * self.least
 
 
@@ -66,13 +66,13 @@ def warn_of_lengths(
     if eps is not None and lengths.most <= eps:
         logger.warning(
             "%s: no row is longer than %.3g, and decomposer.eps = %g is added to each length: the "
-            "directions vanish, and the codes will say nothing; %s",
+            "directions vanish, and the codes will carry no information; %s",
             name, lengths.most, eps, _RESCALE,
         )  # fmt: skip
     elif magnitude and lengths.constant:
         logger.warning(
-            "%s: every row has length %.6g to %.6g%s, so their magnitude is a constant and tells "
-            "the head nothing; fusion.type = hadamard or concat leaves it out, and features from "
-            "before a normalisation would bring it in",
+            "%s: every row has length %.6g to %.6g%s, so their magnitude is a constant without "
+            "information: set fusion.type to hadamard or concat to leave it out, or import the "
+            "features as they were before normalisation",
             name, lengths.least, lengths.most, " (normalised)" if lengths.unit else "",
         )  # fmt: skip

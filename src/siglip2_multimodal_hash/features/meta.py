@@ -1,4 +1,4 @@
-"""What decides embeddings: ``meta.json``, and the fingerprint of unfinished ones, which says more.
+"""Metadata of embeddings: ``meta.json``, and the more detailed fingerprint of unfinished ones.
 
 The size of the batches, the device and the libraries move the last bits of every float, and so may
 a change of this room's code.
@@ -88,7 +88,7 @@ def fingerprint(
 
 
 def computed_by(device: torch.device) -> dict[str, Any]:
-    """What this process computes embeddings with; see :func:`computation`."""
+    """Describe this process's device, code and libraries; see :func:`computation`."""
     return computation(device, _CODE, _LIBRARIES)
 
 

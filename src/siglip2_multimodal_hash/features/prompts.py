@@ -10,7 +10,7 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 
 FloatArray = npt.NDArray[np.float32]
 
-# For meta.json: how the templates' embeddings become one vector a class.
+# For meta.json: how the templates' embeddings become one vector per class.
 ENSEMBLE = "mean over the templates of unit vectors"
 
 _ARTICLE = re.compile(r"\b([Aa])(?= \{\})")
@@ -31,7 +31,7 @@ def encode_prompts(
     names: Sequence[str],
     templates: Sequence[str],
 ) -> FloatArray:
-    """One vector a class: the mean of its unit vectors over the templates.
+    """One vector per class: the mean of its unit vectors over the templates.
 
     The ensemble of CLIP (Radford et al., 2021, section 3.1.4): each template's embedding is
     normalised first, so that no template outweighs another.

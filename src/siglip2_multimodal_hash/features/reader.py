@@ -51,7 +51,7 @@ class Reader(Protocol):
     def __len__(self) -> int: ...
 
     def rows_before(self, number: int) -> int:
-        """How many rows the batches before this one fill."""
+        """Number of rows that the batches before this one fill."""
 
     def __getitem__(self, number: int) -> Batch: ...
 

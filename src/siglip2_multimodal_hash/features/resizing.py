@@ -1,9 +1,9 @@
 """The checkpoint's image processor in fewer steps, where that gives exactly the same numbers.
 
 What a processor of fixed resolution does to a pixel after the resize depends on nothing but its
-value and its channel: 256 numbers a channel. The processor itself is asked for them; then an image
-is one resize by Pillow and one look-up, without the processor's passes over float64 arrays and
-copies between Pillow and NumPy.
+value and its channel: 256 numbers per channel. The processor itself is asked for them; then an
+image is one resize by Pillow and one look-up, without the processor's passes over float64 arrays
+and copies between Pillow and NumPy.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class LookUp:
 
 
 def _ask(processor: Any, image: Image.Image) -> npt.NDArray[np.float32] | None:
-    """What a processor makes of one image, if that is ``pixel_values`` and nothing else."""
+    """Run the processor on one image; None unless it returns ``pixel_values`` and nothing else."""
     answer = dict(processor(images=[image], return_tensors="np"))
     if answer.keys() != {"pixel_values"}:
         return None

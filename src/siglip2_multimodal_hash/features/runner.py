@@ -58,7 +58,7 @@ def embed_dataset(
         towers = compiled(towers)
     size = runtime.dataloader.embed_batch_size
     encode_prompt = BackingOff(towers.encode_tokens, "class prompts")
-    # First, because it takes a moment and tells a tokenizer that does not fit.
+    # First, because it is quick and detects a tokenizer that does not fit.
     prompts = encode_prompts(
         lambda texts: encode_texts(towers.tokenize, encode_prompt, texts, size),
         index.category_names,

@@ -1,4 +1,4 @@
-"""Which towers to run and how, without the parameters that concern their tuning alone."""
+"""Choice of towers and how to run them, without parameters that concern their tuning alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from siglip2_multimodal_hash.params import AmpDtype, StoreDtype
 
 
 class TowerSpec(Protocol):
-    """What loading a pair of towers depends on; ``BackboneParams`` is one."""
+    """Settings that loading a pair of towers depends on; ``BackboneParams`` is one."""
 
     @property
     def checkpoint(self) -> str:
@@ -16,11 +16,11 @@ class TowerSpec(Protocol):
 
     @property
     def revision(self) -> str:
-        """Of the hub's repository."""
+        """Revision of the hub's repository."""
 
     @property
     def max_num_patches(self) -> int:
-        """Of a NaFlex image."""
+        """Most patches of a NaFlex image."""
 
     @property
     def text_max_length(self) -> int:
@@ -28,19 +28,19 @@ class TowerSpec(Protocol):
 
     @property
     def amp_dtype(self) -> AmpDtype:
-        """Of the towers' arithmetic."""
+        """Dtype of the towers' arithmetic."""
 
 
 class EmbeddingSpec(TowerSpec, Protocol):
-    """What the embeddings of a dataset depend on."""
+    """Settings that the embeddings of a dataset depend on."""
 
     @property
     def prompt_templates(self) -> Sequence[str]:
-        """Of the class prompts."""
+        """Templates of the class prompts."""
 
     @property
     def store_dtype(self) -> StoreDtype:
-        """Of the files."""
+        """Dtype of the files."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Embeddings:
         image: float32 [N, D_i].
         caption: float32 [M, D_t].
         caption_offsets: int64 [N + 1].
-        prompt: float32 [C, D_t], one a class.
+        prompt: float32 [C, D_t], one per class.
         meta: What made them.
     """
 
@@ -65,7 +65,7 @@ class Embeddings:
     meta: dict[str, Any]
 
     def captions_by_policy(self, policy: CaptionPolicy) -> FloatArray:
-        """One caption embedding an image for evaluation, float32 [N, D_t]; never a random draw.
+        """One caption embedding per image for evaluation, float32 [N, D_t]; never a random draw.
 
         Args:
             policy: ``first`` takes the image's first caption, ``mean`` the mean of all of them.

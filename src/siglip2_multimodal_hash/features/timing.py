@@ -1,4 +1,4 @@
-"""How long each part of a pipeline takes; for the log only, never for an output."""
+"""Time spent in each part of a pipeline; for the log only, never for an output."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Stopwatch:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
     def report(self, count: int, unit: str) -> str:
-        """Items a second, each part's seconds, and which part is the bottleneck."""
+        """Items per second, seconds per part, and the part that is the bottleneck."""
         total = sum(self.seconds.values())
         rate = count / total if total > 0 else 0.0
         parts = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in self.seconds.items())

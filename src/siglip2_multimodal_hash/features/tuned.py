@@ -59,5 +59,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     record = read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("tune") not in (FROZEN, "lora", "full"):
-        raise DataError(f"{folder / RECORD}: says not how the towers were tuned", "run `dvc repro`")
+        raise DataError(
+            f"{folder / RECORD}: does not say how the towers were tuned", "run `dvc repro`"
+        )
     return record

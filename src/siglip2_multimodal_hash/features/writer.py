@@ -200,7 +200,7 @@ class ArrayWriter:
     def flush(self) -> None:
         """Bring what was written to the disk, so that it is there after a power cut, too.
 
-        The file is mapped anew by the next batch: pages that stay mapped count as this process's
+        The file is mapped again by the next batch: pages that stay mapped count as this process's
         memory, which would grow up to the size of the file.
         """
         if self._array is not None:

@@ -38,7 +38,7 @@ _UNCHOSEN: dict[str, Any] = {"project_dim": 0, "normalize": "none"}
 
 
 class HeadConfig(Section):
-    """All that decides the shape of :class:`~siglip2_multimodal_hash.models.network.HashNetwork`.
+    """Settings of the shape of :class:`~siglip2_multimodal_hash.models.network.HashNetwork`.
 
     ``fusion`` names the input of the MLP: ``concat`` = [d_img, d_txt]; ``hadamard`` adds
     d_img * d_txt; ``hadamard_with_magnitude`` adds [m_img, m_txt] to that; ``gated`` and

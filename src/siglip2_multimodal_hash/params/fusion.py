@@ -20,7 +20,7 @@ _SINGLE = ("concat", "magnitude")
 
 
 def multiplies(kind: str) -> bool:
-    """Whether a fusion has the product of the two directions, which needs them equally wide."""
+    """Test whether a fusion multiplies the two directions, which must then be equally wide."""
     return kind in ("hadamard", "hadamard_with_magnitude")
 
 
@@ -53,7 +53,7 @@ class HashParams(Section):
 
 
 def unlike_widths(image_dim: int, caption_dim: int, project_dim: int) -> bool:
-    """Whether two directions differ in width, so that they have neither product nor cosine."""
+    """Test whether two directions differ in width, so that they have neither product nor cosine."""
     return image_dim != caption_dim and not project_dim
 
 

@@ -102,12 +102,12 @@ def code_bytes(bits: int) -> int:
 
 
 def searches_vectors(distance: Distance) -> bool:
-    """Whether a search by this distance indexes vectors, not codes."""
+    """Test whether a search by this distance indexes vectors, not codes."""
     return distance in ("cosine", "asymmetric", "whitened")
 
 
 def needs_code(distance: Distance) -> bool:
-    """Whether a search by this distance needs binary codes."""
+    """Test whether a search by this distance needs binary codes."""
     return distance != "cosine"
 
 

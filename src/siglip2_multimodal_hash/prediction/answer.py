@@ -34,8 +34,8 @@ TAGGED_BY = "hybrid"
 CAPTION_NOTES: dict[CaptionFrom, str] = {
     "given": "given",
     "nearest_images": "none given: the mean of the captions of the "
-    f"{ALIKE} database images that look most like the photo stands in",
-    "unused": "not used: this head takes images alone",
+    f"{ALIKE} database images that look most like the photo is used",
+    "unused": "not used: this head takes only images",
 }
 
 UNLIKE = (

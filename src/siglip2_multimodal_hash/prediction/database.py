@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 
 ALIKE = 20
 """Number of the database images most like a photo that count: their captions stand in for a
-missing one, and their likeness tells whether the photo is like those of the dataset.
+missing one, and their similarity shows whether the photo is like those of the dataset.
 """
 
 # Images of val that photos are compared with: enough for a hundredth of them, quick on all of COCO.
@@ -76,7 +76,7 @@ class Database:
         return mean_caption(self.embeddings.caption[self.embeddings.caption_offsets[alike]])
 
     def unlike_val(self, v_img: FloatArray) -> npt.NDArray[np.bool_]:
-        """Whether photos are less like the database than 99 of 100 images of val are.
+        """Find photos that are less like the database than 99 of 100 images of val.
 
         By the mean cosine to the :data:`ALIKE` most alike, of the image embeddings: the
         codes do not tell, since the head gives any photo some code near others. On the towers of

@@ -195,7 +195,7 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
         "classifier.use_bias": (params.classifier.use_bias, head.classifier_bias),
     }
     return [
-        f"{key} = {now} in params.yaml, {built} in the head, which counts (`dvc repro` makes anew)"
+        f"{key} = {now} in params.yaml, {built} in the head, which is used (`dvc repro` retrains)"
         for key, (now, built) in both.items()
         if now != built
     ]
@@ -205,7 +205,7 @@ def check_caption(head: HeadConfig, caption: str | None) -> None:
     """Refuse a caption that says nothing, and a missing one where the head sees nothing else.
 
     Raises:
-        InputError: The head takes captions alone, and there is none; or the caption is blank or
+        InputError: The head takes only captions, and none is given; or the caption is blank or
             not UTF-8.
     """
     if caption is not None and not caption.strip():
@@ -215,7 +215,7 @@ def check_caption(head: HeadConfig, caption: str | None) -> None:
         raise InputError("--caption is not UTF-8", "set the terminal to UTF-8, or leave it out")
     if caption is None and head.modalities == "caption":
         raise InputError(
-            "fusion.modalities = caption: this head takes captions alone, and there is none",
+            "fusion.modalities = caption: this head takes only captions, and none is given",
             "add --caption, or fit a head with `smhash use -S fusion.modalities=image "
             "-S fusion.type=concat && dvc repro`",
         )

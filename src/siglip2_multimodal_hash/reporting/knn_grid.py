@@ -58,7 +58,7 @@ def write_grid(folder: Path, grid: Json) -> None:
 
 
 def best_votes(grid: Json) -> Json:
-    """What the val-best settings reach: ``knn_best`` and ``hybrid_best``, mAP by split.
+    """Scores of the val-best settings: ``knn_best`` and ``hybrid_best``, mAP by split.
 
     Args:
         grid: See :func:`with_params`.

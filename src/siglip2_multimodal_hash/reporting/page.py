@@ -86,7 +86,7 @@ def _sections(inputs: ReportInputs) -> Sequence[Section]:
         Section(
             "curves",
             "Curves",
-            "Precision and recall, distances of pairs, and how far scores are probabilities.",
+            "Precision and recall, distances of pairs, and calibration of the scores.",
             [
                 grid(
                     [
@@ -115,6 +115,6 @@ def _sections(inputs: ReportInputs) -> Sequence[Section]:
         )
     if inputs.errors:
         sections.append(
-            Section("errors", "Errors", "Where the tags are wrong.", error_tables(inputs.errors))
+            Section("errors", "Errors", "Tagging errors on test.", error_tables(inputs.errors))
         )
     return sections

@@ -28,7 +28,7 @@ def draw_overview(
 
     Args:
         path: The PNG.
-        history: One record an epoch.
+        history: One record per epoch.
         evaluation: Of the head.
         labels: Of the test split, uint8 [Q, C].
     """

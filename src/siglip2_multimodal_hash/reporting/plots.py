@@ -45,7 +45,7 @@ def write_plots(
         statistics: Of the dataset; see :mod:`..datasets.statistics`.
         codes: Of every image.
         evaluation: Of the head.
-        history: One record an epoch; see :func:`..training.loop.fit`.
+        history: One record per epoch; see :func:`..training.loop.fit`.
         errors: See :func:`..evaluation.error_analysis.analyse_errors`.
         baselines: See :func:`.tables.baseline_metrics`.
     """
@@ -156,7 +156,7 @@ def word_quantiles(words: dict[str, float | None]) -> list[Row]:
 
 
 def label_shifts(statistics: dict[str, Any]) -> list[Row]:
-    """How many times as large a share of test as of train shows each class, largest first."""
+    """Ratio of each class's share of test to its share of train, largest first."""
     train, test = (statistics["splits"][split] for split in ("train", "test"))
     ratios = class_ratios(statistics["categories"], train, test)
     return [*sorted(ratios, key=lambda row: (-row[1], row[0]))]

@@ -1,4 +1,4 @@
-"""How far the figures of this machine are from those that Git has."""
+"""Comparison of this machine's figures with the committed ones."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ by another seed. Between an Intel Xeon and an AMD EPYC the largest of 22 figures
 seeds move the vote by a standard deviation of 0.6.
 """
 
-_NO_FIGURES = "`make repro` makes the figures of this machine"
-_OTHER_PARAMS = "`git stash` puts your changes aside; then `make repro`"
+_NO_FIGURES = "`make repro` computes the figures of this machine"
+_OTHER_PARAMS = "`git stash` your changes, then `make repro`"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Difference:
 
     @property
     def allowed(self) -> bool:
-        """Whether it is at most :data:`ALLOWED_POINTS`."""
+        """True if the difference is at most :data:`ALLOWED_POINTS`."""
         return self.points <= ALLOWED_POINTS
 
 

@@ -100,7 +100,7 @@ def details(figures: Json, baselines: Json) -> Json:
 
 
 def head_modality(fit: Json) -> Json:
-    """What the head looks at, as its row of :func:`details` names it.
+    """Modality of the head's input, as its row of :func:`details` names it.
 
     Args:
         fit: The head's ``config.json``.

@@ -10,7 +10,7 @@ def text_table(
 
     Args:
         head: Names of the columns.
-        rows: Cells, as many a row.
+        rows: Cells, the same number in every row.
         text: Which columns are text.
     """
     cells = [tuple(head), *(tuple(row) for row in rows)]

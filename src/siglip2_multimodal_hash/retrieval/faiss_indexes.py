@@ -17,7 +17,7 @@ from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 
-# Items a cluster that k-means looks at; it costs clusters x clusters x this.
+# Items per cluster that k-means looks at; it costs clusters x clusters x this.
 POINTS_PER_CLUSTER = 64
 
 INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
@@ -35,7 +35,7 @@ def make_faiss_index(codes: npt.NDArray[Any], kind: Kind) -> Any:
         index = _empty_binary(codes, kind) if binary else _empty_float(codes, kind)
         if isinstance(kind, Ivf):
             index.cp.max_points_per_centroid = POINTS_PER_CLUSTER
-            # Else FAISS complains on standard error of few items a cluster.
+            # Else FAISS complains on standard error about few items per cluster.
             index.cp.min_points_per_centroid = 1
             index.train(codes)
             index.nprobe = kind.nprobe

@@ -47,7 +47,7 @@ def read_left_out(folder: Path) -> dict[str, str]:
 
 
 def all_left_out(folder: Path) -> bool:
-    """Whether ``folder`` holds no baseline, by :func:`leave_out_all`; if so, the reason is logged.
+    """Test whether :func:`leave_out_all` left ``folder`` without baselines; if so, log the reason.
 
     Raises:
         DataError: The file is damaged.

@@ -48,7 +48,7 @@ def write_head_codes(
     """Write ``soft.npy``, ``scores.npy`` and, where there are bits, ``packed.npy``: all or none.
 
     Args:
-        folder: Made anew.
+        folder: Replaced.
         soft: float32 [N, bits], or unit vectors float32 [N, D_z] where ``bits`` is 0.
         scores: float32 [N, C].
         bits: ``hash.bits``.

@@ -1,4 +1,4 @@
-"""Codes as vectors whose bits tell different things: whitening by the covariance of the database.
+"""Codes as vectors of decorrelated bits: whitening by the covariance of the database.
 
 Learned bits agree with each other, because frequent classes draw many of them, so a plain distance
 counts what these say several times. In the basis of W = (S + 0.1 I)^(-1/2), S being the covariance

@@ -114,7 +114,7 @@ def _fit(
 
 
 def _settings_of(config: HeadConfig, settings: FitSettings) -> FitSettings:
-    """Lengths alone have no directions to align: their cosine needs no equal widths, either."""
+    """Settings of a baseline: lengths alone have no directions to align, so no cosine term."""
     if config.fusion != "magnitude":
         return settings
     return replace(settings, loss=settings.loss.model_copy(update={"cosine_weight": 0.0}))
@@ -154,7 +154,7 @@ def _in_processes(task: BaselineTask, names: list[str], processes: int) -> Itera
 
 
 def _without_bars(task: BaselineTask) -> BaselineTask:
-    """Bars of two processes would write over each other."""
+    """Switch progress bars off: those of two processes would overwrite each other."""
     runtime = task.settings.runtime
     logs = runtime.logging.model_copy(update={"progress": False})
     quiet = runtime.model_copy(update={"logging": logs})

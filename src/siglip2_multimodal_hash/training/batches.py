@@ -1,4 +1,4 @@
-"""How an epoch is cut into micro-batches, and these into updates."""
+"""Division of an epoch into updates, and of these into micro-batches."""
 
 import math
 from typing import NamedTuple

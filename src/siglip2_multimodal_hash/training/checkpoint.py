@@ -88,7 +88,7 @@ class CheckpointWriter:
         return [*(kept.path.name for kept in self._top), *self._regular]
 
     def to_json(self) -> dict[str, Any]:
-        """What :meth:`restore` takes."""
+        """State as JSON, for :meth:`restore`."""
         top = [{"epoch": k.epoch, "val_mAP": k.val_map, "file": k.path.name} for k in self._top]
         return {"top": top, "regular": self._regular}
 

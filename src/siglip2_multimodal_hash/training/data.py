@@ -213,7 +213,7 @@ class ValidationData:
         caption: npt.NDArray[np.float32],
         labels: npt.NDArray[np.uint8],
     ) -> Self:
-        """Take some images out of a whole dataset with one caption embedding an image.
+        """Take some images out of a whole dataset with one caption embedding per image.
 
         Args:
             rows: [n] rows.
@@ -238,7 +238,7 @@ def _float_tensor(array: npt.NDArray[Any]) -> Tensor:
 
 
 def row_lengths(v: Rows) -> Lengths:
-    """Of the rows of ``v``, in float64, where no length overflows."""
+    """Lengths of the rows of ``v``, in float64, where no length overflows."""
     least, most = math.inf, 0.0
     for start in range(0, len(v), _PIECE):
         rows = torch.arange(start, min(start + _PIECE, len(v)), device=v.device)

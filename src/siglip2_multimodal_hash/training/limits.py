@@ -16,7 +16,7 @@ def check_limits(params: Params, statistics: dict[str, Any]) -> None:
         statistics: See :func:`.dataset_statistics`.
 
     Raises:
-        InputError: More tags a photo than classes; more neighbours or clusters than the database
+        InputError: More tags per photo than classes; more neighbours or clusters than the database
             has items; a batch larger than train where incomplete batches are left out.
         DataError: No image of val or test has a label.
     """

@@ -25,7 +25,7 @@ STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Lambdas that are tried, falling, so that each fit starts near its end."""
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-5
-"""Of the largest derivative of the mean loss."""
+"""Tolerance on the largest derivative of the mean loss."""
 CONSTANT_BELOW = 1e-6
 """Spread of a column that rounding alone gives: it is centred, not blown up."""
 BLOCK_ROWS = 8192

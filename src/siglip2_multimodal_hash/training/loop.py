@@ -66,7 +66,7 @@ _LESS_MEMORY = (
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where a fit leaves its checkpoints, and which it keeps.
+    """Folder of a fit's checkpoints, and the rule for those it keeps.
 
     ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
     """
@@ -78,7 +78,7 @@ class Checkpoints:
 
 @dataclass
 class FitResult:
-    """What a fit found: the network with the weights of its best epoch, in eval mode."""
+    """Result of a fit: the network with the weights of its best epoch, in eval mode."""
 
     network: HashNetwork
     best_epoch: int  # counted from 1
@@ -100,7 +100,7 @@ def fit(
     Validation is done every ``val_every_n_epochs`` and after the last epoch; the fit stops when
     ``early_stopping_patience`` validations in a row bring no better val mAP.
 
-    The history has a record an epoch: ``epoch``, ``lr`` (of the epoch's last update),
+    The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
     ``train_total``, ``train_bce`` and the other parts that apply, and where the epoch was validated
     the same under ``val_`` and ``val_mAP``.
 
@@ -257,13 +257,13 @@ def _fingerprint(
 def build_trainer(
     network: HashNetwork, train: TrainingData, settings: FitSettings, updates: int
 ) -> EpochTrainer:
-    """What runs an epoch of so many updates.
+    """Build the trainer that runs an epoch of ``updates`` updates.
 
     Args:
         network: On the device.
         train: The labels on the device, too; see :meth:`.TrainingData.to`.
         settings: Sections of params.yaml.
-        updates: Of an epoch.
+        updates: Number per epoch.
     """
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)

@@ -1,4 +1,4 @@
-"""How large the gradients and the weights of a network are, parameter by parameter."""
+"""Norms of a network's gradients and weights, parameter by parameter."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""What a fit shows while it runs: a progress bar an epoch and lines in the log."""
+"""Progress of a fit: one bar per epoch, and lines in the log."""
 
 import logging
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""From the dataset's index and embeddings to what a fit and its inference take."""
+"""Inputs of a fit and its inference, from the dataset's index and embeddings."""
 
 import numpy as np
 import numpy.typing as npt

@@ -25,7 +25,7 @@ PROJECT = "siglip2-multimodal-hash"
 
 
 class Tracker(Protocol):
-    """Where figures go while a fit runs."""
+    """Receiver of figures while a fit runs."""
 
     def log(self, figures: Mapping[str, float], update: int) -> None:
         """Take the figures as they are after an update, counted from 1 over the whole run."""
@@ -190,7 +190,7 @@ def _package(name: str, parameter: str) -> Any:
 
 
 def _drop_rows_after(folder: Path, update: int) -> None:
-    """Forget what a killed run logged of updates that are computed again."""
+    """Remove a killed run's records of updates that are computed again."""
     for path in folder.glob("plots/metrics/**/*.tsv"):
         with path.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.reader(stream, delimiter="\t"))

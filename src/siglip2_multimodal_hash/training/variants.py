@@ -76,7 +76,7 @@ def _caption_only(config: HeadConfig) -> HeadConfig:
 
 
 def _magnitude_only(config: HeadConfig) -> HeadConfig:
-    """[m_img, m_txt], or the one there is: what the lengths tell without the directions."""
+    """[m_img, m_txt], or the one there is: the lengths without the directions."""
     both = config.image_dim and config.caption_dim
     modalities = "both" if both else config.modalities
     changes = {"fusion": "magnitude", "modalities": modalities, "project_dim": 0}

@@ -106,7 +106,7 @@ def test_another_place(project, smhash):
         (("--name", "mine"), ("no features are named", "img_emb")),
         (("clip", "--name", "mine"), ("clip: no such folder", "img_emb")),
         (("image.npy", "--name", "mine"), ("image.npy: no such folder", "--image")),
-        ((".", "--name", "mine", *PLAIN), ("at once",)),
+        ((".", "--name", "mine", *PLAIN), ("both SOURCE and plain arrays",)),
         (("--name", "mine", *PLAIN, "--prompts", "no.npy"), ("no.npy: no such file",)),
         (("--name", "mine", "--image", "image.npy"), ("--image needs --image-ids",)),
     ],

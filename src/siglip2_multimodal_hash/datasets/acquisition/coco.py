@@ -47,13 +47,13 @@ LOCK_FILE = ".downloads.lock"
 NOTES_FILE = "downloads.json"
 _SPLIT_MEMBER = "dataset_coco.json"
 _CORRECT = "correct it under runtime.download"
-_ROOM = "make room, or check the rights of the folder, and run again: what has arrived is kept"
+_ROOM = "free some space, or check the folder's permissions, and rerun: downloaded data is kept"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a file: its size in bytes, its SHA-256 in hex, and where it came from."""
+    """Record of a file: its size in bytes, its SHA-256 in hex, and its origin."""
 
     bytes: int
     sha256: str
@@ -100,7 +100,7 @@ class Piece:
 
     @property
     def official(self) -> Known | None:
-        """What is published of it."""
+        """Published size and digest of the file."""
         return OFFICIAL.get(self.source)
 
     @property
@@ -183,7 +183,7 @@ def acquire_coco(
 
 
 def _prepare(root: Path, pieces: list[Piece]) -> None:
-    """Before the first byte: say how much will come, and make sure that there is place for it.
+    """Log the size of the missing files, and refuse a disk too small for them, before any download.
 
     Raises:
         InputError: Something of the user's lies where a piece goes.

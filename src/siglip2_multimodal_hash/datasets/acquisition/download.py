@@ -50,7 +50,7 @@ class Transfer:
 
     @classmethod
     def from_params(cls, runtime: RuntimeParams) -> Self:
-        """As ``runtime.download`` and ``runtime.logging`` say."""
+        """Settings from ``runtime.download`` and ``runtime.logging``."""
         download = runtime.download
         return cls(download.attempts, download.timeout, progress=runtime.logging.progress)
 
@@ -188,7 +188,7 @@ def _receive(client: httpx2.Client, url: str, part: Part, how: Transfer, size: i
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.discard()
-            raise httpx2.RemoteProtocolError("what is here is longer than the server's file")
+            raise httpx2.RemoteProtocolError("the local part is longer than the server's file")
         response.raise_for_status()
         if response.status_code != HTTPStatus.PARTIAL_CONTENT:
             length = response.headers.get("content-length", "")
@@ -200,7 +200,7 @@ def _receive(client: httpx2.Client, url: str, part: Part, how: Transfer, size: i
         if size is not None and whole.size not in {None, size}:
             raise DataError(
                 f"{url}: the server has {whole.size} bytes instead of {size}",
-                "the file was changed, or the address leads elsewhere: check it under "
+                "the file was changed, or the address is wrong: check it under "
                 "runtime.download; `smhash download coco2014 --accept-changed` takes it as it is",
             )
         check_free(part.data.parent, (whole.size or 0) - here, part.target.name)
@@ -231,7 +231,7 @@ def _validator(response: httpx2.Response) -> str | None:
 
 
 def _continues(response: httpx2.Response, whole: Whole, here: int) -> bool:
-    """Whether a part is the rest of what is here; ``If-Range`` is often ignored."""
+    """Test whether a response continues the part here; ``If-Range`` is often ignored."""
     # An answer may leave out a validator that it would only repeat (RFC 9110, 15.3.7).
     same = _validator(response) in {None, whole.validator}
     rest = f"bytes {here}-{(whole.size or 0) - 1}/{whole.size}"
@@ -259,10 +259,10 @@ def _pause(url: str, error: Exception, failures: int, how: Transfer) -> None:
         wait = f", and the server asks to wait {after} s" if after else ""
         raise DataError(
             f"{url}: given up after {failures} attempt(s): {reason}{wait}",
-            "check the connection and run again later: what has arrived is kept",
+            "check the connection and rerun later: the part downloaded so far is kept",
         ) from None
     seconds = min(how.backoff * 2 ** (failures - 1), LONGEST_PAUSE) if after is None else after
     _log.warning(
-        "%s: %s; next try in %.1f s (%d of %d)", url, reason, seconds, failures + 1, how.attempts
+        "%s: %s; retrying in %.1f s (%d of %d)", url, reason, seconds, failures + 1, how.attempts
     )
     sleep(seconds)

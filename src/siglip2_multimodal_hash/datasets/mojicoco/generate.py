@@ -160,5 +160,5 @@ def _member(name: str) -> ZipInfo:
 
 
 def _write_json(path: Path, value: Json) -> None:
-    """On one line, as COCO's own files are, with sorted keys."""
+    """Write one line of JSON with sorted keys, as in COCO's own files."""
     path.write_text(json.dumps(value, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What every engine does: read, map and write the batches of one unit."""
+"""Work common to every engine: read, map and write the batches of one unit."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -173,7 +173,7 @@ class RayEngine:
             _await_executors()
 
     def _resources(self) -> dict[str, Any]:
-        """What a worker takes, and the settings that its libraries read when they load.
+        """Resources of a worker, and the settings that its libraries read when they load.
 
         Ray would set OMP_NUM_THREADS to the CPUs of the worker, and sums are split by thread.
         """
@@ -201,7 +201,7 @@ def _await_executors() -> None:
 
 
 def _check_here(reader: Reader, result: Result) -> None:
-    """Make sure that it is the images' fault, not the machine's.
+    """Check that the images are at fault, not the machine.
 
     Raises:
         InputError: They can be read here.

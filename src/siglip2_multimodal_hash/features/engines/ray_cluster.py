@@ -114,7 +114,7 @@ def own_sources() -> Iterator[None]:
 
 
 def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: int) -> int:
-    """How many workers to start.
+    """Number of workers to start.
 
     Args:
         ray: Connected.

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Which batches have come back, and the progress that may be recorded.
+    """Batches that have come back, and the progress that may be recorded.
 
     Batches are counted from the first on without a gap: what comes back earlier than its
     predecessors is written, and counts when they are there.
@@ -94,7 +94,7 @@ class Progress:
             self.record()
 
     def record(self) -> None:
-        """Bring to the disk what is whole, up to the first batch that is not written."""
+        """Flush the written batches to disk, up to the first that is missing."""
         gaps = np.flatnonzero(~self._written)
         whole = int(gaps[0]) if len(gaps) else len(self._written)
         if whole > self._whole:

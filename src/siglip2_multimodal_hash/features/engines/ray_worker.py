@@ -1,4 +1,4 @@
-"""What runs in each of Ray's workers: the same reader and mapper as in the local engine.
+"""Code of each Ray worker: the same reader and mapper as in the local engine.
 
 Every batch comes back as one row of an Arrow table; errors are values in it, so that Ray neither
 retries them nor wraps them.
@@ -47,7 +47,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """All that a worker needs to embed batches of one unit; picklable.
+    """Inputs of a worker that embeds batches of one unit; picklable.
 
     Attributes:
         reader: What to embed.
@@ -74,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What became of one batch.
+    """Outcome of one batch.
 
     Attributes:
         number: Of the batch.
@@ -152,7 +152,7 @@ class Worker:
         differing = [f"{k}: {here[k]} here, {there[k]} there" for k in here if here[k] != there[k]]
         if differing:
             raise InputError(
-                f"it computes otherwise than the machine that the stage runs on ({differing[0]})",
+                f"it differs from the machine that the stage runs on ({differing[0]})",
                 "install the same versions on all machines, and let Ray use devices of one kind",
             )
         moved = replace(towers, model=towers.model.to(device), device=device)

@@ -1,4 +1,4 @@
-"""What the stage ``embed`` does where the features were imported: verify, and put into place."""
+"""Imported features in the stage ``embed``: verified, and put into place."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a folder of imported features says of itself, and the digest that names it.
+"""Metadata of a folder of imported features, and the digest that names it.
 
 ``meta.json`` holds the SHA-256 of every array; its own SHA-256 is that of the whole content. It is
 the folder's name and, as ``backbone.revision``, what DVC declares.
@@ -41,7 +41,7 @@ def describe_import(index: DatasetIndex, folder: Path, facts: dict[str, Any]) ->
 
 
 def dataset_sha256(index: DatasetIndex) -> str:
-    """Equal exactly where features of one index are features of the other: images, texts, classes.
+    """Digest, equal exactly for indexes that share their features: images, texts, classes.
 
     Splits and labels are not in it: they do not change what an image looks like.
     """

@@ -1,4 +1,4 @@
-"""Which image each row belongs to: lists of ids as text, CSV, ``.npy`` or Parquet."""
+"""Ids of the image of each row: lists as text, CSV, ``.npy`` or Parquet."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.errors import DataError
 
-# The columns that may tell the image, by precedence; the first two are clip-retrieval's.
+# The columns that may identify the image, by precedence; the first two are clip-retrieval's.
 ID_COLUMNS = ("image_path", "key", "id", "image_id", "file_name", "url")
 # Lists that can hold nothing else, and a column of that very name: their numbers are ids.
 PLAIN_LISTS = ("line", "column", "array")
 CERTAIN = (*PLAIN_LISTS, "image_id")
-# No id, but it tells whether one is true.
+# No id, but a check of one.
 CAPTION_COLUMN = "caption"
 
 IdColumns = Mapping[str, list[str]]
-"""What may tell the image of each row: one list per column, each with a text per row."""
+"""Columns that may identify the image of each row: by name, one text per row."""
 
-_FORMS = "give a .txt (one id a line), .csv, .npy (integers or strings) or .parquet file"
+_FORMS = "give a .txt (one id per line), .csv, .npy (integers or strings) or .parquet file"
 
 
 def read_ids(path: Path, id_column: str | None = None) -> IdColumns:
@@ -64,7 +64,7 @@ def read_ids(path: Path, id_column: str | None = None) -> IdColumns:
 
 
 def _from_parquet(path: Path, id_column: str | None) -> IdColumns:
-    """Such as clip-retrieval's metadata; columns of other types than text or integers are none."""
+    """Read Parquet, such as clip-retrieval's metadata; only columns of text or integers count."""
     try:
         file = pq.ParquetFile(path)
         names = [name for name in _wanted(id_column) if name in file.schema_arrow.names]
@@ -112,7 +112,7 @@ def _from_text(path: Path) -> IdColumns:
 
 
 def _from_csv(path: Path, id_column: str | None) -> IdColumns:
-    """With a header where it names a column of ids; one column of ids needs none."""
+    """Read CSV with a header that names a column of ids; a single column of ids needs none."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         try:
             rows = list(csv.reader(stream, strict=True))

@@ -63,7 +63,7 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
 
     Raises:
         DataError: Ids do not fit the index, or values are not usable; see :mod:`.matching` and
-            :mod:`.writing`. Prompts are not one a class, or of another width than the images.
+            :mod:`.writing`. Prompts are not one per class, or of another width than the images.
         InputError: The disk is full or cannot be written, or ``root`` is a folder of other things.
     """
     require_free(root, ours=_ROOT)
@@ -117,7 +117,7 @@ def _check_prompts(source: Source, index: DatasetIndex) -> None:
     if len(source.prompts) != classes:
         raise DataError(
             f"{path}: {len(source.prompts)} rows, but the dataset has {classes} classes",
-            "give one row a class, in ascending category id",
+            "give one row per class, in ascending category id",
         )
     if source.prompts.width != source.image.matrix.width:
         raise DataError(

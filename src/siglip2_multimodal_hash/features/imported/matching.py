@@ -1,4 +1,4 @@
-"""From ids to the rows of the dataset's index."""
+"""Matching of ids to the rows of the dataset's index."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ _MOST_DIGITS = 19
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """Which row of the features belongs to each item of the index.
+    """Row of the features for each item of the index.
 
     Attributes:
         rows: int64 [N] of the images, or [M] of the captions.
@@ -58,7 +58,7 @@ class Found:
     by_name: npt.NDArray[np.bool_]
 
     def images(self) -> int:
-        """How many images of the index have a row."""
+        """Number of images of the index that have a row."""
         return len(np.unique(self.rows[self.rows != _UNKNOWN]))
 
 
@@ -211,7 +211,7 @@ def _evidence(
     *,
     certain: bool,
 ) -> str:
-    """Why the ids of a column are believed.
+    """Evidence that the ids of a column are right.
 
     Raises:
         DataError: They are numbers that something contradicts, or that look like a count and are
@@ -221,7 +221,7 @@ def _evidence(
     if found.by_name[rows != _UNKNOWN].all():
         return "file names"
     remedy = (
-        "import features with file names or image ids beside them, or give `--id-column "
+        "import features with file names or image ids, or give `--id-column "
         f"{column}` if these numbers are the ids of the dataset"
     )
     agreeing = []
@@ -250,7 +250,7 @@ def _evidence(
 
 
 def _is_count(ids: Iterable[str]) -> bool:
-    """Whether most numbers have their successor; of COCO's image ids a fifth has."""
+    """Test whether most numbers have their successor; of COCO's image ids, a fifth has."""
     stems = (_endings(one)[-1] for one in ids)
     numbers = {int(stem) for stem in stems if _is_number(stem)}
     return 2 * sum(number + 1 in numbers for number in numbers) > len(numbers)

@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _FLOAT_BYTES = (2, 4, 8)
 _SAVE_AGAIN = (
-    "save it again as a matrix of float16, float32 or float64, one row an item: "
+    "save it again as a matrix of float16, float32 or float64, one row per item: "
     "np.save(path, array, allow_pickle=False)"
 )
 
@@ -61,7 +61,7 @@ class Matrix:
         return taken
 
     def place(self, row: int) -> str:
-        """Where a row lies, for messages: ``img_emb_1.npy: row 17``."""
+        """File and number of a row, for messages: ``img_emb_1.npy: row 17``."""
         part_of, local = self._places(np.array([row]))
         return f"{self.paths[part_of[0]]}: row {local[0]}"
 
@@ -85,7 +85,8 @@ def open_matrix(paths: Sequence[Path]) -> Matrix:
     for path, part in zip(paths, parts, strict=True):
         if part.ndim != 2 or part.shape[1] < 1:
             raise DataError(
-                f"{path}: shape {list(part.shape)}, expected a matrix, one row an item", _SAVE_AGAIN
+                f"{path}: shape {list(part.shape)}, expected a matrix, one row per item",
+                _SAVE_AGAIN,
             )
         if part.dtype.kind != "f" or part.dtype.itemsize not in _FLOAT_BYTES:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Where imported features come from: clip-retrieval's folders, or plain arrays with ids."""
+"""Sources of imported features: clip-retrieval's folders, or plain arrays with ids."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Tower:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What is there to import: one or both modalities, with or without class prompts."""
+    """Features to import: one or both modalities, with or without class prompts."""
 
     image: Tower | None
     caption: Tower | None
@@ -129,7 +129,7 @@ def _plain(name: str, array: Path | None, ids: Path | None, id_column: str | Non
     if count != len(tower.matrix):
         raise DataError(
             f"{array}: {len(tower.matrix)} rows, but {ids} has {count} ids",
-            "give one id a row, in the order of the rows",
+            "give one id per row, in the order of the rows",
         )
     return tower
 

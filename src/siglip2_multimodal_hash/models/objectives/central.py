@@ -1,4 +1,4 @@
-"""Central similarity (CSQ): a fixed binary centre a class; Yuan et al., CVPR 2020.
+"""Central similarity (CSQ): a fixed binary centre per class; Yuan et al., CVPR 2020.
 
 In the paper's multi-label form an item's centre is the bitwise majority of the centres
 of its labels.

@@ -1,4 +1,4 @@
-"""Where a page that is opened from disk finds a photo on the same disk."""
+"""Addresses of photos for a page that is opened from the same disk."""
 
 import os
 from pathlib import Path

@@ -40,7 +40,7 @@ def gallery_section(threshold: float) -> Section:
     """The controls of the gallery and the places that gallery.js fills.
 
     Args:
-        threshold: From which score a tag counts as predicted.
+        threshold: Lowest score of a predicted tag.
     """
     controls = "".join(
         [
@@ -65,9 +65,9 @@ def gallery_section(threshold: float) -> Section:
     return Section(
         "queries",
         "Queries",
-        f"Queries of test with their tags and neighbours. A tag is predicted from a score of "
-        f"{threshold:.3f} on, tuned on val; a success has exactly the true tags. The arrow keys "
-        "page.",
+        f"Queries of test with their tags and neighbours. Tags with a score of at least "
+        f"{threshold:.3f}, tuned on val, are predicted; a success has exactly the true tags. "
+        "Use the arrow keys to page.",
         [element("div", places, id="gallery")],
     )
 

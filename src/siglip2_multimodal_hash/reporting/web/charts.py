@@ -18,7 +18,7 @@ from siglip2_multimodal_hash.reporting.web.svg import element, horizontal, ticks
 
 NAMED_CLASSES = 6
 PER_CENT = [(share / 100, f"{share}") for share in (0, 20, 40, 60, 80, 100)]
-# Most scores of tags are near 0: a third root spreads them out, and a diagonal stays one.
+# Most tag scores are near 0: a cube root spreads them out, and the diagonal stays straight.
 ROOT_MARKS = [(share, f"{100 * share:g}") for share in (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)]
 
 
@@ -79,7 +79,7 @@ def training_charts(inputs: ReportInputs) -> list[str]:
 
 
 def precision_recall_charts(inputs: ReportInputs) -> list[str]:
-    """Of every decision about a tag, by predictor; and of retrieval, by distance."""
+    """Precision and recall of all tag decisions by predictor, and of retrieval by distance."""
     series = []
     for name, own in inputs.scores.items():
         curve = micro_curve(own, inputs.labels, 100)
@@ -103,18 +103,18 @@ def precision_recall_charts(inputs: ReportInputs) -> list[str]:
         chart(
             "Tags: precision and recall",
             line_chart("Precision and recall of tags by predictor, on test", x, y, series),
-            "All decisions about a tag taken together, from the surest down.",
+            "All tag decisions pooled, the most confident first.",
         ),
         chart(
             "Retrieval: precision and recall",
             line_chart("Precision and recall of retrieval by distance, on test", x, y, [codes]),
-            "Mean over the queries of test; relevant is what shares a label.",
+            "Mean over the queries of test; items that share a label are relevant.",
         ),
     ]
 
 
 def _radius(distance: float, is_float: bool, count: int) -> str:
-    # The curve of codes has one point a distance, 0 to bits, as a share of the bits.
+    # The curve of codes has one point per distance, 0 to bits, as a share of the bits.
     return f"distance ≤ {distance:.3f}" if is_float else f"distance ≤ {distance * (count - 1):.0f}"
 
 
@@ -141,7 +141,7 @@ def class_chart(inputs: ReportInputs) -> str:
         [*dots.values()],
         [(dots[c], names[c]) for c in lowest],
     )
-    return chart("AP by class and support", drawn, "One dot a class.")
+    return chart("AP by class and support", drawn, "One dot per class.")
 
 
 def decades(low: float, high: float) -> list[tuple[float, str]]:
@@ -200,12 +200,12 @@ def calibration_charts(inputs: ReportInputs) -> str:
         error = inputs.evaluation.figures[name]["test"]["ece"]
         series.append(Series(f"{name}, ECE {100 * error:.2f} %", name, pairs, notes, dots=True))
     x = horizontal("mean score, %", 0, 1, ROOT_MARKS, "root")
-    y = vertical("share that is right, %", 0, 1, ROOT_MARKS, "root")
+    y = vertical("share correct, %", 0, 1, ROOT_MARKS, "root")
     return chart(
         "Calibration",
         line_chart("Reliability diagram of the predictors, on test", x, y, series, diagonal=True),
-        "15 bins of equally many decisions; on the diagonal a score is the share of right tags. "
-        "Both axes by their third root.",
+        "15 bins of equally many decisions; on the diagonal a score equals the share of correct "
+        "tags. Cube-root scale on both axes.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the tags are wrong: the error analysis as tables of the page."""
+"""Tables of the error analysis on the report page."""
 
 import html
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the report page is made from, and the files that it is read from."""
+"""Inputs of the report page, and the files that they are read from."""
 
 import csv
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ class ReportInputs:
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:
-        """Of the test split, uint8 [Q, C]."""
+        """Labels of the test split, uint8 [Q, C]."""
         return self.dataset.labels()[self.dataset.rows("test")]
 
     @property
     def scores(self) -> dict[str, npt.NDArray[np.float32]]:
-        """By predictor, on test, float32 [Q, C]."""
+        """Scores by predictor, on test, float32 [Q, C]."""
         return self.evaluation.predictions["test"].scores
 
 

@@ -132,7 +132,7 @@ def cell_bar(share: float, colour: str = "knn") -> str:
 
 
 def strip(own: float, others: Sequence[tuple[str, float]], colour: str) -> str:
-    """Where a figure stands between its bounds and baselines, from 0 to 1.
+    """Draw a figure between its bounds and baselines, on a scale from 0 to 1.
 
     Args:
         own: The figure.

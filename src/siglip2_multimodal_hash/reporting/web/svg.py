@@ -33,7 +33,7 @@ def text(value: str, /, **attributes: str | float | None) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels.
+    """Map values to pixels.
 
     Attributes:
         low: The value at ``start``.

@@ -33,7 +33,7 @@ RETRIEVAL = ("mAP@all", "mAP@1000", "NDCG@100", "P@1", "P@10", "P@100", "precisi
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the value that its column is sorted by."""
+    """Text of a cell, and the value that its column is sorted by."""
 
     markup: str
     value: str = ""

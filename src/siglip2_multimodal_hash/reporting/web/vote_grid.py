@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.reporting.web.svg import element
 
 
 def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
-    """One map a distance: a row for each vote, a column for each K.
+    """One map per distance: a row for each vote, a column for each K.
 
     Args:
         rows: Of ``knn_grid.csv``. A row for each ``hybrid_weight`` says the same of ``knn``.
@@ -50,7 +50,7 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[str]:
 
 
 def map_legend(rows: Sequence[Record]) -> str:
-    """What the outlines mean, and the best mix of vote and classifier."""
+    """Legend of the outlines, and the best mix of vote and classifier."""
     items = [Series("best on val", "best", []), Series("params.yaml", "own", [])]
     mixed = [row for row in rows if row.get("map_hybrid")]
     said = ""

@@ -1,4 +1,4 @@
-"""What of the towers is trained: every weight, or low-rank adapters that are merged in the end.
+"""Trained weights of the towers: all of them, or low-rank adapters that are merged in the end.
 
 LoRA (Hu et al., ICLR 2022) adds to a frozen linear map W the product of two factors of low rank,
 W + alpha / rank * B A, with B = 0 at the start, so that the towers start as they are.

@@ -53,7 +53,7 @@ class Split:
         )
 
     def first(self, count: int, generator: torch.Generator) -> "Split":
-        """So many of the images, drawn at random; all of them where there are fewer."""
+        """Subset of ``count`` images, drawn at random; all of them where there are fewer."""
         rows = torch.randperm(len(self), generator=generator)[:count].sort().values.tolist()
         return Split(
             files=tuple(self.files[row] for row in rows),
@@ -62,11 +62,11 @@ class Split:
         )
 
     def one_caption(self) -> "Split":
-        """With the first caption of each image alone."""
+        """Copy with only the first caption of each image."""
         return Split(self.files, tuple(captions[:1] for captions in self.captions), self.labels)
 
     def all_captions(self) -> list[str]:
-        """In the order of the images."""
+        """Captions in the order of the images."""
         return list(chain.from_iterable(self.captions))
 
     def caption_offsets(self) -> IntArray:

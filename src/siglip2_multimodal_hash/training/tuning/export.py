@@ -56,7 +56,7 @@ def _alive(process: int) -> bool:
 
 
 def _as_loaded(tokenizer: Any) -> Any:
-    """Without what calling it left behind: its padding, its truncation, and where it came from."""
+    """Reset the padding, truncation and origin that calls leave in a tokenizer."""
     if (backend := getattr(tokenizer, "backend_tokenizer", None)) is not None:
         backend.no_padding()
         backend.no_truncation()

@@ -82,7 +82,7 @@ def tune_towers(
     folder (see :mod:`.tuned`) appears when all is done, and not at all after an error or a kill.
 
     Returns:
-        One record an epoch: ``epoch``, ``lr`` of the towers at its last update, ``train_total``
+        One record per epoch: ``epoch``, ``lr`` of the towers at its last update, ``train_total``
         and the other parts of the loss, ``val_mAP``.
 
     Raises:

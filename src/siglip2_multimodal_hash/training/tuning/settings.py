@@ -58,7 +58,7 @@ class TuneSettings:
 
     @property
     def peak_lr(self) -> float:
-        """Of whatever is trained in the towers."""
+        """Peak learning rate of the weights trained in the towers."""
         return self.tune.lora.lr if self.mode == "lora" else self.tune.lr
 
     @property
