@@ -19,7 +19,7 @@ ASIDE = {"tune_towers", "check_params", "check_dataset"}
 DECLARED_BY = {
     # The report tells the setting of the vote, and the summary puts it beside the best one.
     "knn.K": {*KNN, *REPORTS},
-    "knn.hybrid_weight": {*KNN, "summarise"} - {"evaluate_untrained"},
+    "knn.hybrid_weight": {*KNN, *REPORTS} - {"evaluate_untrained"},
     "knn.top_n_tags": {*KNN, GRID, "evaluate_classifiers", *REPORTS},
     "knn_grid.K": {GRID},
     "hash.bits": {"train", "train_variants", "evaluate_untrained"},

@@ -279,7 +279,7 @@ def test_a_full_disk_loses_no_whole_epoch(
         pytest.skip("no small disk can be mounted here")
     first, *states, second = done.stdout.split("\n")[:-1]
     assert (first, second) == ("first 2", "second 0"), done.stderr
-    assert "head.partial: cannot be written (No space left on device)\n  -> make" in done.stderr
+    assert "head.partial: cannot be written (No space left on device)\n  -> free" in done.stderr
     assert "Traceback" not in done.stderr
     (state,) = states
     assert f"found {int(state[6:8])} epoch" in done.stderr
