@@ -24,7 +24,7 @@ _REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 _TIMES = "refs/notes/ablations"
 _LOCK_FILE = "dvc.lock"
 # Dependencies of a stage that are code.
-_CODE = ("src/", "stages/", "modules/")
+_CODE = ("src/", "stages/")
 # Untracked files elsewhere reach no stage.
 _WATCHED = ("src/", "stages/", "models/")
 
