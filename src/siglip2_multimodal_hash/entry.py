@@ -65,7 +65,7 @@ def _left_by_dvc() -> list[str]:
     if "DVC_EXP_NAME" in os.environ:
         remedies.append(
             "what -S set stays in params.yaml: run again with another -S for the same key, or set "
-            "it back by hand (`git diff params.yaml` shows it)"
+            "it back by hand (`dvc params diff` shows it)"
         )
     lock = Path("dvc.lock")
     recorded = lock.exists() and f"\n  {stage}:\n" in lock.read_text(encoding="utf-8")
