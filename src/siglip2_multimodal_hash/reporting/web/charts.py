@@ -18,7 +18,6 @@ from siglip2_multimodal_hash.evaluation.reliability import reliability
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
-Chart = alt.Chart | alt.LayerChart
 Points = Sequence[tuple[float, float]]
 
 NAMED_CLASSES = 6
@@ -29,7 +28,10 @@ PERCENT = alt.Scale(domain=[0, 100])
 # Most tag scores are near 0: a cube root spreads them out, and the diagonal stays straight.
 ROOT = alt.Scale(type="pow", exponent=1 / 3, domain=[0, 100], nice=False)
 ROOT_MARKS = alt.Axis(
-    values=[0, 0.1, 1, 5, 10, 25, 50, 100], labelExpr="'' + datum.value", labelOverlap=False
+    values=[0, 0.1, 1, 5, 10, 25, 50, 100],
+    tickCount=8,
+    labelExpr="'' + datum.value",
+    labelOverlap=False,
 )
 DECADES = [step * 10**power for power in range(7) for step in (1, 2, 5)]
 
@@ -173,7 +175,7 @@ def class_chart(inputs: ReportInputs) -> Figure:
         if all(abs(row["y"] - other["y"]) >= NAME_HEIGHT for other in named):
             # To the right of its dot, unless the frame ends there.
             named.append(row | {"left": row["x"] > low**0.4 * high**0.6})
-    marks = alt.Axis(values=DECADES, format=",~g")
+    marks = alt.Axis(values=DECADES, tickCount=8, format=",~g")
     x = alt.X("x:Q", title="images with the class, test", axis=marks)
     x = x.scale(type="log", nice=False, domain=[_short(low), _short(high)])
     y = alt.Y("y:Q", title=f"AP of {name}, %", scale=PERCENT)
@@ -262,7 +264,9 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
         return []
     tau = f"{knn.tau:g}" if knn.vote == "softmax" else ""
     # The best may be that of params.yaml: then it is outlined as the best.
-    marks = {(knn.distance, knn.K, vote_name(knn.vote, tau)): "own"}
+    marks: dict[tuple[str, int, str], str] = {
+        (knn.distance, knn.K, vote_name(knn.vote, tau)): "own"
+    }
     marks[max(values, key=lambda key: values[key])] = "best"
     # One neighbour alone is far behind all others and would take up most of the colours.
     low, high = (_short(100 * share) for share in np.quantile([*values.values()], [0.15, 1]))
@@ -390,14 +394,16 @@ def _legend(series: Sequence[Series]) -> list[tuple[str, str]]:
     return [(one.label or one.name, one.colour) for one in series if one.points]
 
 
-def _spec(chart: alt.LayerChart, said: str, height: int = HEIGHT) -> dict[str, Any]:
+def _spec(
+    chart: alt.LayerChart | alt.FacetChart, said: str, height: int = HEIGHT
+) -> dict[str, Any]:
     sized = chart.properties(width="container", height=height, description=said)
     spec: dict[str, Any] = sized.to_dict()
     return spec
 
 
-def _data(rows: list[dict[str, Any]]) -> alt.Data:
-    return alt.Data(values=rows)
+def _data(rows: list[dict[str, Any]]) -> alt.InlineData:
+    return alt.InlineData(values=rows)
 
 
 def _percent(x: Any, y: Any) -> list[tuple[float, float]]:

@@ -56,15 +56,11 @@ class Cell(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table: what it shows, its columns, and rows that begin with their name.
-
-    Attributes:
-        kind: A class of page.css.
-    """
+    """A table: what it shows, its columns, its rows by name, and a class of page.css."""
 
     caption: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
     kind: str = ""
 
 
@@ -140,19 +136,16 @@ def baseline_table(baselines: Json) -> Table:
     """MAP of this head, its variants and the baselines, the best of each column set off."""
     columns = [c for c in BASELINE_COLUMNS if any(c in row for row in baselines.values())]
     best = {c: max(row[c] for row in baselines.values() if c in row) for c in columns}
-    rows = [
-        [
-            row_name(name),
-            *(
-                _share(row[c], c if c in PREDICTORS else "two", best=row[c] == best[c])
-                if c in row
-                else Cell("")
-                for c in columns
-            ),
+    rows = []
+    for name in in_order(baselines):
+        row = baselines[name]
+        cells = [
+            _share(row[c], c if c in PREDICTORS else "two", best=row[c] == best[c])
+            if c in row
+            else Cell("")
+            for c in columns
         ]
-        for name in in_order(baselines)
-        for row in [baselines[name]]
-    ]
+        rows.append((row_name(name), cells))
     head = ["", *(column.replace("_", "-") for column in columns)]
     return Table("mAP on test in percent, the best of each column in bold", head, rows)
 
@@ -165,10 +158,10 @@ def figures_table(inputs: ReportInputs) -> Table:
     n = inputs.knn.top_n_tags
     names = {**FIGURES, f"P@{n}": f"P@{n}", f"R@{n}": f"R@{n}"}
     rows = [
-        [title, *(_share(own.get(key)) for own in shown.values())] for key, title in names.items()
+        (title, [_share(own.get(key)) for own in shown.values()]) for key, title in names.items()
     ]
     thresholds = [Cell(f"{figures[name]['threshold']['tuned']:.3f}") for name in shown]
-    rows.append(["threshold, tuned on val", *thresholds])
+    rows.append(("threshold, tuned on val", thresholds))
     return Table("Tags on test, in percent", ["", *shown], rows)
 
 
@@ -180,7 +173,7 @@ def retrieval_table(inputs: ReportInputs) -> Table:
     for key, title in (("bit_entropy", "entropy of a bit"), ("distinct_share", "distinct codes")):
         if key in codes:
             shown[title] = codes[key]
-    rows = [[name, _share(value)] for name, value in shown.items()]
+    rows = [(name, [_share(value)]) for name, value in shown.items()]
     return Table("Retrieval on test, in percent", ["", "codes"], rows)
 
 
@@ -193,11 +186,13 @@ def class_table(inputs: ReportInputs) -> Table:
     order = [c for c in range(len(names)) if support[c]]
     order.sort(key=lambda c: (-values[first][c], names[c]))
     rows = [
-        [
+        (
             names[c],
-            Cell(f"{support[c]:,}", int(support[c])),
-            *(_share(float(own[c]), name) for name, own in values.items()),
-        ]
+            [
+                Cell(f"{support[c]:,}", int(support[c])),
+                *(_share(float(own[c]), name) for name, own in values.items()),
+            ],
+        )
         for c in order
     ]
     head = ["class", "images", *(f"AP {name}" for name in values)]
@@ -248,11 +243,13 @@ def _groups(title: str, unit: str, groups: Sequence[Json]) -> Table:
     predictors = [name for name in PREDICTORS if name in groups[0]]
     columns = [(figure, name) for figure in groups[0][predictors[0]] for name in predictors]
     rows = [
-        [
+        (
             str(group["group"]),
-            Cell(f"{group[unit]:,}"),
-            *(_share(group[name][figure], name) for figure, name in columns),
-        ]
+            [
+                Cell(f"{group[unit]:,}"),
+                *(_share(group[name][figure], name) for figure, name in columns),
+            ],
+        )
         for group in groups
     ]
     return Table(title, ["", unit, *(f"{figure} {name}" for figure, name in columns)], rows)
@@ -264,12 +261,14 @@ def _worst_classes(classes: Sequence[Json]) -> Table:
     known = [one for one in classes if one["AP"][first] is not None]
     known.sort(key=lambda one: (one["AP"][first], one["category"]))
     rows = [
-        [
+        (
             one["category"],
-            Cell(f"{one['images']:,}"),
-            *(_share(one["AP"][name], name) for name in predictors),
-            Cell(_confused(one["confused"][first])),
-        ]
+            [
+                Cell(f"{one['images']:,}"),
+                *(_share(one["AP"][name], name) for name in predictors),
+                Cell(_confused(one["confused"][first])),
+            ],
+        )
         for one in known[:WORST_CLASSES]
     ]
     head = ["", "images", *(f"AP {name}" for name in predictors), f"wrongly tagged by {first}"]

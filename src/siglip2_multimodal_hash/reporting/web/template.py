@@ -58,7 +58,7 @@ def environment() -> Environment:
 def vega() -> str:
     """Vega, Vega-Lite of the version that Altair writes, and Vega-Embed, as one script."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    return vl_convert.javascript_bundle(vl_version=version)
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
 
 
 def packaged(name: str) -> str:
