@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 1280, 900
 # Name of the picture, the element at its top, dark or light, and the height.
 SHOTS = (
     ("report-headline", "main", False, HEIGHT),
-    ("report-votes", "votes", True, 1020),
+    ("report-votes", "votes", True, 1050),
     ("report-queries", "queries", False, HEIGHT),
 )
 # Photos that the page reads from disk come when they are in view.
