@@ -18,8 +18,6 @@ from siglip2_multimodal_hash.evaluation.reliability import reliability
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
-Points = Sequence[tuple[float, float]]
-
 NAMED_CLASSES = 6
 # Percentage points of AP that a name takes up.
 NAME_HEIGHT = 6
@@ -65,7 +63,7 @@ class Series(NamedTuple):
 
     name: str
     colour: str
-    points: Points
+    points: Sequence[tuple[float, float]]
     notes: Sequence[str]
     label: str = ""
 
@@ -89,13 +87,11 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
         Series(split, colour, points, [f"epoch {e:g}: {v:.4f}" for e, v in points])
         for (split, points), colour in zip(losses.items(), ("one", "two"), strict=True)
     ]
-    free = alt.Scale(zero=False)
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False))
     figures = [
         Figure(
             "Loss by epoch",
-            _lines(
-                "Loss of train and val by epoch", x, alt.Y("y:Q", title="loss", scale=free), series
-            ),
+            _lines("Loss of train and val by epoch", x, y.title("loss"), series),
             _legend(series),
         )
     ]
@@ -105,11 +101,12 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
         marked = alt.Chart(_data([{"x": best[0]}])).mark_rule(
             color="var(--ink)", opacity=0.6, strokeDash=[2, 4]
         )
-        y = alt.Y("y:Q", title="mAP, %", scale=free)
         figures.append(
             Figure(
                 "mAP on val by epoch",
-                _lines("mAP on val by epoch", x, y, series, behind=[marked.encode(x=x)]),
+                _lines(
+                    "mAP on val by epoch", x, y.title("mAP, %"), series, behind=[marked.encode(x=x)]
+                ),
                 [*_legend(series), (f"best: epoch {best[0]:g}, {best[1]:.1f} %", "mark")],
             )
         )
