@@ -88,7 +88,7 @@ def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction):
     write_page(tmp_path / "out.html", [prediction], ["a <note>"], Images())
     text = (tmp_path / "out.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert page.open == ["html"]
+    assert page.open == []
     assert not any(page.all(name) for name in ("script", "b", "i", "note", "link"))
     sources = [attributes["src"] or "" for attributes in page.all("img")]
     assert len(sources) == 5

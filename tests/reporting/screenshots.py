@@ -1,7 +1,8 @@
 """The README's pictures of the report page.
 
 Run ``python -m tests.reporting.screenshots REPORT FOLDER``, e.g. with
-``reports/mojicoco/siglip2-tiny/index.html docs``. It needs Chromium.
+``reports/mojicoco/siglip2-tiny/index.html docs``. It needs Chromium
+(``apt-get install chromium``).
 """
 
 import io
@@ -11,36 +12,40 @@ from pathlib import Path
 from PIL import Image
 
 from siglip2_multimodal_hash.files import replacing
-from tests.reporting.browser import Browser
+from tests.reporting.browser import chromium
 
 MOST_BYTES = 150_000
 WIDTH, HEIGHT = 1280, 900
 # Name of the picture, the element at its top, dark or light, and the height.
 SHOTS = (
     ("report-headline", "main", False, HEIGHT),
-    ("report-votes", "votes", True, 1020),
+    ("report-votes", "votes", True, 1050),
     ("report-queries", "queries", False, HEIGHT),
 )
 # Photos that the page reads from disk come when they are in view.
-PHOTOS_ARE_SHOWN = """[...document.images].every((image) => {
-  const { top, bottom } = image.getBoundingClientRect();
-  return image.complete || bottom < 0 || top > innerHeight;
-})"""
-PATIENCE = 5.0  # seconds
+IS_DRAWN = """document.querySelectorAll(".chart:not(:has(svg))").length === 0 &&
+  [...document.images].every((image) => {
+    const { top, bottom } = image.getBoundingClientRect();
+    return image.complete || bottom < 0 || top > innerHeight;
+  })"""
 
 
 def take(report: Path, folder: Path) -> None:
     """Write each of :data:`SHOTS` whose element the report has, in at most MOST_BYTES."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Browser() as browser:
+    with chromium() as browser:
         for name, element, dark, height in SHOTS:
-            browser.open(report.resolve(), width=WIDTH, height=height, dark=dark)
-            at = f"document.getElementById('{element}')"
-            if not browser.run(f"Boolean({at})"):
+            page = browser.new_page(
+                viewport={"width": WIDTH, "height": height},
+                color_scheme="dark" if dark else "light",
+            )
+            page.goto(report.resolve().as_uri())
+            place = page.locator(f"#{element}")
+            if not place.count():
                 continue
-            browser.run(f"{at}.scrollIntoView({{behavior: 'instant'}})")
-            browser.comes_true(PHOTOS_ARE_SHOWN, PATIENCE)
-            picture = Image.open(io.BytesIO(browser.screenshot()))
+            place.evaluate("(one) => one.scrollIntoView({behavior: 'instant'})")
+            page.wait_for_function(IS_DRAWN)
+            picture = Image.open(io.BytesIO(page.screenshot()))
             with replacing(folder / f"{name}.png", inputs=[report]) as temporary:
                 temporary.write_bytes(small_png(picture.convert("RGB")))
 

@@ -1,7 +1,6 @@
-"""Parts of the report page: scales, ticks, charts, tables and the gallery's data, by hand."""
+"""Parts of the report page: charts, tables and the gallery's data, by hand."""
 
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,150 +8,143 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.reporting.web.charts import (
-    calibration_charts,
-    decades,
+    Figure,
+    calibration_chart,
+    class_chart,
     distance_chart,
+    precision_recall_charts,
     training_charts,
+    vote_maps,
 )
-from siglip2_multimodal_hash.reporting.web.errors import error_tables
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
-from siglip2_multimodal_hash.reporting.web.headline import facts, tiles
-from siglip2_multimodal_hash.reporting.web.shapes import strip
-from siglip2_multimodal_hash.reporting.web.svg import Scale, element, ticks
-from siglip2_multimodal_hash.reporting.web.tables import baseline_table, class_table
-from siglip2_multimodal_hash.reporting.web.template import embedded_json
-from siglip2_multimodal_hash.reporting.web.vote_grid import map_legend, vote_maps
+from siglip2_multimodal_hash.reporting.web.tables import (
+    baseline_table,
+    best_mix,
+    class_table,
+    error_tables,
+    facts,
+    tiles,
+)
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from tests.reporting.report_example import BASELINES, ERRORS, GRID, KNN, inputs_of
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (0.63, 0.74, [0.64, 0.66, 0.68, 0.7, 0.72, 0.74]),
-        (1, 30, [5, 10, 15, 20, 25, 30]),
-        (0, 64, [0, 20, 40, 60]),
-        (2, 2, [2]),
-    ],
-)
-def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("kind", "low", "value", "expected"),
-    [("linear", 0, 25, 25), ("log", 1, 10, 50), ("root", 0, 12.5, 50), ("root", 0, 0, 0)],
-)
-def test_scales_by_hand(kind: Any, low: float, value: float, expected: float) -> None:
-    assert Scale(low, 100, 0, 100, kind)(value) == pytest.approx(expected)
-
-
-def test_a_scale_of_one_value_is_its_middle() -> None:
-    assert Scale(3, 3, 10, 20)(3) == 15
-
-
-def test_attributes_are_escaped_and_numbers_short() -> None:
-    made = element("a", "x", class_="k", data_tip='"<', x=1 / 3, y=2.0, href=None)
-    assert made == '<a class="k" data-tip="&quot;&lt;" x="0.33" y="2">x</a>'
-
-
-def test_embedded_json_ends_no_script() -> None:
-    value = {"a": "</script><!-- \u2028\u2029 é"}
-    text = embedded_json(value)
-    assert "<" not in text
-    assert "\u2028" not in text
-    assert json.loads(text) == value
-    with pytest.raises(ValueError, match="JSON"):
-        embedded_json(float("nan"))
-
-
-def test_decades_thin_out_where_there_are_many() -> None:
-    assert decades(10, 500) == [(10, "10"), (20, "20"), (50, "50"), (100, "100"), (200, "200"),
-                                (500, "500")]  # fmt: skip
-    assert decades(1, 1000) == [(1, "1"), (10, "10"), (100, "100"), (1000, "1,000")]
-
-
-def test_a_strip_marks_what_a_figure_is_compared_with() -> None:
-    drawn = strip(0.5, [("chance", 0.1)], "knn")
-    assert 'class="bar knn" x="0" y="9" width="150"' in drawn
-    assert 'x="28.75"' in drawn
-    assert 'aria-label="50.0 percent; chance 10.0"' in drawn
+def rows_of(figure: Figure, layer: int) -> list[dict[str, Any]]:
+    """The data of one layer of a chart."""
+    data: dict[str, Any] = figure.spec["layer"][layer]["data"]
+    rows: list[dict[str, Any]] = figure.spec["datasets"][data["name"]]
+    return rows
 
 
 def test_the_best_of_each_column_is_bold() -> None:
-    made = baseline_table(BASELINES)
+    table = baseline_table(BASELINES)
+    assert table.head == ["", "knn", "mlp", "hybrid", "zero-shot", "retrieval"]
     # knn of the odd row; mlp, hybrid and retrieval of the head; zero-shot has a column of its own.
-    best = re.findall(r"<strong>([\d.]+)</strong>", made)
-    assert best == ["70.0", "75.0", "50.0", "40.0", "70.0"]
-    assert "odd&lt;row" in made
-    assert "this head" in made
+    best = {name: [cell.text for cell in cells if cell.best] for name, cells in table.rows}
+    assert best == {
+        "this head": ["70.0", "75.0", "50.0"],
+        "zero-shot": ["40.0"],
+        "odd<row": ["70.0"],
+        "chance": [],
+    }
 
 
 def test_tiles_name_bounds_and_baselines(example: Any) -> None:
     made = tiles(inputs_of(example))
-    assert made.count("<article") == 4
-    assert '<p class="figure">61.3<small>%</small></p>' in made
-    assert "chance <b>20.0</b>" in made
-    assert "zero-shot <b>40.0</b>" in made
-    assert "chance <b>30.0</b>" in made
+    assert [one.name for one in made] == ["knn", "mlp", "hybrid", "retrieval"]
+    assert made[0].value == 0.6128
+    assert made[0].marks == [("chance", 0.2), ("zero-shot", 0.4)]
+    assert made[3].marks == [("chance", 0.3)]
 
 
 def test_facts_are_those_of_the_dataset_and_the_vote(example: Any) -> None:
-    made = facts(inputs_of(example))
-    assert "16 train · 8 val · 8 test" in made
-    assert "<dd>16 bits</dd>" in made
-    assert "5 neighbours by hamming distance, uniform" in made
+    assert facts(inputs_of(example)) == {
+        "images": "16 train · 8 val · 8 test",
+        "classes": "4",
+        "codes": "16 bits",
+        "vote": "5 neighbours by hamming distance, uniform",
+    }
 
 
 def test_classes_without_a_positive_are_left_out(example: Any) -> None:
-    made = class_table(inputs_of(example))
-    assert "unicorn" not in made
+    inputs = inputs_of(example)
+    rows = dict(class_table(inputs).rows)
+    assert {*rows} == {"person", "hot dog", "<b>cat</b>"}
     support = example.dataset.labels()[example.dataset.rows("test")].sum(axis=0)
+    dots = {dot["name"]: dot for dot in rows_of(class_chart(inputs), 0)}
+    assert {*dots} == {*rows}
     for name, count in zip(("person", "hot dog"), support, strict=False):
-        assert f'data-value="{name}">{name}</th><td data-value="{count}">{count}</td>' in made
+        images, first, *_ = rows[name]
+        assert (images.text, images.value) == (str(count), count)
+        assert (dots[name]["x"], f"{dots[name]['y']:.1f}") == (count, first.text)
+
+
+def test_curves_are_those_of_the_evaluation(example: Any) -> None:
+    tags, retrieval = precision_recall_charts(inputs_of(example))
+    assert [name for name, _ in tags.legend] == ["knn", "mlp", "hybrid"]
+    assert {row["series"] for row in rows_of(tags, 0)} == {"knn", "mlp", "hybrid"}
+    found = example.evaluation.curves["test"]
+    points = [(row["x"], row["y"]) for row in rows_of(retrieval, 0)]
+    expected = zip(found["recall"], found["precision"], strict=True)
+    assert points == [pytest.approx((100 * r, 100 * p), rel=1e-5) for r, p in expected]
+    # What the pointer reads where everything is found: the smallest such distance.
+    least = round(16 * found["distance"][list(found["recall"]).index(1)])
+    note = rows_of(retrieval, 1)[-1]["note"]
+    assert note == f"distance ≤ {least}: recall 100.0, precision {points[least][1]:.1f}"
 
 
 def test_maps_have_a_cell_a_setting_and_mark_two() -> None:
-    maps = vote_maps(GRID, KNN)
-    assert len(maps) == 2
-    assert re.findall(r'class="value o[nf]+"[^>]*>([\d.]+)<', maps[0]) == ["62.5", "25.0", "50.0"]
-    assert maps[0].count('class="best"') == maps[0].count('class="own"') == 1
-    assert "hamming, K 5, softmax τ 0.07: 62.50 %" in maps[0]
-    assert 'class="best"' not in maps[1]
+    hamming, cosine = vote_maps(GRID, KNN)
+    cells = {(cell["K"], cell["vote"]): cell for cell in rows_of(hamming, 0)}
+    assert {key: cell["value"] for key, cell in cells.items()} == {
+        (1, "uniform"): 25,
+        (5, "uniform"): 50,
+        (5, "softmax τ 0.07"): 62.5,
+    }
+    assert {key: cell["mark"] for key, cell in cells.items() if cell["mark"]} == {
+        (5, "softmax τ 0.07"): "best",
+        (5, "uniform"): "own",
+    }
+    assert rows_of(hamming, 2) == [cell for cell in cells.values() if cell["mark"]]
+    assert cells[5, "softmax τ 0.07"]["note"] == "hamming, K 5, softmax τ 0.07: 62.50 %"
+    assert rows_of(cosine, 2) == []
     assert vote_maps([], KNN) == []
 
 
-def test_the_legend_names_the_best_mix() -> None:
-    assert "best on val is 70.0 %: hamming distance, K 1, uniform, weight 0.5" in map_legend(GRID)
-    alone = [row | {"map_hybrid": ""} for row in GRID]
-    assert "<p" not in map_legend(alone)
+def test_the_best_mix_is_named() -> None:
+    assert "best on val is 70.0 %: hamming distance, K 1, uniform, weight 0.5" in best_mix(GRID)
+    assert best_mix([row | {"map_hybrid": ""} for row in GRID]) == ""
 
 
 def test_error_tables_show_groups_and_the_hardest_classes_first() -> None:
     made = error_tables(ERRORS)
-    assert len(made) == 3
-    assert ">1</th><td>3</td>" in made[0]
-    assert "<td>–</td>" in made[0]
-    assert "<td>1,200</td>" in made[1]
-    assert made[2].index("&lt;i&gt;hard") < made[2].index(">easy</th>")
-    assert "easy 3" in made[2]
-    assert "absent" not in made[2]
-    assert error_tables({}) == []
+    (by_count,), (by_caption,), (classes,) = made["images"], made["labels"], made["classes"]
+    assert [(name, [cell.text for cell in cells]) for name, cells in by_count.rows] == [
+        ("1", ["3", "50.0", "–", "25.0", "100.0"])
+    ]
+    assert by_count.head == ["", "images", "AP knn", "AP mlp", "F1 knn", "F1 mlp"]
+    assert [cell.text for cell in by_caption.rows[0][1]] == ["1,200", "50.0", "75.0"]
+    assert [(name, cells[-1].text) for name, cells in classes.rows] == [
+        ("<i>hard</i>", "easy 3"),
+        ("easy", "–"),
+    ]
+    assert error_tables({}) == error_tables(None) == {}
 
 
 def test_distances_say_the_mean_of_both_kinds(example: Any) -> None:
-    made = distance_chart(inputs_of(example))
-    assert "All 8 × 16 pairs" in made
-    means = [float(mean) for mean in re.findall(r"mean ([\d.]+)</li>", made)]
+    figure = distance_chart(inputs_of(example))
+    assert "All 8 × 16 pairs" in figure.note
+    means = [float(name.rpartition(" ")[2]) for name, _ in figure.legend]
     assert means[0] < means[1]
+    shares = [row["y"] for row in rows_of(figure, 0) if row["series"] == "share none"]
+    assert sum(shares) == pytest.approx(100, rel=1e-4)
 
 
 def test_calibration_has_a_line_a_predictor(example: Any) -> None:
-    made = calibration_charts(inputs_of(example))
-    for name in ("knn", "mlp", "hybrid"):
+    legend = calibration_chart(inputs_of(example)).legend
+    for name, (said, colour) in zip(("knn", "mlp", "hybrid"), legend, strict=True):
         error = example.evaluation.figures[name]["test"]["ece"]
-        assert f"{name}, ECE {100 * error:.2f} %" in made
+        assert (said, colour) == (f"{name}, ECE {100 * error:.2f} %", name)
 
 
 def test_a_card_says_what_the_evaluation_says(example: Any) -> None:
@@ -217,7 +209,7 @@ def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -
     }
     made = training_charts(inputs_of(example, training=training))
     assert len(made) == count
-    assert "nan" not in "".join(made)
+    json.dumps([one.spec for one in made], allow_nan=False)
 
 
 def test_neighbours_that_were_not_found_are_not_listed(example: Any) -> None:

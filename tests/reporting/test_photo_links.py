@@ -1,5 +1,6 @@
 """Photos on this machine's disk, as the report page reaches them: addresses, policy, refusals."""
 
+import html
 import re
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
+from siglip2_multimodal_hash.reporting.web.template import vega
 from tests.reporting.report_example import data_of, report
 
 ODD = ("a b", "50%", "what?", "#1", "a%20b", "Größe", 'it\'s "so" & <b>', "x;y=z,@", "日本")
@@ -81,7 +83,7 @@ def test_every_photo_is_linked_and_the_policy_allows_files(
         for photo in photos:
             assert photo["link"] == f"../data/my%20coco/{photo['file']}"
             assert ("url" in photo) is (images is not None)
-        assert "default-src &#x27;none&#x27;; img-src data: file:; base-uri" in text
+        assert "default-src 'none'; img-src data: file:; base-uri" in html.unescape(text)
         assert str(project) not in text
 
 
@@ -93,9 +95,9 @@ def test_without_links_no_path_is_in_the_page(
         assert all(
             set(one) <= {"file", "caption", "url"} for one in data_of(text)["photos"].values()
         )
-        assert "default-src &#x27;none&#x27;; img-src data:; base-uri" in text
+        assert "default-src 'none'; img-src data:; base-uri" in html.unescape(text)
         for part in ("file:", "../", str(project), str(Path.home())):
-            assert part not in text
+            assert part not in text.replace(vega(), "")
 
 
 def test_links_count_towards_the_size_of_the_page(

@@ -1,24 +1,27 @@
-"""The report page in headless Chromium: nothing fails, filters filter, keys page."""
+"""The report page in headless Chromium: nothing fails, charts are drawn, filters filter."""
 
+import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
-from tests.reporting.browser import CHROMIUM, Browser
+from tests.reporting.browser import CHROMIUM, chromium
 from tests.reporting.report_example import report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"
+)
 
-POSITION = "document.getElementById('position').textContent"
-CARD = "document.getElementById('card')"
+CHARTS = 9  # two of training, four curves, one of classes, two maps of votes
+PHONE = {"width": 400, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory, example: Any, coloured_images: Any) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory, example: Any, coloured_images: Any) -> Path:
     path = tmp_path_factory.mktemp("browser") / "index.html"
     report(path, example, coloured_images)
     return path
@@ -26,143 +29,220 @@ def page(tmp_path_factory: pytest.TempPathFactory, example: Any, coloured_images
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with Browser() as started:
+    with chromium() as started:
         yield started
 
 
-def choose(browser: Browser, control: str, value: str) -> None:
-    browser.run(
-        f"{{const c = document.getElementById('{control}'); c.value = '{value}';"
-        "c.dispatchEvent(new Event('change'))}"
-    )
+class Visit:
+    """A page that was opened, and what happened there.
+
+    Attributes:
+        page: Playwright's.
+        problems: Console errors and warnings, uncaught exceptions.
+        requests: Addresses that were asked for, data URLs left out.
+    """
+
+    def __init__(self, browser: Browser, path: Path, **settings: Any) -> None:
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        settings.setdefault("viewport", {"width": 1280, "height": 900})
+        self.page = browser.new_page(**settings)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        self.page.goto(path.as_uri())
+
+    def _console(self, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.problems.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith("data:"):
+            self.requests.append(request.url)
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (400, False)])
+@pytest.fixture
+def page(browser: Browser, path: Path) -> Iterator[Page]:
+    opened = Visit(browser, path).page
+    yield opened
+    opened.close()
+
+
+def position(page: Page) -> str:
+    return page.locator("#position").text_content() or ""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light")])
 def test_the_page_renders_without_a_complaint(
-    browser: Browser, page: Path, width: int, dark: bool
+    browser: Browser, path: Path, width: int, scheme: str
 ) -> None:
-    browser.problems.clear()
-    browser.requests.clear()
-    browser.open(page, width=width, height=900, dark=dark)
-    assert browser.problems == []
-    assert browser.requests == [page.as_uri()]
-    assert browser.run("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+    visit = Visit(browser, path, viewport=PHONE | {"width": width}, color_scheme=scheme)
+    page = visit.page
+    expect(page.locator(".chart > svg")).to_have_count(CHARTS)
+    assert visit.problems == []
+    assert visit.requests == [path.as_uri()]
+    assert page.locator("html").get_attribute("data-theme") == scheme
     # Nothing is wider than the screen, and the style was let through by the policy.
-    assert browser.run("document.documentElement.scrollWidth") == width
-    columns = browser.run(
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    columns = page.evaluate(
         "getComputedStyle(document.querySelector('.charts')).gridTemplateColumns.split(' ').length"
     )
     assert columns == (2 if width > 700 else 1)
-    assert browser.run("document.querySelectorAll('main svg[role=img]').length") >= 10
-    assert browser.run("window.alert.toString().includes('native code')")
+    assert page.evaluate("window.alert.toString().includes('native code')")
+    page.close()
 
 
-def test_the_gallery_pages_by_key_and_button(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    assert browser.run(POSITION) == "1 of 8"
-    first = browser.run(f"{CARD}.querySelector('blockquote').textContent")
-    assert first == '<script>alert("a & b")</script>'
-    assert browser.run(f"{CARD}.querySelectorAll('.neighbours li').length") == 5
-    assert browser.run("document.getElementById('previous').disabled")
-    browser.press("ArrowRight")
-    browser.press("ArrowRight")
-    assert browser.run(POSITION) == "3 of 8"
-    browser.press("ArrowLeft")
-    assert browser.run(POSITION) == "2 of 8"
-    assert browser.run(f"{CARD}.querySelector('.photo').alt") == '" onerror="alert(1)'
-    browser.run("document.getElementById('next').click()")
-    assert browser.run(POSITION) == "3 of 8"
-    browser.run("document.querySelectorAll('#strip button')[7].click()")
-    assert browser.run(POSITION) == "8 of 8"
-    assert browser.run("document.getElementById('next').disabled")
-    assert browser.run(f"{CARD}.textContent.includes('true tags: none')")
-    browser.press("ArrowRight")
-    assert browser.run(POSITION) == "8 of 8"
+def test_every_chart_has_a_name_and_fits_its_frame(page: Page) -> None:
+    expect(page.locator(".chart > svg")).to_have_count(CHARTS)
+    names = page.locator(".chart").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
+    assert "Reliability diagram of the predictors, on test" in names
+    assert len({*names}) == CHARTS
+
+    def widths() -> list[list[float]]:
+        found: list[list[float]] = page.locator(".chart").evaluate_all(
+            "(found) => found.map((one) => [one.clientWidth, one.firstChild.clientWidth])"
+        )
+        return found
+
+    assert all(drawn == frame for frame, drawn in widths())
+    page.set_viewport_size(PHONE)  # turned, or made narrower
+    page.wait_for_function("document.querySelector('.chart > svg').clientWidth < 400")
+    assert all(drawn == frame < 400 for frame, drawn in widths())
 
 
-def test_filters_leave_what_fits(browser: Browser, page: Path, example: Any) -> None:
-    browser.open(page)
-    cards = browser.run("JSON.parse(document.getElementById('data').textContent).cards")
+def test_without_scripts_the_tables_and_the_dark_colours_are_there(
+    browser: Browser, path: Path
+) -> None:
+    visit = Visit(browser, path, java_script_enabled=False, color_scheme="dark")
+    expect(visit.page.get_by_role("table").first).to_be_visible()
+    expect(visit.page.locator("body")).to_have_css("background-color", "rgb(20, 23, 27)")
+    assert visit.page.locator(".chart > svg").count() == 0
+    visit.page.close()
+
+
+def test_the_gallery_pages_by_key_and_button(page: Page) -> None:
+    card, following = page.locator("#card"), page.get_by_role("button", name="Next query")
+    assert position(page) == "1 of 8"
+    assert card.locator("blockquote").text_content() == '<script>alert("a & b")</script>'
+    assert card.locator(".neighbours li").count() == 5
+    expect(page.get_by_role("button", name="Previous query")).to_be_disabled()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert position(page) == "3 of 8"
+    page.keyboard.press("ArrowLeft")
+    assert position(page) == "2 of 8"
+    assert card.locator(".photo").get_attribute("alt") == '" onerror="alert(1)'
+    following.click()
+    assert position(page) == "3 of 8"
+    page.locator("#strip button").nth(7).click()
+    assert position(page) == "8 of 8"
+    expect(following).to_be_disabled()
+    expect(card).to_contain_text("true tags: none")
+    page.keyboard.press("ArrowRight")
+    assert position(page) == "8 of 8"
+
+
+def test_filters_leave_what_fits(page: Page) -> None:
+    cards = page.evaluate("JSON.parse(document.getElementById('data').textContent).cards")
+    verdict = page.locator("#card .verdict")
     for outcome, right in (("success", True), ("failure", False)):
-        choose(browser, "outcome", outcome)
+        page.select_option("#outcome", outcome)
         fitting = sum(card["right"] is right for card in cards)
-        assert browser.run(POSITION).endswith(f" of {fitting}")
-        shown = browser.run(f"{CARD}.querySelector('.verdict')?.textContent ?? 'none'")
-        assert shown.startswith(outcome) or not fitting
-    choose(browser, "outcome", "all")
-    choose(browser, "class", "2")
+        assert position(page).endswith(f" of {fitting}")
+        assert not fitting or (verdict.text_content() or "").startswith(outcome)
+    page.select_option("#outcome", "all")
+    page.select_option("#class", "2")
     fitting = sum(2 in card["true"] or 2 in card["decided"] for card in cards)
     assert 0 < fitting < 8
-    assert browser.run(POSITION) == f"1 of {fitting}"
-    label = browser.run("document.querySelector('#class option:checked').textContent")
-    assert label == f"<b>cat</b> ({fitting})"
-    choose(browser, "class", "")
-    choose(browser, "order", "worst")
+    assert position(page) == f"1 of {fitting}"
+    assert page.locator("#class option:checked").text_content() == f"<b>cat</b> ({fitting})"
+    page.select_option("#class", "")
+    page.select_option("#order", "worst")
     worst = min(range(8), key=lambda place: (cards[place]["f1"], place))
-    file = browser.run(f"{CARD}.querySelector('.file').textContent")
+    file = page.locator("#card .file").text_content()
     assert file == f"val2014/{int(cards[worst]['photo']):02d}.jpg"
     # The classes on offer are those of a card: nothing shows a unicorn.
-    assert not browser.run("document.getElementById('class').textContent.includes('unicorn')")
+    expect(page.locator("#class")).not_to_contain_text("unicorn")
 
 
-def test_a_filter_that_nothing_fits_says_so(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    browser.run("document.getElementById('class').append(new Option('none', '3'))")
-    choose(browser, "class", "3")
-    assert browser.run(POSITION) == "0 of 0"
-    assert "No query fits" in browser.run(f"{CARD}.textContent")
+def test_a_filter_that_nothing_fits_says_so(page: Page) -> None:
+    page.evaluate("document.getElementById('class').append(new Option('none', '3'))")
+    page.select_option("#class", "3")
+    assert position(page) == "0 of 0"
+    expect(page.locator("#card")).to_contain_text("No query fits")
 
 
-def test_the_colours_can_be_switched(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    theme = "document.documentElement.dataset.theme"
-    background = "getComputedStyle(document.body).backgroundColor"
-    light = browser.run(background)
-    browser.run("document.getElementById('theme').click()")
-    assert browser.run(theme) == "dark"
-    assert browser.run(background) != light
-    browser.run("document.getElementById('theme').click()")
-    assert browser.run(theme) == "light"
-    browser.run("localStorage.clear()")
+def test_the_colours_can_be_switched_and_charts_follow(page: Page) -> None:
+    line = page.locator("#curves .mark-line path").first
+
+    def colours() -> list[str]:
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return [background, line.evaluate("(one) => getComputedStyle(one).stroke")]
+
+    light = colours()
+    page.get_by_role("button", name="Switch to dark colours").click()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    assert all(dark != before for dark, before in zip(colours(), light, strict=True))
+    page.reload()
+    page.get_by_role("button", name="Switch to light colours").click()
+    assert colours() == light
 
 
-def test_the_pointer_reads_a_line(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    chart = "document.querySelector('#curves svg')"
-    browser.run(f"{chart}.scrollIntoView({{block: 'center'}})")
-    box = browser.run(f"{chart}.getBoundingClientRect().toJSON()")
-    browser.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
-    read = browser.run("document.getElementById('tip').textContent")
-    assert [line.split(":")[0] for line in read.split("\n")] == ["knn", "mlp", "hybrid"]
-    assert "recall" in read
-    browser.move(1, 1)
-    assert browser.run("document.getElementById('tip').hidden")
+def test_the_pointer_reads_all_lines_at_once(page: Page) -> None:
+    chart, tip = page.locator("#curves .chart").first, page.locator("#tip")
+    expect(chart.locator("svg")).to_be_visible()
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    chart.hover(position={"x": 0.6 * box["width"], "y": 0.5 * box["height"]})
+    expect(tip).to_be_visible()
+    lines = (tip.text_content() or "").split("\n")
+    assert [line.split(":")[0] for line in lines] == ["knn", "mlp", "hybrid"]
+    assert all(re.search(r"recall [\d.]+, precision [\d.]+ from score", line) for line in lines)
+    page.mouse.move(1, 1)
+    expect(tip).to_be_hidden()
 
 
-def test_a_table_sorts_by_its_columns(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    names = "[...document.querySelectorAll('.sortable tbody th')].map((one) => one.textContent)"
-    head = "document.querySelectorAll('.sortable thead th')"
-    browser.run(f"{head}[0].focus()")
-    browser.press("Enter")
-    assert browser.run(names) == sorted(["person", "hot dog", "<b>cat</b>"])
-    browser.run(f"{head}[0].click()")
-    assert browser.run(names) == sorted(["person", "hot dog", "<b>cat</b>"], reverse=True)
-    assert browser.run(f"{head}[0].getAttribute('aria-sort')") == "descending"
+@pytest.mark.parametrize(
+    ("mark", "read"),
+    [
+        ("#classes .mark-symbol path", r"person: AP [\d.]+, \d+ images"),
+        ("#votes .mark-text text", r"hamming, K \d, \w+( τ 0\.07)?: [\d.]+ %"),
+        (".gauge .tickmark", r"chance 20\.0"),
+    ],
+)
+def test_the_pointer_reads_a_mark(page: Page, mark: str, read: str) -> None:
+    expect(page.locator(".chart > svg")).to_have_count(CHARTS)
+    page.locator(mark).first.hover()
+    expect(page.locator("#tip")).to_have_text(re.compile(f"^{read}$"))
 
 
-def test_the_keyboard_reaches_everything_in_order(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_a_table_sorts_by_its_columns(page: Page) -> None:
+    names, head = page.locator(".sortable tbody th"), page.locator(".sortable thead th")
+    expected = sorted(["person", "hot dog", "<b>cat</b>"])
+    head.nth(0).focus()
+    page.keyboard.press("Enter")
+    assert names.all_text_contents() == expected
+    head.nth(0).click()
+    assert names.all_text_contents() == expected[::-1]
+    assert head.nth(0).get_attribute("aria-sort") == "descending"
+    head.nth(1).click()
+    counts = [int(one) for one in page.locator(".sortable td:nth-child(2)").all_text_contents()]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_the_keyboard_reaches_everything_in_order(page: Page) -> None:
     reached = []
     for _ in range(60):
-        browser.press("Tab")
-        reached.append(browser.run("document.activeElement.id || document.activeElement.className"))
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.className")
+        )
     places = [reached.index(name) for name in ("skip", "theme", "class", "outcome", "next")]
     assert places == sorted(places)
-    unnamed = browser.run(
-        "[...document.querySelectorAll('button, select, [tabindex=\"0\"], svg[role=img]')].filter("
-        "(one) => !(one.getAttribute('aria-label') || one.textContent || one.labels?.length))"
-        ".length"
+    unnamed = page.locator("button, select, [tabindex='0'], .chart").evaluate_all(
+        "(found) => found.filter((one) => !(one.ariaLabel || one.textContent || "
+        "one.labels?.length)).length"
     )
     assert unnamed == 0
 
@@ -170,7 +250,7 @@ def test_the_keyboard_reaches_everything_in_order(browser: Browser, page: Path) 
 # Nothing keeps a folder of COCO from such a name.
 FOLDERS = "my coco/50%20 Größe #1?"
 PHOTOS_OF_TEST = [f"val2014/{number:02d}.jpg" for number in range(3, 32, 4)]
-WIDTHS = "[...document.querySelectorAll('#card img')].map((one) => one.naturalWidth)"
+TALL = {"viewport": {"width": 1280, "height": 4000}}
 
 
 @pytest.fixture
@@ -184,12 +264,12 @@ def linked(
 
     def write(inside: bool, embed: bool) -> tuple[Path, Path]:
         photos = (project if inside else tmp_path) / FOLDERS
-        page = project / "reports" / "index.html"
+        path = project / "reports" / "index.html"
         for name in example.dataset.frame["file_name"]:
             (photos / name).parent.mkdir(parents=True, exist_ok=True)
             coloured_images.open(name).save(photos / name)
-        report(page, example, coloured_images if embed else None, locate=photos.joinpath)
-        return photos, page
+        report(path, example, coloured_images if embed else None, locate=photos.joinpath)
+        return photos, path
 
     return write
 
@@ -199,56 +279,53 @@ def linked(
 def test_photos_are_linked_and_shown_from_disk(
     browser: Browser, linked: Any, inside: bool, embed: bool
 ) -> None:
-    photos, page = linked(inside, embed)
-    browser.problems.clear()
-    browser.requests.clear()
-    browser.open(page, height=4000)
-    shown = "[...document.images].every((one) => one.complete && one.naturalWidth)"
-    assert browser.comes_true(shown, 20), shown
+    photos, path = linked(inside, embed)
+    visit = Visit(browser, path, **TALL)
+    page = visit.page
+    page.locator("#card").scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
     # The query and its neighbours: as on disk, or the embedded copies of 240 and 96 pixels.
-    assert browser.run(WIDTHS) == ([240] + [96] * 5 if embed else [300] * 6)
-    assert browser.run(f"{CARD}.querySelector('.photo').width") == 240
-    assert browser.run(f"{CARD}.querySelector('li img').width") <= 150
-    links = browser.run("[...document.querySelectorAll('#card a')].map((one) => one.href)")
-    files = {(photos / name).as_uri() for name in PHOTOS_OF_TEST}
-    assert len(links) == 6
-    assert links[0] in files
-    assert browser.run("document.querySelectorAll('#card a > img').length") == 6
-    assert browser.problems == []
-    assert {url.rpartition("/")[0] for url in browser.requests} == {
-        page.parent.as_uri(),
+    widths = page.locator("#card img").evaluate_all("(all) => all.map((one) => one.naturalWidth)")
+    assert widths == ([240] + [96] * 5 if embed else [300] * 6)
+    assert page.locator("#card .photo").evaluate("(one) => one.width") == 240
+    assert page.locator("#card li img").first.evaluate("(one) => one.width") <= 150
+    links = page.locator("#card a").evaluate_all("(all) => all.map((one) => one.href)")
+    assert len(links) == page.locator("#card a > img").count() == 6
+    assert links[0] in {(photos / name).as_uri() for name in PHOTOS_OF_TEST}
+    assert visit.problems == []
+    assert {url.rpartition("/")[0] for url in visit.requests} == {
+        path.parent.as_uri(),
         *([] if embed else [(photos / "val2014").as_uri()]),
     }
+    page.close()
 
 
 def test_a_link_opens_the_photo_in_a_new_tab_by_key(browser: Browser, linked: Any) -> None:
-    _, page = linked(False, True)
-    browser.open(page)
-    browser.run("document.querySelector('#strip button:last-child').focus()")
-    browser.press("Tab")
-    link = "document.activeElement"
-    assert browser.run(f"{link}.matches('#card a')")
-    assert browser.run(f"[{link}.target, {link}.rel]") == ["_blank", "noopener"]
+    _, path = linked(False, True)
+    page = Visit(browser, path).page
+    page.locator("#strip button").last.focus()
+    page.keyboard.press("Tab")
+    link = page.locator("#card a:focus")
     caption = '<script>alert("a & b")</script>'
-    name = browser.run(f"{link}.getAttribute('aria-label')")
-    assert name == f"{caption} (full size, in a new tab)"
-    assert browser.run(f"{link}.querySelector('img').alt") == caption
-    assert browser.run(f"getComputedStyle({link}).outlineStyle") == "solid"
-    href = browser.run(f"{link}.href")
-    browser.press("Enter")
-    end = time.monotonic() + 20
-    while href not in (opened := browser.tabs()):
-        assert time.monotonic() < end, opened
-    browser.call("Target.closeTarget", targetId=opened[href])
+    assert link.get_attribute("aria-label") == f"{caption} (full size, in a new tab)"
+    assert link.locator("img").get_attribute("alt") == caption
+    assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener")
+    assert link.evaluate("(one) => getComputedStyle(one).outlineStyle") == "solid"
+    href = link.evaluate("(one) => one.href")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    assert opened.value.url == href
+    page.context.close()
 
 
 def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Any) -> None:
-    photos, page = linked(False, False)
+    photos, path = linked(False, False)
     shutil.rmtree(photos)
-    browser.open(page, height=4000)
-    assert browser.comes_true("document.images.length === 0", 20)
-    names = browser.run("[...document.querySelectorAll('.nophoto')].map((one) => one.textContent)")
+    page = Visit(browser, path, **TALL).page
+    page.wait_for_function("document.images.length === 0")
+    names = page.locator(".nophoto").all_text_contents()
     assert names[:8] == PHOTOS_OF_TEST  # the strip
     assert len(names) == 8 + 6
     assert names[8] == PHOTOS_OF_TEST[0]
-    assert browser.run("document.querySelectorAll('#card a').length") == 0
+    assert page.locator("#card a").count() == 0
+    page.close()

@@ -1,8 +1,12 @@
-"""The charts of the page: training, precision and recall, classes, distances, calibration."""
+"""Charts of the page as Vega-Lite, coloured by the variables of page.css: light and dark are one.
 
-import html
+Numbers keep six significant digits, as in the data of the plots.
+"""
+
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import altair as alt
 import numpy as np
 
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions, micro_curve
@@ -11,204 +15,402 @@ from siglip2_multimodal_hash.evaluation.distance_distribution import (
     hamming_distribution,
 )
 from siglip2_multimodal_hash.evaluation.reliability import reliability
-from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
-from siglip2_multimodal_hash.reporting.web.lines import Series, line_chart
-from siglip2_multimodal_hash.reporting.web.shapes import Dot, scatter
-from siglip2_multimodal_hash.reporting.web.svg import element, horizontal, ticks, vertical
+from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
 NAMED_CLASSES = 6
-PER_CENT = [(share / 100, f"{share}") for share in (0, 20, 40, 60, 80, 100)]
+# Percentage points of AP that a name takes up.
+NAME_HEIGHT = 6
+HEIGHT, CELL_HEIGHT = 235, 26
+PERCENT = alt.Scale(domain=[0, 100])
 # Most tag scores are near 0: a cube root spreads them out, and the diagonal stays straight.
-ROOT_MARKS = [(share, f"{100 * share:g}") for share in (0, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1)]
+ROOT = alt.Scale(type="pow", exponent=1 / 3, domain=[0, 100], nice=False)
+ROOT_MARKS = alt.Axis(
+    values=[0, 0.1, 1, 5, 10, 25, 50, 100],
+    tickCount=8,
+    labelExpr="'' + datum.value",
+    labelOverlap=False,
+)
+DECADES = [step * 10**power for power in range(7) for step in (1, 2, 5)]
 
 
-def chart(title: str, drawn: str, note: str = "") -> str:
-    """A chart as a figure: its title above, what it means below."""
-    said = element("p", html.escape(note), class_="note") if note else ""
-    return element("figure", element("figcaption", html.escape(title)) + drawn + said)
+class Figure(NamedTuple):
+    """A chart as the page frames it.
+
+    Attributes:
+        title: Above it.
+        spec: Vega-Lite; its description is what a screen reader says.
+        legend: Names, each with a class of page.css that colours it.
+        note: What the chart means.
+    """
+
+    title: str
+    spec: dict[str, Any]
+    legend: Sequence[tuple[str, str]] = ()
+    note: str = ""
 
 
-def training_charts(inputs: ReportInputs) -> list[str]:
+class Series(NamedTuple):
+    """One line.
+
+    Attributes:
+        name: What the pointer calls it.
+        colour: ``knn``, ``mlp``, ``hybrid``, ``one`` or ``two`` of page.css.
+        points: (x, y), by ascending x.
+        notes: What the pointer reads at each point.
+        label: In the legend, where it is more than the name.
+    """
+
+    name: str
+    colour: str
+    points: Sequence[tuple[float, float]]
+    notes: Sequence[str]
+    label: str = ""
+
+
+def training_charts(inputs: ReportInputs) -> list[Figure]:
     """Loss of train and val, and mAP on val, by epoch."""
     losses = {
         split: [(float(one["epoch"]), float(one["total"])) for one in records if "total" in one]
         for split, records in inputs.training.items()
     }
     maps = [
-        (float(one["epoch"]), float(one["mAP"])) for one in inputs.training["val"] if "mAP" in one
+        (float(one["epoch"]), 100 * float(one["mAP"]))
+        for one in inputs.training["val"]
+        if "mAP" in one
     ]
-    values = [loss for points in losses.values() for _, loss in points]
-    if not values:
+    if not any(losses.values()):
         return []
-    epochs = [epoch for points in losses.values() for epoch, _ in points]
-    x = horizontal("epoch", min(epochs), max(epochs))
-    room = 0.05 * (max(values) - min(values)) or 1.0
-    drawn = [
-        chart(
+    x = alt.X("x:Q", title="epoch", axis=alt.Axis(tickMinStep=1))
+    x = x.scale(domain=_ends(epoch for points in losses.values() for epoch, _ in points))
+    series = [
+        Series(split, colour, points, [f"epoch {e:g}: {v:.4f}" for e, v in points])
+        for (split, points), colour in zip(losses.items(), ("one", "two"), strict=True)
+    ]
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False))
+    figures = [
+        Figure(
             "Loss by epoch",
-            line_chart(
-                "Loss of train and val by epoch",
-                x,
-                vertical("loss", min(values) - room, max(values) + room),
-                [
-                    Series(split, colour, points, [f"epoch {e:g}: {v:.4f}" for e, v in points])
-                    for (split, points), colour in zip(losses.items(), ("one", "two"), strict=True)
-                ],
-            ),
+            _lines("Loss of train and val by epoch", x, y.title("loss"), series),
+            _legend(series),
         )
     ]
     if maps:
         best = max(maps, key=lambda point: point[1])
-        top = max(value for _, value in maps)
-        low = min(value for _, value in maps)
-        marks = [(value, f"{100 * value:g}") for value in ticks(low, top)]
-        series = Series("val", "two", maps, [f"epoch {e:g}: {100 * v:.1f} %" for e, v in maps])
-        drawn.append(
-            chart(
+        series = [Series("val", "two", maps, [f"epoch {e:g}: {v:.1f} %" for e, v in maps])]
+        marked = alt.Chart(_data([{"x": best[0]}])).mark_rule(
+            color="var(--ink)", opacity=0.6, strokeDash=[2, 4]
+        )
+        figures.append(
+            Figure(
                 "mAP on val by epoch",
-                line_chart(
-                    "mAP on val by epoch",
-                    x,
-                    vertical("mAP, %", low, top + 0.05 * (top - low), marks),
-                    [series],
-                    marked=(best[0], f"best: epoch {best[0]:g}, {100 * best[1]:.1f} %"),
+                _lines(
+                    "mAP on val by epoch", x, y.title("mAP, %"), series, behind=[marked.encode(x=x)]
                 ),
+                [*_legend(series), (f"best: epoch {best[0]:g}, {best[1]:.1f} %", "mark")],
             )
         )
-    return drawn
+    return figures
 
 
-def precision_recall_charts(inputs: ReportInputs) -> list[str]:
+def precision_recall_charts(inputs: ReportInputs) -> list[Figure]:
     """Precision and recall of all tag decisions by predictor, and of retrieval by distance."""
     series = []
     for name, own in inputs.scores.items():
         curve = micro_curve(own, inputs.labels, 100)
+        points = _percent(curve.recall, curve.precision)
         notes = [
-            f"recall {100 * r:.1f}, precision {100 * p:.1f} from score {t:.3f}"
-            for r, p, t in zip(curve.recall, curve.precision, curve.thresholds, strict=True)
+            f"recall {r:.1f}, precision {p:.1f} from score {t:.3f}"
+            for (r, p), t in zip(points, curve.thresholds, strict=True)
         ]
-        points = [*zip(curve.recall.tolist(), curve.precision.tolist(), strict=True)]
         series.append(Series(name, name, points, notes))
-    x, y = horizontal("recall, %", 0, 1, PER_CENT), vertical("precision, %", 0, 1, PER_CENT)
+    x = alt.X("x:Q", title="recall, %", scale=PERCENT)
+    y = alt.Y("y:Q", title="precision, %", scale=PERCENT)
     found = inputs.evaluation.curves["test"]
-    points = [*zip(found["recall"], found["precision"], strict=True)]
+    points = _percent(found["recall"], found["precision"])
     packed = inputs.codes.packed
-    notes = [
-        f"{_radius(distance, packed is None, len(found['distance']))}: "
-        f"recall {100 * r:.1f}, precision {100 * p:.1f}"
-        for distance, (r, p) in zip(found["distance"], points, strict=True)
+    # The curve of codes has one point per distance, 0 to bits, as a share of the bits.
+    radii = [
+        f"{at:.3f}" if packed is None else f"{at * (len(points) - 1):.0f}"
+        for at in found["distance"]
     ]
-    codes = Series("codes", "two", points, notes)
+    notes = [
+        f"distance ≤ {radius}: recall {r:.1f}, precision {p:.1f}"
+        for radius, (r, p) in zip(radii, points, strict=True)
+    ]
+    codes = [Series("codes", "two", points, notes)]
     return [
-        chart(
+        Figure(
             "Tags: precision and recall",
-            line_chart("Precision and recall of tags by predictor, on test", x, y, series),
+            _lines("Precision and recall of tags by predictor, on test", x, y, series),
+            _legend(series),
             "All tag decisions pooled, the most confident first.",
         ),
-        chart(
+        Figure(
             "Retrieval: precision and recall",
-            line_chart("Precision and recall of retrieval by distance, on test", x, y, [codes]),
+            _lines("Precision and recall of retrieval by distance, on test", x, y, codes),
+            _legend(codes),
             "Mean over the queries of test; items that share a label are relevant.",
         ),
     ]
 
 
-def _radius(distance: float, is_float: bool, count: int) -> str:
-    # The curve of codes has one point per distance, 0 to bits, as a share of the bits.
-    return f"distance ≤ {distance:.3f}" if is_float else f"distance ≤ {distance * (count - 1):.0f}"
-
-
-def class_chart(inputs: ReportInputs) -> str:
-    """AP of each class over the number of its test images."""
+def class_chart(inputs: ReportInputs) -> Figure:
+    """AP of each class over the number of its test images; the lowest ones are named."""
     labels, names = inputs.labels, inputs.dataset.category_names
     name, scores = next(iter(inputs.scores.items()))
-    values, support = average_precisions(scores, labels), labels.sum(axis=0)
+    values, support = 100 * average_precisions(scores, labels), labels.sum(axis=0)
     shown = np.flatnonzero(support)
-    dots = {
-        c: Dot(
-            float(support[c]),
-            float(values[c]),
-            f"{names[c]}: AP {100 * values[c]:.1f}, {support[c]:,} images",
-        )
+    low, high = 0.9 * float(support[shown].min()), 1.1 * float(support[shown].max())
+    rows = [
+        {"x": int(support[c]), "y": _short(values[c]), "name": names[c]}
+        | {"note": f"{names[c]}: AP {values[c]:.1f}, {support[c]:,} images"}
         for c in shown
-    }
-    lowest = sorted(shown, key=lambda c: (values[c], c))[:NAMED_CLASSES]
-    low, high = float(support[shown].min()), float(support[shown].max())
-    drawn = scatter(
-        f"AP of {name} by class over its number of images",
-        horizontal("images with the class, test", low * 0.9, high * 1.1, decades(low, high), "log"),
-        vertical(f"AP of {name}, %", 0, 1, PER_CENT),
-        [*dots.values()],
-        [(dots[c], names[c]) for c in lowest],
+    ]
+    named: list[dict[str, Any]] = []
+    for row in sorted(rows, key=lambda row: (row["y"], row["name"]))[:NAMED_CLASSES]:
+        if all(abs(row["y"] - other["y"]) >= NAME_HEIGHT for other in named):
+            # To the right of its dot, unless the frame ends there.
+            named.append(row | {"left": row["x"] > low**0.4 * high**0.6})
+    marks = alt.Axis(values=DECADES, tickCount=8, format=",~g")
+    x = alt.X("x:Q", title="images with the class, test", axis=marks)
+    x = x.scale(type="log", nice=False, domain=[_short(low), _short(high)])
+    y = alt.Y("y:Q", title=f"AP of {name}, %", scale=PERCENT)
+    dots = alt.Chart(_data(rows)).mark_circle(
+        color="var(--knn)", opacity=0.65, size=80, stroke="var(--panel)"
     )
-    return chart("AP by class and support", drawn, "One dot per class.")
+    texts = alt.Chart(_data(named)).mark_text(
+        align=alt.expr("datum.left ? 'right' : 'left'"),
+        dx=alt.expr("datum.left ? -8 : 8"),
+        aria=False,
+    )
+    layers = [dots.encode(x=x, y=y, tooltip="note:N"), texts.encode(x=x, y=y, text="name:N")]
+    said = f"AP of {name} by class over its number of images"
+    return Figure(
+        "AP by class and support", _spec(alt.layer(*layers), said), (), "One dot per class."
+    )
 
 
-def decades(low: float, high: float) -> list[tuple[float, str]]:
-    """Marks at 1, 2 and 5 times the powers of 10 between two numbers, thinned where many."""
-    steps = (1, 2, 5) if high < 200 * low else (1,)
-    marks = [step * 10.0**power for power in range(-1, 8) for step in steps]
-    return [(mark, f"{mark:,g}") for mark in marks if 0.9 * low <= mark <= 1.1 * high]
-
-
-def distance_chart(inputs: ReportInputs) -> str:
+def distance_chart(inputs: ReportInputs) -> Figure:
     """Distances of relevant and of irrelevant pairs of a test query and a database item."""
     dataset, labels = inputs.dataset, inputs.dataset.labels()
     test, database = dataset.rows("test"), dataset.rows("database")
-    codes = inputs.codes.searchable()
-    count = cosine_distribution if inputs.codes.packed is None else hamming_distribution
+    codes, is_float = inputs.codes.searchable(), inputs.codes.packed is None
+    count = cosine_distribution if is_float else hamming_distribution
     pairs = count(codes[test], codes[database], labels[test], labels[database])
-    sides = [("share a label", "knn", pairs.relevant), ("share none", "mlp", pairs.irrelevant)]
     series = []
-    for name, colour, counts in sides:
+    for name, colour, counts in (
+        ("share a label", "knn", pairs.relevant),
+        ("share none", "mlp", pairs.irrelevant),
+    ):
         shares = counts / max(counts.sum(), 1)
-        points = [*zip(pairs.distances.tolist(), shares.tolist(), strict=True)]
-        notes = [f"{100 * share:.2f} % at {at:.3g}" for at, share in points]
-        mean = float(shares @ pairs.distances)
-        series.append(Series(f"{name}, mean {mean:.3g}", colour, points, notes, filled=True))
-    top = max(share for one in series for _, share in one.points)
-    marks = [(value, f"{100 * value:g}") for value in ticks(0, top)]
-    is_float = inputs.codes.packed is None
-    x = horizontal(
-        "(1 − cosine) / 2" if is_float else "Hamming distance",
-        0,
-        1 if is_float else float(pairs.distances[-1]),
-    )
-    drawn = line_chart(
-        "Share of pairs by distance, relevant against irrelevant",
-        x,
-        vertical("share of pairs, %", 0, 1.05 * top, marks),
-        series,
-    )
-    return chart(
+        points = [*zip(pairs.distances.tolist(), (100 * shares).tolist(), strict=True)]
+        notes = [f"{share:.2f} % at {at:.3g}" for at, share in points]
+        label = f"{name}, mean {shares @ pairs.distances:.3g}"
+        series.append(Series(name, colour, points, notes, label))
+    x = alt.X("x:Q", title="(1 − cosine) / 2" if is_float else "Hamming distance")
+    x = x.scale(domain=[0, 1 if is_float else float(pairs.distances[-1])], nice=False)
+    y = alt.Y("y:Q", title="share of pairs, %")
+    said = "Share of pairs by distance, relevant against irrelevant"
+    return Figure(
         "Distance of relevant and irrelevant pairs",
-        drawn,
+        _lines(said, x, y, series, filled=True),
+        _legend(series),
         f"All {len(test):,} × {len(database):,} pairs of a test query and a database item.",
     )
 
 
-def calibration_charts(inputs: ReportInputs) -> str:
+def calibration_chart(inputs: ReportInputs) -> Figure:
     """Reliability of every predictor, in bins of equal mass."""
     series = []
     for name, own in inputs.scores.items():
-        points = reliability(own, inputs.labels)
+        bins = reliability(own, inputs.labels)
+        points = _percent(bins.scores, bins.shares)
         notes = [
-            f"score {100 * score:.2f} %, right {100 * share:.2f} % of {size:,}"
-            for score, share, size in zip(*points, strict=True)
+            f"score {score:.2f} %, right {share:.2f} % of {size:,}"
+            for (score, share), size in zip(points, bins.sizes, strict=True)
         ]
-        pairs = [*zip(points.scores.tolist(), points.shares.tolist(), strict=True)]
         error = inputs.evaluation.figures[name]["test"]["ece"]
-        series.append(Series(f"{name}, ECE {100 * error:.2f} %", name, pairs, notes, dots=True))
-    x = horizontal("mean score, %", 0, 1, ROOT_MARKS, "root")
-    y = vertical("share correct, %", 0, 1, ROOT_MARKS, "root")
-    return chart(
+        series.append(Series(name, name, points, notes, f"{name}, ECE {100 * error:.2f} %"))
+    x = alt.X("x:Q", title="mean score, %", scale=ROOT, axis=ROOT_MARKS)
+    y = alt.Y("y:Q", title="share correct, %", scale=ROOT, axis=ROOT_MARKS)
+    ends = _data([{"x": 0, "y": 0}, {"x": 100, "y": 100}])
+    diagonal = alt.Chart(ends).mark_line(color="var(--faint)", strokeDash=[4, 4], strokeWidth=1)
+    said = "Reliability diagram of the predictors, on test"
+    return Figure(
         "Calibration",
-        line_chart("Reliability diagram of the predictors, on test", x, y, series, diagonal=True),
+        _lines(said, x, y, series, dots=True, behind=[diagonal.encode(x=x, y=y)]),
+        _legend(series),
         "15 bins of equally many decisions; on the diagonal a score equals the share of correct "
         "tags. Cube-root scale on both axes.",
     )
 
 
-def grid(figures: Sequence[str]) -> str:
-    """Charts side by side, or below each other on a narrow screen."""
-    return element("div", "".join(figures), class_="charts")
+def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
+    """One heat map per distance: a row for each vote, a column for each K.
+
+    Args:
+        rows: Of ``knn_grid.csv``. A row for each ``hybrid_weight`` says the same of ``knn``.
+        knn: The setting of params.yaml, which is set off, as is the best one.
+    """
+    values = {
+        (row["distance"], int(row["K"]), vote_name(row["vote"], row["tau"])): float(row["map_knn"])
+        for row in rows
+    }
+    if not values:
+        return []
+    tau = f"{knn.tau:g}" if knn.vote == "softmax" else ""
+    # The best may be that of params.yaml: then it is outlined as the best.
+    marks: dict[tuple[str, int, str], str] = {
+        (knn.distance, knn.K, vote_name(knn.vote, tau)): "own"
+    }
+    marks[max(values, key=lambda key: values[key])] = "best"
+    # One neighbour alone is far behind all others and would take up most of the colours.
+    low, high = (_short(100 * share) for share in np.quantile([*values.values()], [0.15, 1]))
+    counts, votes = (sorted({key[place] for key in values}) for place in (1, 2))
+    x = alt.X("K:O", title="neighbours K", axis=alt.Axis(orient="top", labelAngle=0))
+    x = x.scale(domain=counts, paddingInner=0.03, paddingOuter=0)
+    y = alt.Y(
+        "vote:N", title=None, scale=alt.Scale(domain=votes, paddingInner=0.04, paddingOuter=0)
+    )
+    shade = alt.Scale(type="pow", exponent=1.5, domain=[low, high], range=[0.06, 1], clamp=True)
+    figures = []
+    for distance in dict.fromkeys(key[0] for key in values):
+        cells = [
+            {"K": count, "vote": vote, "value": _short(100 * value), "mark": marks.get(key, "")}
+            | {"note": f"{distance}, K {count}, {vote}: {100 * value:.2f} %"}
+            for key, value in values.items()
+            for own, count, vote in [key]
+            if own == distance
+        ]
+        grid = alt.Chart(_data(cells)).encode(x=x, y=y, tooltip="note:N")
+        heat = grid.mark_rect(color="var(--accent)", cornerRadius=3).encode(
+            opacity=alt.Opacity("value:Q", scale=shade, legend=None)
+        )
+        dark = alt.datum.value > low + 0.73 * (high - low)
+        numbers = grid.mark_text(aria=False).encode(
+            text=alt.Text("value:Q", format=".1f"),
+            color=alt.when(dark).then(alt.value("var(--on)")).otherwise(alt.value("var(--ink)")),
+        )
+        outlines = alt.Chart(_data([cell for cell in cells if cell["mark"]])).mark_rect(
+            filled=False,
+            strokeWidth=2.5,
+            cornerRadius=4,
+            stroke=alt.expr("datum.mark == 'best' ? 'var(--mlp)' : 'var(--ink)'"),
+            strokeDash=alt.expr("datum.mark == 'best' ? [1, 0] : [4, 2]"),
+        )
+        said = f"mAP of knn on val by vote and number of neighbours, {distance} distance"
+        spec = _spec(
+            alt.layer(heat, numbers, outlines.encode(x=x, y=y, tooltip="note:N")),
+            said,
+            CELL_HEIGHT * len(votes),
+        )
+        figures.append(Figure(f"{distance} distance", spec))
+    return figures
+
+
+def vote_name(vote: str, tau: str) -> str:
+    """The vote with its temperature, if it has one."""
+    return f"{vote} τ {float(tau):g}" if tau else vote
+
+
+def _lines(
+    said: str,
+    x: alt.X,
+    y: alt.Y,
+    series: Sequence[Series],
+    *,
+    filled: bool = False,
+    dots: bool = False,
+    behind: Sequence[alt.Chart] = (),
+) -> dict[str, Any]:
+    """Lines, of which the pointer reads all at once where it is nearest.
+
+    Args:
+        said: What a screen reader says.
+        x: Of the field ``x``.
+        y: Of the field ``y``.
+        series: Those without a point are left out.
+        filled: Shade the areas below them.
+        dots: Mark each point.
+        behind: Further layers.
+    """
+    shown = [one for one in series if one.points]
+    data = _data(
+        [
+            {"x": _short(a), "y": _short(b), "series": one.name}
+            for one in shown
+            for a, b in one.points
+        ]
+    )
+    colours = alt.Scale(
+        domain=[one.name for one in shown], range=[f"var(--{one.colour})" for one in shown]
+    )
+    lines = alt.Chart(data)
+    if filled:
+        y = y.stack(False)
+        lines = lines.mark_area(fillOpacity=0.16, line=True)
+    else:
+        lines = lines.mark_line(
+            point={"size": 45, "stroke": "var(--panel)", "strokeWidth": 1} if dots else False
+        )
+    near = alt.selection_point(
+        name="near",
+        on="pointermove",
+        clear="pointerout",
+        encodings=["x"],
+        nearest=True,
+        empty=False,
+    )
+    cursor = alt.Chart(_data(_readings(shown)), name="cursor").mark_rule(color="var(--faint)")
+    cursor = cursor.encode(
+        x=x,
+        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0)),
+        tooltip="note:N",
+    )
+    colour = alt.Color("series:N", scale=colours, legend=None)
+    layers = [*behind, lines.encode(x=x, y=y, color=colour), cursor.add_params(near)]
+    return _spec(alt.layer(*layers), said)
+
+
+def _readings(series: Sequence[Series]) -> list[dict[str, Any]]:
+    """For every x of a point what each line is there, or at its nearest point."""
+    places = [np.array([x for x, _ in one.points]) for one in series]
+    readings = []
+    for at in np.unique(np.concatenate(places)):
+        notes = [
+            (one.name, one.notes[int(np.abs(own - at).argmin())])
+            for one, own in zip(series, places, strict=True)
+        ]
+        lines = [f"{name}: {note}" if len(notes) > 1 else note for name, note in notes]
+        readings.append({"x": _short(at), "note": "\n".join(lines)})
+    return readings
+
+
+def _legend(series: Sequence[Series]) -> list[tuple[str, str]]:
+    return [(one.label or one.name, one.colour) for one in series if one.points]
+
+
+def _spec(
+    chart: alt.LayerChart | alt.FacetChart, said: str, height: int = HEIGHT
+) -> dict[str, Any]:
+    sized = chart.properties(width="container", height=height, description=said)
+    spec: dict[str, Any] = sized.to_dict()
+    return spec
+
+
+def _data(rows: list[dict[str, Any]]) -> alt.InlineData:
+    return alt.InlineData(values=rows)
+
+
+def _percent(x: Any, y: Any) -> list[tuple[float, float]]:
+    return [(100 * float(a), 100 * float(b)) for a, b in zip(x, y, strict=True)]
+
+
+def _ends(values: Any) -> list[float]:
+    every = [*values]
+    return [min(every), max(every)]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")

@@ -148,7 +148,7 @@
   find("previous").addEventListener("click", () => show(at - 1));
   find("next").addEventListener("click", () => show(at + 1));
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, select, textarea, .scroll, .heatmap");
+    const typing = event.target.closest("input, select, textarea, .scroll");
     if (typing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) { event.preventDefault(); show(at + step); }

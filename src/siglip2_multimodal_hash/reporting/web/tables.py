@@ -1,15 +1,16 @@
-"""Tables of the page: comparison with baselines, figures, classes."""
+"""Tables of the page, and the figures at its head, as the templates show them."""
 
-import html
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from siglip2_multimodal_hash.datasets.index import EvaluationSplit
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
+from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, Json, in_order
-from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
-from siglip2_multimodal_hash.reporting.web.shapes import cell_bar
-from siglip2_multimodal_hash.reporting.web.svg import element
+from siglip2_multimodal_hash.reporting.web.charts import vote_name
+from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
+SPLITS: tuple[EvaluationSplit, ...] = ("train", "val", "test", "database")
 NAMES = {
     "fused": "this head",
     "zero_shot": "zero-shot",
@@ -21,6 +22,11 @@ NAMES = {
     "pca_sign": "PCA sign",
     "lsh": "LSH",
 }
+SAID = {
+    "knn": "neighbours' vote",
+    "mlp": "classifier on the code",
+    "hybrid": "vote and classifier",
+}
 FIGURES = {
     "mAP": "mAP",
     "mAP_micro": "micro mAP",
@@ -30,53 +36,95 @@ FIGURES = {
     "ece": "calibration error",
 }
 RETRIEVAL = ("mAP@all", "mAP@1000", "NDCG@100", "P@1", "P@10", "P@100", "precision@radius2")
+GROUPS = {
+    "label_count": "Images by number of labels",
+    "smallest_object": "Images by the share that the smallest object covers",
+    "median_object": "Images by the share that the median object covers",
+    "object_size": "Labels by the share that their largest object covers",
+    "caption": "Labels by whether the caption names the class",
+}
+WORST_CLASSES = 15
 
 
 class Cell(NamedTuple):
-    """Text of a cell, and the value that its column is sorted by."""
+    """A cell: its text, the value that its column is sorted by, and the colour of its bar."""
 
-    markup: str
-    value: str = ""
-    head: bool = False
-
-
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], **kind: str) -> str:
-    """A table that scrolls by itself where it is wider than the page.
-
-    Args:
-        caption: What it shows.
-        head: Names of the columns.
-        rows: Cells; those with ``head`` name their row.
-        kind: ``class_`` of the table.
-    """
-    names = "".join(element("th", html.escape(name), scope="col") for name in head)
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
-    content = (
-        element("caption", element("span", html.escape(caption)))
-        + element("thead", element("tr", names))
-        + element("tbody", body)
-    )
-    # A box that scrolls must be reachable by keyboard, and so have a name.
-    return element(
-        "div",
-        element("table", content, **kind),
-        class_="scroll",
-        tabindex="0",
-        role="region",
-        aria_label=caption,
-    )
+    text: str
+    value: float | None = None
+    colour: str = ""
+    best: bool = False
 
 
-def _cell(cell: Cell) -> str:
-    value = cell.value or None
-    if cell.head:
-        return element("th", cell.markup, scope="row", data_value=value)
-    return element("td", cell.markup, data_value=value)
+class Table(NamedTuple):
+    """A table: what it shows, its columns, its rows by name, and a class of page.css."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    kind: str = ""
 
 
-def percent(value: float | None) -> str:
-    """A share with one decimal; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"
+class Tile(NamedTuple):
+    """A figure from 0 to 1, and by name those that it is to be compared with."""
+
+    name: str
+    said: str
+    value: float
+    marks: Sequence[tuple[str, float]]
+    colour: str
+
+
+def facts(inputs: ReportInputs) -> dict[str, str]:
+    """The dataset, the codes and the vote."""
+    dataset, knn = inputs.dataset, inputs.knn
+    packed = inputs.codes.packed
+    own_database = {*dataset.rows("database")} != {*dataset.rows("train")}
+    splits = [
+        f"{len(dataset.rows(split)):,} {split}"
+        for split in SPLITS
+        if split != "database" or own_database
+    ]
+    tau = f", τ\u00a0{knn.tau:g}" if knn.vote == "softmax" else ""
+    return {
+        "images": " · ".join(splits),
+        "classes": str(len(dataset.category_names)),
+        "codes": "float vectors" if packed is None else f"{8 * packed.shape[1]} bits",
+        "vote": f"{knn.K} neighbours by {knn.distance} distance, {knn.vote}{tau}",
+    }
+
+
+def tiles(inputs: ReportInputs) -> list[Tile]:
+    """The mAP of each predictor and of retrieval, each with what it is to be compared with."""
+    rows, own = inputs.baselines, inputs.baselines["fused"]
+    # Chance, zero-shot, and classifiers on raw embeddings, which no code is expected to beat.
+    columns = {
+        "zero_shot": "zero_shot",
+        "chance": "knn",
+        "mlp": "mlp",
+        "logistic_regression": "mlp",
+    }
+    made = [
+        Tile(
+            name,
+            f"tag mAP, {SAID.get(name, name)}",
+            own[name],
+            _marks(rows, columns | {"image_only": name}),
+            name,
+        )
+        for name in inputs.scores
+        if name in own
+    ]
+    marks = _marks(rows, dict.fromkeys(("chance", "lsh", "itq", "pq", "float"), "retrieval"))
+    return [*made, Tile("retrieval", "mAP@all of the codes", own["retrieval"], marks, "two")]
+
+
+def _marks(rows: Json, columns: Mapping[str, str]) -> list[tuple[str, float]]:
+    found = [
+        (row_name(name), rows[name][column])
+        for name, column in columns.items()
+        if column in rows.get(name, {})
+    ]
+    return sorted(found, key=lambda mark: mark[1])
 
 
 def row_name(name: str) -> str:
@@ -84,28 +132,25 @@ def row_name(name: str) -> str:
     return NAMES.get(name, name.replace("_", " "))
 
 
-def baseline_table(baselines: Json) -> str:
+def baseline_table(baselines: Json) -> Table:
     """MAP of this head, its variants and the baselines, the best of each column set off."""
     columns = [c for c in BASELINE_COLUMNS if any(c in row for row in baselines.values())]
     best = {c: max(row[c] for row in baselines.values() if c in row) for c in columns}
     rows = []
     for name in in_order(baselines):
         row = baselines[name]
-        cells = [Cell(html.escape(row_name(name)), head=True)]
-        for column in columns:
-            if column not in row:
-                cells.append(Cell(""))
-                continue
-            number = percent(row[column])
-            weight = "strong" if row[column] == best[column] else "span"
-            number = element(weight, number)
-            cells.append(Cell(cell_bar(row[column], _colour(column)) + number))
-        rows.append(cells)
+        cells = [
+            _share(row[c], c if c in PREDICTORS else "two", best=row[c] == best[c])
+            if c in row
+            else Cell("")
+            for c in columns
+        ]
+        rows.append((row_name(name), cells))
     head = ["", *(column.replace("_", "-") for column in columns)]
-    return table("mAP on test in percent, the best of each column in bold", head, rows)
+    return Table("mAP on test in percent, the best of each column in bold", head, rows)
 
 
-def figures_table(inputs: ReportInputs) -> str:
+def figures_table(inputs: ReportInputs) -> Table:
     """Figures of the predictors of tags, side by side."""
     figures = inputs.evaluation.figures
     shown = {name: figures[name]["test"] | figures[name]["test"]["tuned_threshold"]
@@ -113,31 +158,26 @@ def figures_table(inputs: ReportInputs) -> str:
     n = inputs.knn.top_n_tags
     names = {**FIGURES, f"P@{n}": f"P@{n}", f"R@{n}": f"R@{n}"}
     rows = [
-        [Cell(title, head=True), *(Cell(percent(own.get(key))) for own in shown.values())]
-        for key, title in names.items()
+        (title, [_share(own.get(key)) for own in shown.values()]) for key, title in names.items()
     ]
     thresholds = [Cell(f"{figures[name]['threshold']['tuned']:.3f}") for name in shown]
-    rows.append([Cell("threshold, tuned on val", head=True), *thresholds])
-    return table("Tags on test, in percent", ["", *shown], rows)
+    rows.append(("threshold, tuned on val", thresholds))
+    return Table("Tags on test, in percent", ["", *shown], rows)
 
 
-def retrieval_table(inputs: ReportInputs) -> str:
+def retrieval_table(inputs: ReportInputs) -> Table:
     """Figures of retrieval, and what the codes are like."""
     figures = inputs.evaluation.figures
-    own = figures["retrieval"]["test"]
-    rows = [
-        [Cell(html.escape(name), head=True), Cell(percent(own[name]))]
-        for name in RETRIEVAL
-        if name in own
-    ]
-    codes = figures.get("codes", {})
+    own, codes = figures["retrieval"]["test"], figures.get("codes", {})
+    shown = {name: own[name] for name in RETRIEVAL if name in own}
     for key, title in (("bit_entropy", "entropy of a bit"), ("distinct_share", "distinct codes")):
         if key in codes:
-            rows.append([Cell(title, head=True), Cell(percent(codes[key]))])
-    return table("Retrieval on test, in percent", ["", "codes"], rows)
+            shown[title] = codes[key]
+    rows = [(name, [_share(value)]) for name, value in shown.items()]
+    return Table("Retrieval on test, in percent", ["", "codes"], rows)
 
 
-def class_table(inputs: ReportInputs) -> str:
+def class_table(inputs: ReportInputs) -> Table:
     """AP of every class with its images, sortable; classes without a positive are left out."""
     labels, names = inputs.labels, inputs.dataset.category_names
     values = {name: average_precisions(own, labels) for name, own in inputs.scores.items()}
@@ -146,19 +186,99 @@ def class_table(inputs: ReportInputs) -> str:
     order = [c for c in range(len(names)) if support[c]]
     order.sort(key=lambda c: (-values[first][c], names[c]))
     rows = [
-        [
-            Cell(html.escape(names[c]), names[c], head=True),
-            Cell(f"{support[c]:,}", str(support[c])),
-            *(
-                Cell(cell_bar(own[c], name) + percent(own[c]), f"{own[c]:.6f}")
-                for name, own in values.items()
-            ),
-        ]
+        (
+            names[c],
+            [
+                Cell(f"{support[c]:,}", int(support[c])),
+                *(_share(float(own[c]), name) for name, own in values.items()),
+            ],
+        )
         for c in order
     ]
     head = ["class", "images", *(f"AP {name}" for name in values)]
-    return table("AP by class on test, in percent", head, rows, class_="sortable")
+    return Table("AP by class on test, in percent", head, rows, "sortable")
 
 
-def _colour(column: str) -> str:
-    return column if column in {"knn", "mlp", "hybrid"} else "two"
+def best_mix(rows: Sequence[Record]) -> str:
+    """The best mix of vote and classifier on val; empty where none was tried.
+
+    Args:
+        rows: Of ``knn_grid.csv``.
+    """
+    mixed = [row for row in rows if row.get("map_hybrid")]
+    if not mixed:
+        return ""
+    top = max(mixed, key=lambda row: float(row["map_hybrid"]))
+    return (
+        f"With the classifier mixed in, the best on val is {100 * float(top['map_hybrid']):.1f}"
+        f" %: {top['distance']} distance, K {top['K']}, {vote_name(top['vote'], top['tau'])}, "
+        f"weight {top['hybrid_weight']} of the vote."
+    )
+
+
+def error_tables(errors: Json | None) -> dict[str, list[Table]]:
+    """Groups of images and of labels, and the classes with the lowest AP with their confusions.
+
+    Args:
+        errors: ``errors.json``: ``groups`` by kind, each with ``group``, ``images`` or ``labels``
+            and the figures of every predictor; ``classes`` with ``category``, ``images``, and by
+            predictor ``AP`` and ``confused``.
+
+    Returns:
+        By what they count, images or labels, and those of the classes; nothing without errors.
+    """
+    if not errors:
+        return {}
+    made: dict[str, list[Table]] = {"images": [], "labels": [], "classes": []}
+    for kind, title in GROUPS.items():
+        if groups := errors.get("groups", {}).get(kind):
+            unit = "labels" if "labels" in groups[0] else "images"
+            made[unit].append(_groups(title, unit, groups))
+    if errors.get("classes"):
+        made["classes"].append(_worst_classes(errors["classes"]))
+    return made
+
+
+def _groups(title: str, unit: str, groups: Sequence[Json]) -> Table:
+    predictors = [name for name in PREDICTORS if name in groups[0]]
+    columns = [(figure, name) for figure in groups[0][predictors[0]] for name in predictors]
+    rows = [
+        (
+            str(group["group"]),
+            [
+                Cell(f"{group[unit]:,}"),
+                *(_share(group[name][figure], name) for figure, name in columns),
+            ],
+        )
+        for group in groups
+    ]
+    return Table(title, ["", unit, *(f"{figure} {name}" for figure, name in columns)], rows)
+
+
+def _worst_classes(classes: Sequence[Json]) -> Table:
+    predictors = [name for name in PREDICTORS if name in classes[0]["AP"]]
+    first = predictors[0]
+    known = [one for one in classes if one["AP"][first] is not None]
+    known.sort(key=lambda one: (one["AP"][first], one["category"]))
+    rows = [
+        (
+            one["category"],
+            [
+                Cell(f"{one['images']:,}"),
+                *(_share(one["AP"][name], name) for name in predictors),
+                Cell(_confused(one["confused"][first])),
+            ],
+        )
+        for one in known[:WORST_CLASSES]
+    ]
+    head = ["", "images", *(f"AP {name}" for name in predictors), f"wrongly tagged by {first}"]
+    return Table(f"The classes with the lowest AP of {first}", head, rows, "last-is-text")
+
+
+def _share(value: float | None, colour: str = "", *, best: bool = False) -> Cell:
+    """A share in percent with one decimal; a dash where there is none."""
+    return Cell("–" if value is None else f"{100 * value:.1f}", value, colour, best)
+
+
+def _confused(classes: Sequence[Any]) -> str:
+    return ", ".join(f"{one['category']} {one['images']}" for one in classes) or "–"

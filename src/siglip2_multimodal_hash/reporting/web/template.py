@@ -6,57 +6,64 @@ Policy Level 3). Pictures are data within the page, or files of this machine whe
 """
 
 import base64
+import functools
 import hashlib
-import html
-import json
-import re
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
-PAGE, STYLE = "page.html", "page.css"
-SCRIPTS = ("page.js", "gallery.js")
+import altair as alt
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-_HOLE = re.compile(r"\{\{(\w+)\}\}")
+SCRIPTS = ("page.js", "charts.js", "gallery.js")
 
 
-def page_text(title: str, body: str, data: dict[str, Any], *, files: bool) -> str:
+def page_text(**context: Any) -> str:
     """The whole page.
 
     Args:
-        title: Text of the head.
-        body: Markup; whatever is text in it is escaped already.
-        data: What the scripts read.
-        files: Let it show pictures from this machine's disk, too.
+        context: What report.html shows; autoescaping writes all of it as text. ``links`` lets the
+            page show pictures from this machine's disk, too.
     """
-    style, script = packaged(STYLE), "\n".join(packaged(name) for name in SCRIPTS)
+    style, scripts = packaged("page.css"), [vega(), "\n".join(map(packaged, SCRIPTS))]
     # `file:`, not `'self'`: of a page that a server hands out, the latter is that server.
-    pictures = "data: file:" if files else "data:"
+    pictures = "data: file:" if context["links"] else "data:"
     policy = (
         f"default-src 'none'; img-src {pictures}; base-uri 'none'; form-action 'none'; "
-        f"style-src {_digest(style)}; script-src {_digest(script)}"
+        f"style-src {_digest(style)}; script-src {' '.join(map(_digest, scripts))}"
     )
-    parts = {
-        "policy": html.escape(policy),
-        "title": html.escape(title),
-        "style": style,
-        "script": script,
-        "body": body,
-        "data": embedded_json(data),
+    template = environment().get_template("report.html")
+    return template.render(context, policy=policy, style=style, scripts=scripts) + "\n"
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates beside this module."""
+    made = Environment(
+        loader=PackageLoader(__package__, ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.policies["json.dumps_kwargs"] = {
+        "allow_nan": False,
+        "ensure_ascii": False,
+        "separators": (",", ":"),
     }
-    # In one pass: nothing that is put in is searched for holes again.
-    return _HOLE.sub(lambda hole: parts[hole[1]], packaged(PAGE))
+    return made
 
 
-def embedded_json(value: Any) -> str:
-    """JSON that can stand within ``<script>``: ``<`` is escaped, so no tag begins or ends in it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    # U+2028 and U+2029 end a line in old JavaScript, `<!--` and `</script` need the `<`.
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+@functools.cache
+def vega() -> str:
+    """Vega, Vega-Lite of the version that Altair writes, and Vega-Embed, as one script."""
+    version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
 
 
 def packaged(name: str) -> str:
     """The text of a file of this package."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:
