@@ -96,6 +96,15 @@ def mean_average_precision(
     return MeanAveragePrecision(float(per_class[defined].mean()), int((~defined).sum()))
 
 
+def chance_mean_average_precision(labels: npt.NDArray[Any]) -> float:
+    """Macro mAP of equal scores for all: the mean prevalence of the classes with a positive.
+
+    A random order has a slightly higher expectation, by some log(N) / N per class.
+    """
+    prevalence = check_labels("labels", labels).mean(axis=0)
+    return float(prevalence[prevalence > 0].mean())
+
+
 def micro_average_precision(scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     """Average precision over all N * C decisions at once.
 
