@@ -23,6 +23,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
+from siglip2_multimodal_hash.baselines.untrained import float_embedding, untrained_codes
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
@@ -30,7 +31,6 @@ from siglip2_multimodal_hash.evaluation.heads import SplitRows, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import evaluate_grid
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.significance import mean_difference
-from siglip2_multimodal_hash.evaluation.untrained import float_embedding, untrained_codes
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.params import Params, load_params
 from siglip2_multimodal_hash.retrieval.codes import binarize

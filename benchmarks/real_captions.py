@@ -27,10 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
 from benchmarks.real_labels import read_real_labels
+from siglip2_multimodal_hash.baselines.untrained import evaluate_untrained
 from siglip2_multimodal_hash.errors import InputError, run_guarded
-from siglip2_multimodal_hash.evaluation.baselines import evaluate_by_search
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.untrained import evaluate_untrained
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.params import PARAMS_FILE, Params, parse_params
 from siglip2_multimodal_hash.presets import override_text, parse_assignment

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.baselines.store import ClassifierResults, modality_of
 from siglip2_multimodal_hash.entry import run_stage
-from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.params import Params
 
 
@@ -18,18 +18,17 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
 def evaluate(params: Params, index: Path, embeddings: Path) -> ClassifierResults:
     """Fit those that learn, and evaluate all."""
     # Most experiments leave these out, and would spend their time here on loading PyTorch.
-    from siglip2_multimodal_hash.datasets.index import read_index
-    from siglip2_multimodal_hash.evaluation.classifiers import (
+    from siglip2_multimodal_hash.baselines.classifiers import (
         evaluate_classifiers,
         evaluate_zero_shot,
+        fit_classifiers,
     )
+    from siglip2_multimodal_hash.baselines.fitting import BaselineTask
+    from siglip2_multimodal_hash.baselines.variants import plain_mlp
+    from siglip2_multimodal_hash.datasets.index import read_index
     from siglip2_multimodal_hash.evaluation.heads import SplitRows
-    from siglip2_multimodal_hash.evaluation.modality import modality_of
     from siglip2_multimodal_hash.features.store import load_embeddings
-    from siglip2_multimodal_hash.training.baselines import BaselineTask
-    from siglip2_multimodal_hash.training.classifiers import fit_classifiers
     from siglip2_multimodal_hash.training.settings import FitSettings
-    from siglip2_multimodal_hash.training.variants import plain_mlp
 
     dataset, vectors = read_index(index), load_embeddings(embeddings)
     labels, rows, top_n = dataset.labels(), SplitRows.of(dataset), params.knn.top_n_tags

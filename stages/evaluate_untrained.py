@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.baselines.store import modality_of, named
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
@@ -18,14 +19,13 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
 def evaluate(params: Params, index: Path, embeddings: Path, out: Path) -> None:
     """Search and vote with each."""
     # Most experiments leave these out, and would spend their time here on loading pandas and faiss.
-    from siglip2_multimodal_hash.datasets.index import read_index
-    from siglip2_multimodal_hash.evaluation.heads import SplitRows
-    from siglip2_multimodal_hash.evaluation.modality import modality_of, named
-    from siglip2_multimodal_hash.evaluation.untrained import (
+    from siglip2_multimodal_hash.baselines.untrained import (
         evaluate_untrained,
         float_embedding,
         vote_of_codes,
     )
+    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.evaluation.heads import SplitRows
     from siglip2_multimodal_hash.features.store import load_embeddings
 
     dataset, vectors = read_index(index), load_embeddings(embeddings)

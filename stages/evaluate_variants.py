@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.baselines.store import all_left_out
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.retrieval.left_out import all_left_out
 
 
 def main(params: Params, index: Path, variants: Path, out: Path) -> None:
@@ -19,8 +19,8 @@ def main(params: Params, index: Path, variants: Path, out: Path) -> None:
 def evaluate(params: Params, index: Path, variants: Path, out: Path) -> None:
     """Search and vote with the codes of each."""
     # Most experiments leave these out, and would spend their time here on loading pandas and faiss.
+    from siglip2_multimodal_hash.baselines.variants import evaluate_variants
     from siglip2_multimodal_hash.datasets.index import read_index
-    from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
     from siglip2_multimodal_hash.evaluation.heads import SplitRows
 
     dataset = read_index(index)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from siglip2_multimodal_hash.baselines.store import leave_out_all, write_left_out
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.retrieval.left_out import leave_out_all, write_left_out
 
 
 def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
@@ -21,15 +21,15 @@ def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
 def fit_variants(params: Params, index: Path, embeddings: Path, folder: Path) -> None:
     """Fit those that the features allow."""
     # PyTorch alone takes longer to load than everything else where there is nothing to fit.
-    from siglip2_multimodal_hash.features.store import load_embeddings
-    from siglip2_multimodal_hash.retrieval.store import write_head_codes
-    from siglip2_multimodal_hash.training.baselines import BaselineTask, fit_baselines
-    from siglip2_multimodal_hash.training.settings import FitSettings
-    from siglip2_multimodal_hash.training.variants import (
+    from siglip2_multimodal_hash.baselines.fitting import BaselineTask, fit_baselines
+    from siglip2_multimodal_hash.baselines.variants import (
         common_head,
         left_out_variants,
         variant_configs,
     )
+    from siglip2_multimodal_hash.features.store import load_embeddings
+    from siglip2_multimodal_hash.retrieval.store import write_head_codes
+    from siglip2_multimodal_hash.training.settings import FitSettings
 
     head = common_head(params, load_embeddings(embeddings))
     task = BaselineTask(

@@ -1,4 +1,4 @@
-"""The figures of a head and of the baselines beside it are those of the functions they name."""
+"""The figures of a head are those of the functions they name."""
 
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,6 @@ import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.evaluation.baselines import evaluate_variants
-from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
-from siglip2_multimodal_hash.evaluation.classifiers import (
-    evaluate_classifiers,
-    evaluate_zero_shot,
-)
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
 from siglip2_multimodal_hash.evaluation.heads import (
     HeadEvaluation,
@@ -25,13 +19,11 @@ from siglip2_multimodal_hash.evaluation.heads import (
 )
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions, evaluate_retrieval
 from siglip2_multimodal_hash.evaluation.store import read_evaluation, write_evaluation
-from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import Hnsw, Ivf, KnnParams, Multihash
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind
-from siglip2_multimodal_hash.retrieval.left_out import write_left_out
-from siglip2_multimodal_hash.retrieval.store import HeadCodes, write_head_codes
+from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 COUNT, CLASSES, BITS = 60, 4, 16
 # Splits interleaved, so that a row of the database is not the same row of the dataset.
@@ -300,109 +292,3 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"{name}: no such file"):
         read_evaluation(folder)
-
-
-# Baselines
-
-
-def test_zero_shot_is_the_cosine_of_image_and_prompt() -> None:
-    generator, labels = np.random.default_rng(7), some_labels()
-    images = generator.standard_normal((COUNT, 8)).astype(np.float32) * 30
-    prompts = generator.standard_normal((CLASSES, 8)).astype(np.float32)
-    lengths = np.outer(np.linalg.norm(images, axis=1), np.linalg.norm(prompts, axis=1))
-    scores = ((1 + images.astype(float) @ prompts.T / lengths) / 2).astype(np.float32)
-    results = evaluate_zero_shot(images, prompts, labels, ROWS, top_n_tags=2)
-    np.testing.assert_allclose(results.scores["zero_shot"], scores[ROWS.test], rtol=1e-6)
-    found = results.figures["zero_shot"]
-    expected = evaluate_predictions(
-        scores[ROWS.val], labels[ROWS.val], scores[ROWS.test], labels[ROWS.test], top_n_tags=2
-    )
-    assert found["test"]["mAP"] == pytest.approx(expected["test"]["mAP"])
-    assert found["val"]["lrap"] == pytest.approx(expected["val"]["lrap"])
-    assert "fixed" not in found["threshold"]
-
-
-def test_a_lone_classifier_has_both_thresholds() -> None:
-    codes, labels = some_codes(), some_labels()
-    assert codes.scores is not None
-    results = evaluate_classifiers({"plain": codes.scores}, labels, ROWS, "caption", top_n_tags=2)
-    np.testing.assert_array_equal(results.scores["plain"], codes.scores[ROWS.test])
-    found = results.figures["plain"]
-    assert found.pop("modality") == "caption"
-    assert found == evaluated(codes, knn_params()).figures["mlp"]
-    assert found["threshold"]["fixed"] == 0.5
-
-
-def test_results_of_classifiers_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    scores = np.full((2, CLASSES), 0.5, np.float32)
-    results = ClassifierResults({"a": {"mAP": 1.0}}, {"a": scores})
-    results |= ClassifierResults({"b": {"mAP": 0.5}}, {"b": scores + 1})
-    results.write(tmp_path / "classifiers")
-    assert read_json(tmp_path / "classifiers/figures.json") == {
-        "a": {"mAP": 1.0},
-        "b": {"mAP": 0.5},
-    }
-    np.testing.assert_array_equal(np.load(tmp_path / "classifiers/test-b.npy"), scores + 1)
-    unwritable = ClassifierResults({"a": {"mAP": float("nan")}})
-    with pytest.raises(ValueError, match="JSON"):
-        unwritable.write(tmp_path / "none")
-    assert not (tmp_path / "none").exists()
-    ClassifierResults().write(tmp_path / "empty")
-    assert [path.name for path in (tmp_path / "empty").iterdir()] == ["figures.json"]
-
-
-@pytest.mark.parametrize(("image", "prompt"), [(0, 8), (8, 0)])
-def test_zero_shot_without_images_or_prompts_is_left_out(
-    image: int, prompt: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    images, prompts = np.ones((COUNT, image), np.float32), np.ones((CLASSES, prompt), np.float32)
-    with caplog.at_level("INFO"):
-        assert evaluate_zero_shot(images, prompts, some_labels(), ROWS, top_n_tags=2).figures == {}
-    assert "zero_shot: left out, because the features are without" in caplog.text
-
-
-def test_zero_shot_looks_at_images_alone() -> None:
-    images, prompts = np.eye(COUNT, 8, dtype=np.float32), np.eye(CLASSES, 8, dtype=np.float32)
-    results = evaluate_zero_shot(images, prompts, some_labels(), ROWS, top_n_tags=2)
-    assert results.figures["zero_shot"]["modality"] == "image"
-
-
-MODALITIES = {
-    "direction_only": "fused",
-    "image_only": "image",
-    "caption_only": "caption",
-    "magnitude_only": "fused",
-}
-
-
-@pytest.fixture
-def variants(tmp_path: Path) -> Path:
-    codes = some_codes()
-    assert codes.scores is not None
-    for name in MODALITIES:
-        write_head_codes(tmp_path / name, codes.soft, codes.scores, bits=BITS)
-    return tmp_path
-
-
-def test_variants_are_evaluated_like_the_head(variants: Path) -> None:
-    labels, knn = some_labels(), knn_params()
-    figures = evaluate_variants(variants, labels, ROWS, knn)
-    own = evaluated(some_codes(), knn).figures
-    assert figures == {name: {"modality": found, **own} for name, found in MODALITIES.items()}
-
-
-@pytest.mark.parametrize(("there", "missing"), [("image", "caption"), ("caption", "image")])
-def test_variants_of_one_modality_name_it(variants: Path, there: str, missing: str) -> None:
-    write_left_out(variants, {f"{missing}_only": "not there", "direction_only": "not there"})
-    figures = evaluate_variants(variants, some_labels(), ROWS, knn_params())
-    assert {name: row["modality"] for name, row in figures.items()} == {
-        f"{there}_only": there,
-        "magnitude_only": there,
-    }
-
-
-@pytest.mark.parametrize("name", MODALITIES)
-def test_a_missing_variant_is_named(variants: Path, name: str) -> None:
-    (variants / name).rename(variants / "elsewhere")
-    with pytest.raises(DataError, match=rf"{name}.*no such file"):
-        evaluate_variants(variants, some_labels(), ROWS, knn_params())

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.baselines.store import ClassifierResults
 from siglip2_multimodal_hash.datasets.index import make_index
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.classifier_results import ClassifierResults
 from siglip2_multimodal_hash.evaluation.heads import HeadEvaluation, SplitRows, evaluate_head
 from siglip2_multimodal_hash.evaluation.items import (
     ITEM_FILES,

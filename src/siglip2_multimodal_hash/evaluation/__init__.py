@@ -1,1 +1,1 @@
-"""Figures: classification, ranking, code quality, baselines."""
+"""Figures: classification, ranking, code quality."""

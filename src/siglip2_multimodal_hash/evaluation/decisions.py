@@ -10,6 +10,10 @@ For class c: hits_c right decisions, decided_c positive decisions, positives_c l
 - f1_macro = mean over classes of 2 hits_c / (decided_c + positives_c), which is scikit-learn's;
   f1_micro = the same of the sums, and equal to OF1.
 
+Where scikit-learn has a figure, the value is the same. Its counts neither share ties in a rank nor
+come for many weights at once, and 1,000 photos of 80 classes take it 15 to 19 times as long
+(`benchmarks/scikit_learn.py`).
+
 Means over classes leave out the classes without a positive, for which recall is undefined, so that
 they cover the same classes as mAP. A class that is never decided has precision 0.
 """

@@ -165,6 +165,14 @@ def evaluate_head(
     )
 
 
+def evaluate_by_search(
+    codes: HeadCodes, labels: Labels, rows: SplitRows, knn: KnnParams
+) -> Figures:
+    """All figures of some codes, by the head's own vote, over an exhaustive index."""
+    index = build_index(codes.searchable()[rows.database])
+    return evaluate_head(codes, index, labels, rows, knn).figures
+
+
 def index_of_split(index: CodeIndex, codes: HeadCodes, rows: SplitRows, split: str) -> CodeIndex:
     """The index over ``rows.database``, or one of its own where a split is searched in less."""
     database = rows.database_of(split)

@@ -120,7 +120,7 @@ def read_classifier_results(
     Args:
         items: The images, which were read beside a head.
         name: Of the classifier.
-        file_of: Where the files of :class:`.classifier_results.ClassifierResults` lie.
+        file_of: Where the files of :class:`..baselines.store.ClassifierResults` lie.
         remedy: What to do where a file is missing or damaged.
 
     Returns:

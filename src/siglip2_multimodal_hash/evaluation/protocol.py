@@ -16,10 +16,10 @@ from siglip2_multimodal_hash.arrays import (
     check_unit_interval,
 )
 from siglip2_multimodal_hash.evaluation.average_precision import (
+    chance_mean_average_precision,
     mean_average_precision,
     micro_average_precision,
 )
-from siglip2_multimodal_hash.evaluation.chance import chance_mean_average_precision
 from siglip2_multimodal_hash.evaluation.classification import (
     expected_calibration_error,
     label_ranking_figures,

@@ -2,7 +2,9 @@
 
 A bootstrap asks for the same figure thousands of times, of the same scores with other weights.
 Average precision needs one sort of the scores; after that only the running weight changes, and it
-is needed only where a positive is admitted: O(N) per class, without a comparison.
+is needed only where a positive is admitted: O(N) per class, without a comparison. 20 draws of
+1,000 photos of 80 classes take scikit-learn 145 to 170 times as long
+(`benchmarks/scikit_learn.py`).
 """
 
 from typing import Any

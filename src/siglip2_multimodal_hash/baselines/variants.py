@@ -1,12 +1,16 @@
-"""Heads trained as baselines of the one of params.yaml."""
+"""The head with less: which variants of the one of params.yaml there are, and their figures."""
 
 import logging
-from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.baselines.store import modality_of, read_left_out
+from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_by_search
+from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.params import Modalities, Params, unlike_widths
+from siglip2_multimodal_hash.params import KnnParams, Modalities, Params, unlike_widths
+from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 logger = logging.getLogger(__name__)
 
@@ -60,42 +64,23 @@ def modalities_of(vectors: Embeddings) -> Modalities:
     return "image" if vectors.image.shape[1] else "caption"
 
 
-def _direction_only(config: HeadConfig) -> HeadConfig:
-    """[d_img, d_txt, d_img * d_txt]: the head without the magnitudes."""
-    return config.model_copy(update={"fusion": "hadamard", "modalities": "both"})
-
-
-def _image_only(config: HeadConfig) -> HeadConfig:
-    """The image's direction alone, with as many bits as the head."""
-    return config.model_copy(update={"fusion": "concat", "modalities": "image"})
-
-
-def _caption_only(config: HeadConfig) -> HeadConfig:
-    """The caption's direction alone, with as many bits as the head."""
-    return config.model_copy(update={"fusion": "concat", "modalities": "caption"})
-
-
-def _magnitude_only(config: HeadConfig) -> HeadConfig:
-    """[m_img, m_txt], or the one there is: the lengths without the directions."""
-    both = config.image_dim and config.caption_dim
-    modalities = "both" if both else config.modalities
-    changes = {"fusion": "magnitude", "modalities": modalities, "project_dim": 0}
-    return config.model_copy(update=changes)
-
-
-VARIANTS: dict[str, Callable[[HeadConfig], HeadConfig]] = {
-    "direction_only": _direction_only,
-    "image_only": _image_only,
-    "caption_only": _caption_only,
-    "magnitude_only": _magnitude_only,
+VARIANTS: dict[str, dict[str, Any]] = {
+    # [d_img, d_txt, d_img * d_txt]: the head without the magnitudes.
+    "direction_only": {"fusion": "hadamard", "modalities": "both"},
+    # The direction of one alone, with as many bits as the head.
+    "image_only": {"fusion": "concat", "modalities": "image"},
+    "caption_only": {"fusion": "concat", "modalities": "caption"},
+    # [m_img, m_txt], or the one there is: the lengths without the directions.
+    "magnitude_only": {"fusion": "magnitude", "project_dim": 0},
 }
+"""What each changes of :func:`common_head`."""
 
 
 def left_out_variants(config: HeadConfig) -> dict[str, str]:
-    """The baselines that features of these widths do not allow, each with the reason.
+    """The variants that features of these widths do not allow, each with the reason.
 
     Args:
-        config: Of the head; a modality that the features do not have is 0 wide.
+        config: Of :func:`common_head`; a modality that the features do not have is 0 wide.
     """
     image, caption = config.image_dim, config.caption_dim
     missing = {
@@ -111,24 +96,39 @@ def left_out_variants(config: HeadConfig) -> dict[str, str]:
 
 
 def variant_configs(config: HeadConfig) -> dict[str, HeadConfig]:
-    """Every baseline that features of these widths allow, by name; the log says which they do not.
+    """Every variant that features of these widths allow, by name; the log says which they do not.
 
     Args:
-        config: Of the head, or :func:`common_head`.
+        config: Of :func:`common_head`.
     """
     left_out = left_out_variants(config)
     for name, reason in left_out.items():
         logger.info("%s: left out, because %s", name, reason)
-    return {name: variant_config(name, config) for name in VARIANTS if name not in left_out}
+    return {
+        name: config.model_copy(update=changes)
+        for name, changes in VARIANTS.items()
+        if name not in left_out
+    }
 
 
-def variant_config(name: str, config: HeadConfig) -> HeadConfig:
-    """The config of a baseline, derived from the head's own.
+def evaluate_variants(
+    folder: Path, labels: Labels, rows: SplitRows, knn: KnnParams
+) -> dict[str, Figures]:
+    """Figures of the variants, each in a folder of its name, with its ``modality``.
+
+    Those that could not be trained (see :func:`.store.read_left_out`) have no row.
 
     Raises:
-        InputError: There is no baseline of that name.
+        DataError: A variant's folder is missing or damaged.
     """
-    try:
-        return VARIANTS[name](config)
-    except KeyError:
-        raise InputError(f"baseline {name!r}: unknown", f"known: {', '.join(VARIANTS)}") from None
+    figures: dict[str, Figures] = {}
+    left_out = read_left_out(folder)
+    there = modality_of("image_only" not in left_out, "caption_only" not in left_out)
+    of_one = {"image_only": "image", "caption_only": "caption"}
+    for name in VARIANTS:
+        if name in left_out:
+            logger.info("%s: left out, because %s", name, left_out[name])
+            continue
+        found = evaluate_by_search(read_head_codes(folder / name), labels, rows, knn)
+        figures[name] = {"modality": of_one.get(name, there), **found}
+    return figures

@@ -5,10 +5,9 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.baselines import evaluate_by_search
-from siglip2_multimodal_hash.evaluation.heads import Labels, Rows, SplitRows
-from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
-from siglip2_multimodal_hash.evaluation.product_codes import CENTROIDS, evaluate_product_codes
+from siglip2_multimodal_hash.baselines.linear_codes import fit_itq, fit_lsh, fit_pca_sign
+from siglip2_multimodal_hash.baselines.product_codes import CENTROIDS, evaluate_product_codes
+from siglip2_multimodal_hash.evaluation.heads import Labels, Rows, SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.params import KnnParams, Params
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors

@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.evaluation.baselines import evaluate_by_search
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.linear_codes import fit_itq, fit_lsh, fit_pca_sign
-from siglip2_multimodal_hash.evaluation.product_codes import evaluate_product_codes
-from siglip2_multimodal_hash.evaluation.untrained import (
+from siglip2_multimodal_hash.baselines.linear_codes import fit_itq, fit_lsh, fit_pca_sign
+from siglip2_multimodal_hash.baselines.product_codes import evaluate_product_codes
+from siglip2_multimodal_hash.baselines.untrained import (
     evaluate_untrained,
     float_embedding,
     vote_of_codes,
 )
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.store import HeadCodes

@@ -70,7 +70,7 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
     A baseline's weights depend on neither the others nor the number of processes.
 
     Raises:
-        InputError: See :func:`.loop.fit`; or a process was killed.
+        InputError: See :func:`..training.loop.fit`; or a process was killed.
     """
     runtime = task.settings.runtime
     on_cpu = choose_device(runtime.device).type == "cpu"

@@ -1,4 +1,4 @@
-"""Linear codes and zero-shot scores."""
+"""Linear codes: LSH, PCA-sign and ITQ."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.evaluation.linear_codes import (
+from siglip2_multimodal_hash.baselines.linear_codes import (
     LinearHash,
     fit_itq,
     fit_lsh,
     fit_pca_sign,
 )
-from siglip2_multimodal_hash.evaluation.zero_shot import zero_shot_scores
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.codes import hamming_distances, unpack
 
 Floats = npt.NDArray[np.float32]
@@ -108,16 +107,3 @@ def test_linear_codes_refuse_bad_input() -> None:
         fit_lsh(train_vectors(), 8, seed=0).encode(np.ones((1, 3), dtype=np.float32))
     with pytest.raises(DataError, match="training vectors holds NaN"):
         fit_lsh(train_vectors() * np.float32(np.nan), 8, seed=0)
-
-
-def test_zero_shot_scores_by_hand() -> None:
-    images = np.array([[2.0, 0.0], [0.0, 0.0]], dtype=np.float32)
-    prompts = np.array([[1.0, 0.0], [0.0, 3.0], [-5.0, 0.0], [1.0, 1.0]], dtype=np.float32)
-    scores = zero_shot_scores(images, prompts)
-    assert scores.dtype == np.float32
-    assert np.allclose(scores, [[1, 0.5, 0, (1 + np.sqrt(0.5)) / 2], [0.5] * 4])
-
-
-def test_zero_shot_refuses_towers_of_two_widths() -> None:
-    with pytest.raises(DataError, match="dimensions of the image embeddings: 3, of the prompt"):
-        zero_shot_scores(np.ones((1, 3), np.float32), np.ones((2, 4), np.float32))

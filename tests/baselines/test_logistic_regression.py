@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression as Reference
 
+from siglip2_multimodal_hash.baselines.logistic import fit_logistic_regression
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.training.logistic import fit_logistic_regression
 
 COUNT, DIM, CLASSES = 150, 6, 3
 

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.evaluation.heads import SplitRows
-from siglip2_multimodal_hash.evaluation.product_codes import (
+from siglip2_multimodal_hash.baselines.product_codes import (
     evaluate_product_codes,
     fit_product_codes,
     nearest_asymmetric,
 )
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.evaluation.heads import SplitRows
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_retrieval
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors

@@ -1,21 +1,32 @@
-"""The baselines that are trained beside the head."""
+"""The variants that are trained beside the head, and their figures."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.baselines.store import write_left_out
+from siglip2_multimodal_hash.baselines.variants import (
+    VARIANTS,
+    common_head,
+    evaluate_variants,
+    plain_mlp,
+    variant_configs,
+)
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.store import Embeddings
+from siglip2_multimodal_hash.retrieval.store import write_head_codes
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config
-from siglip2_multimodal_hash.training.variants import (
-    VARIANTS,
-    common_head,
-    plain_mlp,
-    variant_config,
-    variant_configs,
+from tests.evaluation.test_head_evaluation import (
+    BITS,
+    ROWS,
+    evaluated,
+    knn_params,
+    some_codes,
+    some_labels,
 )
 from tests.training.small_fits import (
     CLASSES,
@@ -42,19 +53,12 @@ def test_these_are_all() -> None:
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_variant_changes_what_it_is_named_after_and_nothing_else(name: str) -> None:
     head = small_head(adapter="linear")
-    assert variant_config(name, head).model_dump() == head.model_dump() | CHANGES[name]
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_variant_of_a_head_of_one_modality_is_the_same_baseline(name: str) -> None:
-    head = small_head(fusion="concat", modalities="caption")
-    expected = head.model_dump() | {"modalities": "both"} | CHANGES[name]
-    assert variant_config(name, head).model_dump() == expected
+    assert variant_configs(head)[name].model_dump() == head.model_dump() | CHANGES[name]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_variant_can_be_fitted(name: str) -> None:
-    config = variant_config(name, small_head())
+    config = variant_configs(small_head())[name]
     result = fit(
         config,
         small_training(),
@@ -67,22 +71,25 @@ def test_each_variant_can_be_fitted(name: str) -> None:
     assert ("train_cosine" in result.history[0]) == both
 
 
-def test_an_unknown_baseline_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"'oracle'.*\n.*direction_only, image_only"):
-        variant_config("oracle", small_head())
-
-
 def vectors(image: int = DIM, caption: int = DIM) -> Embeddings:
     offsets = np.arange(3, dtype=np.int64)
     parts = (np.ones((rows, dim), np.float32) for rows, dim in ((2, image), (2, caption)))
     return Embeddings(*parts, offsets, np.ones((CLASSES, DIM), np.float32), meta={})
 
 
-@pytest.mark.parametrize("kind", ["concat", "gated", "magnitude"])
-def test_variants_do_not_depend_on_the_type_of_fusion(kind: str) -> None:
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        {"type": "concat"},
+        {"type": "gated"},
+        {"type": "magnitude"},
+        {"type": "concat", "modalities": "caption"},
+    ],
+)
+def test_variants_do_not_depend_on_the_fusion(fusion: dict[str, str]) -> None:
     usual, other = (
-        small_params(fusion={"type": one, "project_dim": 0})
-        for one in ("hadamard_with_magnitude", kind)
+        small_params(fusion={"project_dim": 0, **one})
+        for one in ({"type": "hadamard_with_magnitude"}, fusion)
     )
     found = [variant_configs(common_head(params, vectors())) for params in (usual, other)]
     assert found[0] == found[1]
@@ -148,3 +155,44 @@ def test_a_diverged_classifier_names_the_rate_that_it_had() -> None:
     config = plain_mlp(params, vectors())
     with pytest.raises(InputError, match=r"lower baselines\.mlp_lr \(now 1e\+38\)"):
         fit(config, small_training(), small_validation(), FitSettings.of_classifier(params))
+
+
+MODALITIES = {
+    "direction_only": "fused",
+    "image_only": "image",
+    "caption_only": "caption",
+    "magnitude_only": "fused",
+}
+
+
+@pytest.fixture
+def variants(tmp_path: Path) -> Path:
+    codes = some_codes()
+    assert codes.scores is not None
+    for name in MODALITIES:
+        write_head_codes(tmp_path / name, codes.soft, codes.scores, bits=BITS)
+    return tmp_path
+
+
+def test_variants_are_evaluated_like_the_head(variants: Path) -> None:
+    labels, knn = some_labels(), knn_params()
+    figures = evaluate_variants(variants, labels, ROWS, knn)
+    own = evaluated(some_codes(), knn).figures
+    assert figures == {name: {"modality": found, **own} for name, found in MODALITIES.items()}
+
+
+@pytest.mark.parametrize(("there", "missing"), [("image", "caption"), ("caption", "image")])
+def test_variants_of_one_modality_name_it(variants: Path, there: str, missing: str) -> None:
+    write_left_out(variants, {f"{missing}_only": "not there", "direction_only": "not there"})
+    figures = evaluate_variants(variants, some_labels(), ROWS, knn_params())
+    assert {name: row["modality"] for name, row in figures.items()} == {
+        f"{there}_only": there,
+        "magnitude_only": there,
+    }
+
+
+@pytest.mark.parametrize("name", MODALITIES)
+def test_a_missing_variant_is_named(variants: Path, name: str) -> None:
+    (variants / name).rename(variants / "elsewhere")
+    with pytest.raises(DataError, match=rf"{name}.*no such file"):
+        evaluate_variants(variants, some_labels(), ROWS, knn_params())

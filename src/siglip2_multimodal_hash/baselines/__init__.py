@@ -1,0 +1,1 @@
+"""What a head's figures are read against: classifiers, the head with less, untrained codes."""

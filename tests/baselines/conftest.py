@@ -1,0 +1,3 @@
+"""What every test of a fit needs of the process."""
+
+from tests.training.conftest import _restored_determinism  # noqa: F401
