@@ -1,5 +1,7 @@
 """The figures of a run: headline, summary, comparison of methods, and all of them."""
 
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,16 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
+HEADLINE_FILE = Path("metrics/summary.json")
+HEADLINE = {
+    "knn": "test.knn.mAP",
+    "knn_best": "knn_best.test.mAP",
+    "mlp": "test.mlp.mAP",
+    "retrieval": "retrieval.mAP@all",
+    "val_knn": "val.knn.mAP",
+    "val_mlp": "val.mlp.mAP",
+}
+"""Columns of ``dvc exp show``: short names, with the full ones of :func:`summary_figures`."""
 
 
 def figures_file(dataset: str, backbone: str) -> Path:
@@ -56,20 +68,12 @@ def detail_files(figures: Json, baselines: Json, fit: Json, errors: Json) -> dic
 
 
 def headline(summary: Json) -> Json:
-    """The columns of ``dvc exp show``: mAP on test, or on val where the name says so.
+    """The figures of :data:`HEADLINE`.
 
     Args:
         summary: See :func:`summary_figures`; with the best votes.
     """
-    val, test = summary["val"], summary["test"]
-    return {
-        "knn": test["knn"]["mAP"],
-        "knn_best": summary["knn_best"]["test"]["mAP"],
-        "mlp": test["mlp"]["mAP"],
-        "retrieval": summary["retrieval"]["mAP@all"],
-        "val_knn": val["knn"]["mAP"],
-        "val_mlp": val["mlp"]["mAP"],
-    }
+    return {name: reduce(getitem, key.split("."), summary) for name, key in HEADLINE.items()}
 
 
 def summary_figures(figures: Json, fit: Json) -> Json:
