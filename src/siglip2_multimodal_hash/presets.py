@@ -36,7 +36,7 @@ class Preset:
 
     Attributes:
         name: Of the file.
-        description: What it is for.
+        description: Its purpose.
         overrides: The values it sets, by dotted key.
         at_most: Limits, by dotted key: a larger value is lowered to it, a smaller one stays.
     """

@@ -196,7 +196,7 @@ def leave_out_unreadable(index: DatasetIndex, images: ImageSource, workers: int)
 
     Args:
         index: N images.
-        images: Where they lie.
+        images: Source of the image files.
         workers: Threads that decode; 0 decodes in this one.
 
     Raises:
@@ -227,7 +227,7 @@ def find_unreadable(images: ImageSource, names: Sequence[str], workers: int) -> 
     """The names of the images that cannot be decoded, in order, each with the reason in one line.
 
     Args:
-        images: Where they lie.
+        images: Source of the image files.
         names: Names under ``images/``.
         workers: Threads that decode; 0 decodes in this one.
     """

@@ -198,7 +198,7 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
 
     Args:
         root: The source.
-        manifest: What it should consist of.
+        manifest: Its expected content.
         digests: Compare the SHA-256 of the annotation files too (800 MB to read for COCO 2014).
 
     Raises:

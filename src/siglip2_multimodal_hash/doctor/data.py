@@ -28,7 +28,7 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
 
     Args:
         params: ``dataset``, ``runtime.coco_root`` and ``runtime.download`` are read.
-        source: Where that stage writes.
+        source: Output folder of that stage.
         artwork: Whether the artwork of mojicoco is installed.
     """
     if params.dataset.name == "mojicoco":

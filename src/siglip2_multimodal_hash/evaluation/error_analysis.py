@@ -61,7 +61,7 @@ def analyse_errors(
         scores: By predictor, float32 [Q, C].
         thresholds: By predictor.
         captions: Of each image, those that the head saw.
-        shares: How much of each image its objects cover.
+        shares: Share of each image that its objects cover.
 
     Returns:
         ``images``; ``classes``: ``category``, ``images``, by predictor ``AP`` (None without a

@@ -82,7 +82,7 @@ def evaluate_grid(
         index: Over the codes of ``rows.database``.
         labels: uint8 [N, C].
         rows: The splits.
-        grid: What is tried.
+        grid: Settings to try.
         shortlist: Candidates that the distance ``hybrid`` re-ranks.
         threshold: Least similarity that may vote under the vote ``threshold``.
         top_n_tags: Tags per photo, of the figures at n.

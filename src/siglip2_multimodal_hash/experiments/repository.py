@@ -39,7 +39,7 @@ class Recorded:
 
     Attributes:
         name: Its name.
-        commit: Where Git has it.
+        commit: Its commit.
         baseline: The commit it started from.
     """
 

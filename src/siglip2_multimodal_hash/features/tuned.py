@@ -33,7 +33,7 @@ def embedded_backbone(params: Params, towers: Path) -> Backbone:
 
     Args:
         params: Whole.
-        towers: What ``tune_towers`` wrote.
+        towers: Output of ``tune_towers``.
 
     Raises:
         DataError: The folder is missing or damaged.

@@ -98,7 +98,7 @@ class Prediction:
         predicted: The classes at or above the threshold of :data:`TAGGED_BY`, best first.
         tags: The best of every predictor, by falling score of :data:`TAGGED_BY`.
         neighbours: Nearest first.
-        warning: Why not to trust the tags; None where nothing speaks against them.
+        warning: Reason not to trust the tags; None where there is none.
     """
 
     path: Path

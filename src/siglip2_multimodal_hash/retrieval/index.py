@@ -59,7 +59,7 @@ class CodeIndex:
 
     Attributes:
         faiss_index: See :mod:`.faiss_indexes`.
-        meta: What it holds.
+        meta: Description of its content.
         kind: As it was asked for, to build an index over other items in the same way.
         groups: Of equal codes, where the index holds each code once.
         vectors: The unit vectors, where the index does not hold them in one piece; [N, D].
@@ -77,7 +77,7 @@ def build_index(codes: npt.NDArray[Any], kind: Kind | None = None) -> CodeIndex:
 
     Args:
         codes: Packed codes, uint8 [N, bits / 8], or unit vectors, float32 [N, D].
-        kind: How; None is ``Flat()``, exhaustive.
+        kind: Kind of the index; None is ``Flat()``, exhaustive.
 
     Raises:
         DataError: Neither codes nor a finite float matrix, or a vector that is neither of unit
@@ -112,7 +112,7 @@ def load_index(path: Path, codes: npt.NDArray[Any], kind: Kind | None = None) ->
     """Read an index and make sure that it holds exactly ``codes``, in the way of ``kind``.
 
     Args:
-        path: Where :func:`save_index` wrote it.
+        path: File that :func:`save_index` wrote.
         codes: The database's codes or unit vectors, as for :func:`build_index`.
         kind: As for :func:`build_index`.
 

@@ -65,7 +65,7 @@ def connected(embed: EmbedParams, cpus: int, shipped_bytes: int) -> Iterator[Mod
 
     Args:
         embed: The address.
-        cpus: How many a Ray on this machine shall count with at least.
+        cpus: Least number that a Ray on this machine counts with.
         shipped_bytes: Size of what its workers get.
 
     Raises:
@@ -118,7 +118,7 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
 
     Args:
         ray: Connected.
-        embed: How many are asked for; 0 takes all that have room.
+        embed: Number of workers to start; 0 takes all that have room.
         cuda: Whether each of them needs a GPU.
         threads: That each of them computes with otherwise.
 

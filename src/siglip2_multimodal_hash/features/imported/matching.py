@@ -29,8 +29,8 @@ class Match:
     Attributes:
         rows: int64 [N] of the images, or [M] of the captions.
         extra: Rows whose id the index does not have; they are left out.
-        column: Where the ids were found.
-        evidence: Why they are believed.
+        column: Column of the ids.
+        evidence: Reason to take them for ids.
         repeated: Whether one caption row stands for all captions of an image.
         pairs: Whether image rows came one per caption, of which the first was taken.
     """
