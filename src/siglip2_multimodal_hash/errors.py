@@ -1,4 +1,4 @@
-"""Errors that a user can fix: one message that says what is wrong, where, and what to do."""
+"""Errors that a user can fix: one message with the fault, its place and the remedy."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -90,8 +90,8 @@ def merge_presets(presets: Iterable[Preset]) -> dict[str, Any]:
         for key, value in preset.overrides.items():
             if key in merged and merged[key] != value:
                 raise ParamsError(
-                    f"{key}: preset {origin[key]!r} says {merged[key]!r} and preset "
-                    f"{preset.name!r} says {value!r}",
+                    f"{key}: preset {origin[key]!r} has {merged[key]!r} and preset "
+                    f"{preset.name!r} has {value!r}",
                     "use one of the two",
                 )
             merged[key], origin[key] = value, preset.name

@@ -68,7 +68,7 @@ class IndexCounts:
 def index_source(
     root: Path, manifest_folder: Path, split_file: Path, unlabelled: Unlabelled
 ) -> tuple[DatasetIndex, IndexCounts]:
-    """The index of the source at ``root``, once it is what its manifest says.
+    """The index of the source at ``root``, checked against its manifest.
 
     The manifest is all that DVC follows of a source outside the repository, so the annotations
     are compared by digest: another release must not pass for the one that was described.

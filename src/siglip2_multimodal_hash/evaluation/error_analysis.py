@@ -34,7 +34,7 @@ def errors_of_test(
     sizes: ObjectSizes,
     eval_caption: CaptionPolicy,
 ) -> dict[str, Any]:
-    """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` says what the head saw."""
+    """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` is the head's caption."""
     rows = dataset.rows("test")
     own: list[list[str]] = dataset.frame["captions"].iloc[rows].to_list()
     scores = evaluation.predictions["test"].scores

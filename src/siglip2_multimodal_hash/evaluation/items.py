@@ -53,7 +53,7 @@ class Items:
         return cls(ids, dataset.labels()[rows], dataset.category_names)
 
     def write(self, folder: Path) -> None:
-        """Write the three files that say which images these are."""
+        """Write the three files that identify the images."""
         np.save(folder / "test-image_ids.npy", self.image_ids, allow_pickle=False)
         np.save(folder / "test-labels.npy", self.labels, allow_pickle=False)
         write_json(folder / "categories.json", list(self.categories))

@@ -40,7 +40,7 @@ CAPTION_NOTES: dict[CaptionFrom, str] = {
 
 UNLIKE = (
     f"this photo is unlike the dataset: the {ALIKE} database images most like it are less so than "
-    "those of 99 of 100 images of val, so its tags say little"
+    "those of 99 of 100 images of val, so its tags mean little"
 )
 """The warning of a photo for which :meth:`.database.Database.unlike_val` holds."""
 

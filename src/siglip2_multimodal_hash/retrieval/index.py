@@ -2,7 +2,7 @@
 
 Codes of bits go into an ``IndexBinary...``, unit vectors (``hash.bits: 0``) into an ``Index...``
 with the inner product, which is the cosine; see :mod:`.index_kinds` for the kinds. A JSON file
-beside the index says what is in it, with a fingerprint of the codes: an index that was built from
+next to the index describes it, with a fingerprint of the codes: an index that was built from
 other codes than those it is used with, or with other parameters, is refused.
 """
 
@@ -194,9 +194,9 @@ def _read(path: Path, meta: IndexMeta, items: npt.NDArray[Any]) -> Any:
     except (RuntimeError, AttributeError, ValueError) as error:
         raise DataError(f"{path}: not a readable FAISS index ({error})", REMEDY) from None
     if kind is None or (name_of(kind), kind.model_dump()) != (meta.kind, meta.parameters):
-        raise DataError(f"{path}: is {kind!r}, other than {meta_path(path).name} says", REMEDY)
+        raise DataError(f"{path}: is {kind!r}, not as in {meta_path(path).name}", REMEDY)
     if stored.shape != items.shape or stored.tobytes() != items.tobytes():
-        raise DataError(f"{path}: holds other codes than {meta_path(path).name} says", REMEDY)
+        raise DataError(f"{path}: holds other codes than {meta_path(path).name} describes", REMEDY)
     return index
 
 

@@ -172,7 +172,7 @@ def _check_weights(path: Path, state: dict[str, Tensor], expected: dict[str, Ten
         if found.shape != v.shape or found.dtype != v.dtype:
             raise DataError(
                 f"{path}: {name} is {found.dtype} {list(found.shape)}, "
-                f"{CONFIG} says {v.dtype} {list(v.shape)}",
+                f"but in {CONFIG} {v.dtype} {list(v.shape)}",
                 _REMEDY,
             )
         if not found.isfinite().all():

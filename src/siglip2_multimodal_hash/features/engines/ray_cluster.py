@@ -130,9 +130,9 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
     each = 1 if cuda else threads
     room = int(has // each)
     if room < max(1, embed.ray_workers):
-        wanted = embed.ray_workers or 1
+        workers = embed.ray_workers or 1
         raise InputError(
-            f"runtime.embed.ray_workers = {embed.ray_workers}: {wanted} worker(s) of {each} {kind}"
+            f"runtime.embed.ray_workers = {embed.ray_workers}: {workers} worker(s) of {each} {kind}"
             f"(s) each, but Ray has {has:g} free",
             f"set runtime.embed.ray_workers to {room}"
             if room
