@@ -156,9 +156,9 @@ def test_the_text_says_where_the_caption_came_from(workspace, predict):
     assert "caption: none given: the mean of the captions of the 20 database images" in bare.out
     assert "note: 3 neighbours voted" in bare.out
     assert "threshold" in bare.out
-    shown = predict(path, "--caption", "A dog & a <cat>")
-    assert 'caption: "A dog & a <cat>"' in shown.out
-    assert "note:" not in shown.out
+    told = predict(path, "--caption", "A dog & a <cat>")
+    assert 'caption: "A dog & a <cat>"' in told.out
+    assert "note:" not in told.out
 
 
 def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict):
@@ -313,8 +313,8 @@ def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
         scores = {tag["name"]: tag["scores"]["mlp"] for tag in one["tags"]}
         ours = [scores[name] for name in names]
         np.testing.assert_allclose(ours, stored.scores["mlp"][query], atol=1e-5)
-    shown = predict(paths[0], "--caption", "A dog.")
-    assert "caption: not used: this head takes only images" in shown.out
+    told = predict(paths[0], "--caption", "A dog.")
+    assert "caption: not used: this head takes only images" in told.out
 
 
 def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
@@ -351,13 +351,13 @@ def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
     odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
     shutil.copy(path, odd)
     more = ("--caption", "Ein Hündchen", "--explain", "out.html")
-    shown = run_process(workspace, odd, *more, PYTHONIOENCODING="ascii")
-    assert shown.returncode == 0
-    assert shown.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+    told = run_process(workspace, odd, *more, PYTHONIOENCODING="ascii")
+    assert told.returncode == 0
+    assert told.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
     assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
-    shown = run_process(workspace, odd, *more[:2], "--json", PYTHONIOENCODING="ascii")
-    (found,) = json.loads(shown.stdout)
+    told = run_process(workspace, odd, *more[:2], "--json", PYTHONIOENCODING="ascii")
+    (found,) = json.loads(told.stdout)
     assert (Path(found["path"]), found["caption"]) == (odd, "Ein Hündchen")
     gone = predict(os.fsdecode(b"caf\xe9.png"), "--json")
     assert (gone.code, gone.out) == (EXIT_BAD_INPUT, "[]\n")

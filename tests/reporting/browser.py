@@ -117,7 +117,7 @@ class Browser:
         return answer["result"].get("value")
 
     def comes_true(self, script: str, seconds: float) -> bool:
-        """Wait until an expression holds or the time is up: pictures load when near the view."""
+        """Whether an expression holds within so long: pictures load when they are near the view."""
         end = time.monotonic() + seconds
         while not (holds := bool(self.run(script))) and time.monotonic() < end:
             time.sleep(0.02)
@@ -142,7 +142,7 @@ class Browser:
         return {one["url"]: one["targetId"] for one in targets if one["type"] == "page"}
 
     def screenshot(self) -> bytes:
-        """The visible part, as a PNG."""
+        """What is in view, as a PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ ERRORS: dict[str, Any] = {
 
 
 def inputs_of(example: Any, **changes: Any) -> ReportInputs:
-    """Inputs as the stage would read them."""
+    """What the stage would read."""
     settings: dict[str, Any] = {
         "title": "Tags & <codes>",
         "dataset": example.dataset,
@@ -91,7 +91,7 @@ def report(
 
 
 def data_of(text: str) -> dict[str, Any]:
-    """Data that the scripts of a page read."""
+    """What the scripts of a page read."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])

@@ -27,7 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def followed(address: str, page: Path) -> Path:
-    """Target of a link, as a browser resolves it."""
+    """Where a browser arrives that has opened the page."""
     parts = urlsplit(urljoin(page.as_uri(), address))
     assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("file", "", "", "")
     return Path(unquote(parts.path))

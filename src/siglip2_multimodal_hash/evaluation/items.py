@@ -53,7 +53,7 @@ class Items:
         return cls(ids, dataset.labels()[rows], dataset.category_names)
 
     def write(self, folder: Path) -> None:
-        """Write the three files that identify the images."""
+        """Write the three files that say which images these are."""
         np.save(folder / "test-image_ids.npy", self.image_ids, allow_pickle=False)
         np.save(folder / "test-labels.npy", self.labels, allow_pickle=False)
         write_json(folder / "categories.json", list(self.categories))
@@ -88,7 +88,7 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
 
     Args:
         file_of: Such as ``lambda name: folder / name``.
-        remedy: Advice where a file is missing or damaged.
+        remedy: What to do where a file is missing or damaged.
 
     Raises:
         DataError: A file is missing, damaged, or does not fit the others.
@@ -120,8 +120,8 @@ def read_classifier_results(
     Args:
         items: The images, which were read beside a head.
         name: Of the classifier.
-        file_of: Path of a file of :class:`.classifier_results.ClassifierResults`.
-        remedy: Advice where a file is missing or damaged.
+        file_of: Where the files of :class:`.classifier_results.ClassifierResults` lie.
+        remedy: What to do where a file is missing or damaged.
 
     Returns:
         Its scores in the place of every predictor's, and no retrieval, hence NaN.

@@ -33,7 +33,7 @@ class Planned:
 
     Attributes:
         name: Such as ``A2-bits-128-s1``, or ``coco2014-karpathy-mine-A2-bits-128-s1``.
-        overrides: Differences from params.yaml, by dotted key; the seed included.
+        overrides: What differs from params.yaml, by dotted key; the seed included.
         params: All parameters, nested.
     """
 
@@ -114,7 +114,7 @@ class Plan:
 
         Args:
             names: Of rows.
-            seeds: Their number; None: that of each row.
+            seeds: How many; None: as each row says.
 
         Raises:
             ParamsError: See :meth:`experiment`.
@@ -168,7 +168,7 @@ def override(
     Args:
         base: Those of params.yaml, nested.
         overrides: Values by dotted key.
-        source: Origin of the overrides, for messages.
+        source: Whose overrides they are, for messages.
 
     Raises:
         ParamsError: A key is unknown or a section, or params.yaml's rules refuse the result.
