@@ -41,7 +41,7 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.uint8]
 
-# Items a cluster, and the shares of the bits that differ: a cluster from its theme, an item from
+# Items per cluster, and the shares of the bits that differ: a cluster from its theme, an item from
 # its cluster. Like codes of a trained head: see the spread of distances that the run prints.
 ITEMS_PER_CENTRE, THEMES = 50, 12
 CENTRE_FLIPS, ITEM_FLIPS = 0.25, 0.08

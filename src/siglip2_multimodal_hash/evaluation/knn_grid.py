@@ -1,7 +1,7 @@
 """Grid of vote settings on val, and the figures of the best one on test.
 
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
-search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val
+search per distance serves all settings, and only votes and mAP remain. The setting is chosen by val
 mAP alone; test is read for the chosen one. Which setting ``knn`` of params.yaml has makes no
 difference here, so that changing it repeats no trial.
 """
