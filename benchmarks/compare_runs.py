@@ -1,10 +1,10 @@
-"""How long the paired bootstrap of `smhash compare` takes.
+"""Time of the paired bootstrap of `smhash compare`.
 
     python benchmarks/compare_runs.py [--images 5000] [--draws 2000] [--seeds 1]
 
-compares two made-up sides of so many runs each, on images with 80 classes of COCO's frequencies,
+compares two made-up groups of so many runs each, on images with 80 classes of COCO's frequencies,
 with all figures: mAP and CF1 of three predictors, and retrieval. The scores of `knn` tie as votes
-do. The last line is JSON: ``seconds`` and ``draws_per_second``. Goal: 60 s for one run a side,
+do. The last line is JSON: ``seconds`` and ``draws_per_second``. Goal: 60 s for one run per group,
 5,000 images and 2,000 draws on 2 cores.
 """
 
@@ -44,14 +44,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--seeds", type=int, default=1, help="runs a side")
+    parser.add_argument("--seeds", type=int, default=1, help="runs per group")
     arguments = parser.parse_args()
     frequencies = FREQUENT * np.arange(1, CLASSES + 1) ** -FALL
     generator = np.random.default_rng(0)
     labels = (generator.random((arguments.images, CLASSES)) < frequencies).astype(np.uint8)
-    sides = [[a_run(2 * seed + side, labels) for seed in range(arguments.seeds)] for side in (1, 2)]
+    a, b = ([a_run(2 * seed + one, labels) for seed in range(arguments.seeds)] for one in (1, 2))
     start = time.perf_counter()
-    compare(sides[0], sides[1], draws=arguments.draws)
+    compare(a, b, draws=arguments.draws)
     seconds = time.perf_counter() - start
     print(f"{arguments.images:,} images, {labels.sum() / len(labels):.1f} labels each")
     found = {"seconds": seconds, "draws_per_second": arguments.draws / seconds}

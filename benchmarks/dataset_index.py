@@ -1,4 +1,4 @@
-"""How long the index of all of COCO 2014 takes, and how much memory, beside a plain loop.
+"""Time and memory of the index of all of COCO 2014, against a plain loop.
 
     python benchmarks/dataset_index.py [--annotations FOLDER]
 
@@ -38,7 +38,7 @@ COLUMNS = ["image_id", "file_name", "split", "width", "height", "bytes", "captio
 
 
 def by_project(root: Path, out: Path) -> None:
-    """What the stage `build_dataset_index` does, but for its statistics."""
+    """The work of the stage `build_dataset_index`, but for its statistics."""
     index, _ = index_source(root, root, root / SPLIT_FILE, "keep")
     write_index(out, index)
 

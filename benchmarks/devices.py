@@ -1,4 +1,4 @@
-"""What computes, in words."""
+"""Names of the computing devices."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What frozen towers in the training loop cost, against embedding once and training on the cache.
+"""Cost of frozen towers in the training loop, against embedding once and training on the cache.
 
     python benchmarks/embed_once.py [--images FOLDER] [--device cuda]
 
@@ -8,10 +8,10 @@ captions once, and takes the same update on cached embeddings. Both are measured
 the same reader, towers and head, in fp32 on a CPU and under autocast on a GPU, and extrapolated:
 30 epochs over the 113,287 training images of COCO, in one run and in the 27 of the plan's grid,
 which share one pass of embedding. Left out, in favour of the plan's way: its validation, which
-would run the towers over 5,000 images an epoch; and that equal captions are embedded only once.
+would run the towers over 5,000 images per epoch; and that equal captions are embedded only once.
 
 The last line is JSON: ``factor_1_run`` and ``factor_27_runs`` by tower, with what they were made
-of: seconds a step of the plan's way, an image, a caption, and a cached update, and the hours.
+of: seconds per step of the plan's way, image, caption, and cached update, and the hours.
 """
 
 import argparse
@@ -61,7 +61,7 @@ LOADS = {
 
 @dataclass(frozen=True)
 class Seconds:
-    """What was measured: of a plan's step, one image, one caption, and an update on the cache."""
+    """Measured seconds: of a plan's step, one image, one caption, and an update on the cache."""
 
     plan_step: float
     image: float

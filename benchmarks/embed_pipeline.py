@@ -1,4 +1,4 @@
-"""How much of the towers' own speed is left when images are read, decoded and written as well.
+"""Share of the towers' own speed that is left when images are read, decoded and written as well.
 
     python benchmarks/embed_pipeline.py [--images FOLDER] [--device cuda]
 
@@ -48,7 +48,7 @@ GOALS = {"base": 0.90, "tiny": 0.60}
 
 @dataclass(frozen=True)
 class Load:
-    """How much to embed at a time: images, of which so many a batch, and how often."""
+    """Size of a measurement: images, images per batch, and repetitions."""
 
     images: int
     batch: int

@@ -1,4 +1,4 @@
-"""How long the evaluation takes, how much memory, and what it says, beside what others use.
+"""Time, memory and figures of the evaluation, against other implementations.
 
     python benchmarks/evaluate.py [--annotations FOLDER] [--loop-queries 200] [--scaling]
 
@@ -106,7 +106,7 @@ def run_part(name: str, folder: Path, loop_queries: int) -> dict[str, Any]:
 
 
 def ratio(theirs: dict[str, Any], ours: dict[str, Any]) -> float | None:
-    """How many times as long they take; None where they did not run."""
+    """Ratios of their times to ours; None where they did not run."""
     if theirs["seconds"] is None:
         return None
     return round(float(theirs["seconds"] / ours["seconds"]), 2)

@@ -140,7 +140,7 @@ def vote(folder: Path, _: int) -> Found:
 
 
 def faissknn(folder: Path, _: int) -> Found:
-    """The same by faissknn: its seconds, and for how many queries it says something else."""
+    """The same by faissknn: its seconds, and the number of queries where it differs."""
     import faiss
 
     codes = read_codes(folder)

@@ -38,7 +38,7 @@ def draw_codes(
         items: N, the first of them.
         bits: Of a code.
         annotations: A folder with the real labels and ``hashnet/``, whose lists then say which
-            image is a query; None draws the labels, 2.9 an image and one at least.
+            image is a query; None draws the labels, 2.9 per image and one at least.
         seed: Of all that is drawn.
 
     Raises:

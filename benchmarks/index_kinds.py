@@ -1,4 +1,4 @@
-"""What each kind of index finds and costs beside exhaustive search, as the database grows.
+"""Recall and cost of each kind of index against exhaustive search, as the database grows.
 
     python benchmarks/index_kinds.py [--sizes 117218 1e6 1e7] [--queries 1000] [--K 20]
                                      [--bits 64] [--threads 2] [--most-hnsw 1e6] [--only KIND ...]
@@ -41,12 +41,12 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.uint8]
 
-# Items a cluster, and the shares of the bits that differ: a cluster from its theme, an item from
+# Items per cluster, and the shares of the bits that differ: a cluster from its theme, an item from
 # its cluster. Like codes of a trained head: see the spread of distances that the run prints.
 ITEMS_PER_CENTRE, THEMES = 50, 12
 CENTRE_FLIPS, ITEM_FLIPS = 0.25, 0.08
 BLOCK = 1_000_000
-# Bytes an item, at most, of an index and what it takes to build it, beside twice the codes.
+# Bytes per item, at most, of an index and of its construction, besides twice the codes.
 BYTES = {"flat": 20, "ivf": 60, "multihash": 250, "hnsw": 600}
 REPEATS, LONG = 3, 10.0
 COLUMNS = ("recall", "short", "build_seconds", "ms_per_query", "speedup", "file_mb")
@@ -70,7 +70,7 @@ def clustered_codes(count: int, bits: int, seed: int) -> Codes:
 
 
 def kinds(count: int) -> list[list[Kind]]:
-    """What is built, flat first: the defaults, each with other parameters of its search."""
+    """The indexes to build, flat first: the defaults, each with other parameters of its search."""
     few = max(1, round(count**0.5) // 32)
     return [
         [Flat()],
@@ -116,15 +116,15 @@ def measure(
 def retuned(index: CodeIndex, kind: Kind) -> CodeIndex:
     """The same index with other parameters of its search."""
     if isinstance(kind, Ivf):
-        wanted = resolved(kind, index.meta.count, index.meta.bits)
-        index.faiss_index.nprobe = wanted.model_dump()["nprobe"]
+        parameters = resolved(kind, index.meta.count, index.meta.bits)
+        index.faiss_index.nprobe = parameters.model_dump()["nprobe"]
     elif isinstance(kind, Multihash):
         index.faiss_index.nflip = kind.nflip
     return replace(index, kind=kind)
 
 
 def timed_search(index: CodeIndex, queries: Codes, K: int) -> tuple[Neighbours, float]:
-    """What is found, and the fewest seconds of some searches."""
+    """The neighbours, and the fewest seconds of some searches."""
     times: list[float] = []
     while len(times) < REPEATS and sum(times) < LONG:
         start = time.perf_counter()
@@ -140,9 +140,9 @@ def recall(found: Neighbours, exact: Neighbours) -> float:
 
 
 def compare(
-    size: int, queries: int, K: int, bits: int, wanted: Callable[[str], bool]
+    size: int, queries: int, K: int, bits: int, selected: Callable[[str], bool]
 ) -> list[dict[str, Any]]:
-    """All kinds that are wanted, and flat, on one database."""
+    """All selected kinds, and flat, on one database."""
     if left_out(size, bits, "flat"):
         return []
     codes = clustered_codes(size + queries, bits, seed=0)
@@ -152,7 +152,7 @@ def compare(
     exact: Neighbours | None = None
     for searches in kinds(size):
         name = name_of(searches[0])
-        if exact and (not wanted(name) or left_out(size, bits, name)):
+        if exact and (not selected(name) or left_out(size, bits, name)):
             continue
         for row, found in measure(searches, database, asked, K):
             if exact is None:
@@ -208,8 +208,8 @@ def main() -> None:
     print(f"{'items':>11}  {'index':44}" + "".join(f"{column:>15}" for column in COLUMNS))
     rows: list[dict[str, Any]] = []
     for size in map(int, arguments.sizes):
-        wanted = set(arguments.only) - ({"hnsw"} if size > arguments.most_hnsw else set())
-        rows += compare(size, arguments.queries, arguments.K, arguments.bits, wanted.__contains__)
+        selected = set(arguments.only) - ({"hnsw"} if size > arguments.most_hnsw else set())
+        rows += compare(size, arguments.queries, arguments.K, arguments.bits, selected.__contains__)
     print(json.dumps({"threads": arguments.threads, "bits": arguments.bits, "rows": rows}))
 
 

@@ -1,4 +1,4 @@
-"""What it costs to ask about a photo without its caption, as `smhash predict` does.
+"""Cost of a missing caption in `smhash predict`.
 
     python benchmarks/missing_caption.py
 

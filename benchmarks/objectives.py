@@ -1,4 +1,4 @@
-"""What each hash objective brings on the embeddings of `dvc repro`: on val, and on test at the end.
+"""Figures of each hash objective on the embeddings of `dvc repro`: on val, and on test at the end.
 
     python benchmarks/objectives.py [--seeds 0 1 2] [--only NAME ...] [--test NAME ...]
                                     [--index FILE] [--embeddings FOLDER]

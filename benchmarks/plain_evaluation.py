@@ -46,8 +46,8 @@ def argsort_map(codes: CodeSet, cutoff: int | None = None, order: Order = as_fou
         matrix.astype(np.float32) for matrix in (codes.query_labels, codes.database_labels)
     )
     total = 0.0
-    for query, wanted in zip(queries, query_labels, strict=True):
-        relevant = (wanted @ labels.T > 0).astype(np.float32)
+    for query, own_labels in zip(queries, query_labels, strict=True):
+        relevant = (own_labels @ labels.T > 0).astype(np.float32)
         distances = (queries.shape[1] - query @ database.T) / 2
         ranked = relevant[order(distances, relevant)][:cutoff]
         places = np.flatnonzero(ranked) + 1.0

@@ -1,4 +1,4 @@
-"""What embeddings in half precision cost: the error of the magnitude, and the final mAP.
+"""Cost of embeddings in half precision: the error of the magnitude, and the final mAP.
 
     python benchmarks/store_dtype.py [--index FILE] [--embeddings FOLDER] [--seeds 42 43 44]
 

@@ -140,7 +140,7 @@ def _labels_of(found: RealLabels, folder: str) -> Labels:
 
 
 def _drawn_labels(generator: random.Random, folder: str) -> Labels:
-    """A long tail over 80 categories, 2.9 an image."""
+    """A long tail over 80 categories, 2.9 per image."""
     images = COUNTS[folder][0]
     offset = 0 if folder == "train2014" else 300_000
     ids = generator.sample(range(offset, offset + 300_000), images)

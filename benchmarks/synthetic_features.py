@@ -31,7 +31,7 @@ def write_features(
         folder: Exists.
         images: How many.
         width: D.
-        annotations: A folder with the real labels; None draws them, 2.9 an image.
+        annotations: A folder with the real labels; None draws them, 2.9 per image.
         seed: Of all that is drawn.
 
     Raises:

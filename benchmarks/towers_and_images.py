@@ -1,4 +1,4 @@
-"""What the benchmarks of the embedding pass share: two towers, and JPEGs to embed.
+"""Two towers, and JPEGs to embed, for the benchmarks of the embedding pass.
 
 The base towers have the sizes of google/siglip2-base-patch16-256 and random weights, which take as
 long as trained ones; only their vocabulary is the tiny checkpoint's, as looking up a token costs

@@ -1,4 +1,4 @@
-"""How fast the head is fitted on embeddings of COCO's size, beside a plain DataLoader and loop.
+"""Speed of the head's fit on embeddings of COCO's size, against a plain DataLoader and loop.
 
     python benchmarks/train_head.py [--annotations FOLDER] [--batch-size 32 --accumulation 2]
 

@@ -9,9 +9,8 @@ from siglip2_multimodal_hash.evaluation import code_quality, error_analysis
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params
-from siglip2_multimodal_hash.reporting import knn_grid
+from siglip2_multimodal_hash.reporting import knn_grid, tables
 from siglip2_multimodal_hash.reporting.plots import write_plots
-from siglip2_multimodal_hash.reporting.tables import detail_files, rounded, summary_metrics
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 DATASET = ("index", "statistics", "objects")
@@ -31,30 +30,31 @@ def main(
     variants: Path,
     untrained: Path,
     metrics: Path,
+    figures: Path,
     plots: Path,
     details: Path,
 ) -> None:
-    """Write the headline figures, the plots' data, and every figure there is."""
+    """Write the headline, the summary, the plots' data, and every figure there is."""
     dataset, result = read_index(index), read_evaluation(evaluation)
     compared = read_json(classifiers / "figures.json") | read_json(variants) | read_json(untrained)
-    fit, history = read_json(head / "config.json"), read_json(head / "history.json")
+    fit, sizes = read_json(head / "config.json"), read_object_sizes(objects)
     tried = knn_grid.with_params(read_json(grid), params.knn, result.figures)
-    sizes, policy = read_object_sizes(objects), params.dataset.eval_caption
-    errors = error_analysis.errors_of_test(dataset, result, sizes, policy)
+    errors = error_analysis.errors_of_test(dataset, result, sizes, params.dataset.eval_caption)
     code_quality.warn_of_degenerate("database", result.figures.get("codes"), fit["head"])
-    headline = summary_metrics(result.figures, fit) | knn_grid.best_votes(tried)
-    write_json(metrics / "summary.json", headline)
-    files = detail_files(result.figures, compared, fit) | {"errors": rounded(errors)}
+    summary = tables.summary_figures(result.figures, fit) | knn_grid.best_votes(tried)
+    write_json(figures, summary)
+    write_json(metrics, tables.headline(summary))
+    files = tables.detail_files(result.figures, compared, fit, errors)
     files["knn_grid"] = knn_grid.vote_comparison(result.figures, tried)
-    for name, figures in files.items():
-        write_json(details / f"{name}.json", figures)
+    for name, content in files.items():
+        write_json(details / f"{name}.json", content)
     write_plots(
         plots,
         dataset=dataset,
         statistics=read_json(statistics),
         codes=read_head_codes(codes),
         evaluation=result,
-        history=history,
+        history=read_json(head / "history.json"),
         errors=errors,
         baselines=files["baselines"],
     )
@@ -62,4 +62,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "plots", "details")
+    run_stage(main, *DATASET, "head", "codes", *COMPARED, "metrics", "figures", "plots", "details")

@@ -1,4 +1,4 @@
-"""What may lie where an output is to go, and what lies around it afterwards."""
+"""Obstacles in the place of an output, and its surroundings afterwards."""
 
 import contextlib
 import os

@@ -270,9 +270,9 @@ def test_stats(
     # What the output's encoding cannot hold is escaped, and JSON stays JSON.
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     path.write_text(json.dumps(content).replace("dog", "\N{GOAT} ch\xe8vre"), encoding="utf-8")
-    told = run_process(project, "stats", **ascii_only)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "\\U0001f410 ch\\xe8vre" in told.stdout
+    shown = run_process(project, "stats", **ascii_only)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "\\U0001f410 ch\\xe8vre" in shown.stdout
     found = json.loads(run_process(project, "stats", "--json", **ascii_only).stdout)
     assert list(found["class_frequency"]) == ["\N{GOAT} ch\xe8vre"]
     path.write_text(json.dumps(content), encoding="utf-8")

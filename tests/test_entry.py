@@ -1,4 +1,4 @@
-"""What a stage does before its work, and how it ends."""
+"""Start and end of a stage."""
 
 import os
 import subprocess

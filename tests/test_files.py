@@ -43,7 +43,7 @@ def make_folder(path: Path, text: str) -> None:
 
 
 def content(path: Path) -> tuple[bool, str]:
-    """Whether it is a folder, and the text in it."""
+    """Kind of a path: folder or not, and the text in it."""
     inside = path / "inside.txt"
     return path.is_dir(), (inside if path.is_dir() else path).read_text(encoding="utf-8")
 

@@ -253,8 +253,8 @@ def test_dataset_backbone_and_hardware_combine(
     assert params.runtime.device == hardware.overrides["runtime.device"]
     assert params.training.batch_size * params.training.accumulation_steps == 64
     allowed = hardware.at_most.get("backbone.max_num_patches", 4096)
-    wanted = backbone.overrides["backbone.max_num_patches"]
-    assert params.backbone.max_num_patches == min(wanted, allowed)
+    of_the_backbone = backbone.overrides["backbone.max_num_patches"]
+    assert params.backbone.max_num_patches == min(of_the_backbone, allowed)
 
 
 def test_there_are_presets_of_each_kind() -> None:

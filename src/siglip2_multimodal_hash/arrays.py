@@ -33,7 +33,7 @@ def load_array(
     Args:
         path: The file.
         memory_map: Map it read-only instead of reading it into memory.
-        remedy: What to do where it cannot be read.
+        remedy: Advice where it cannot be read.
 
     Raises:
         DataError: The file is missing, damaged, no ``.npy`` file, or holds Python objects.

@@ -51,7 +51,7 @@ def check_kernels(card: str, capability: tuple[int, int], architectures: Sequenc
     Args:
         card: Its name, for the message.
         capability: Its compute capability, such as (12, 0) for an RTX 5080.
-        architectures: What the build was compiled for: ``torch.cuda.get_arch_list()``.
+        architectures: Those that the build was compiled for: ``torch.cuda.get_arch_list()``.
 
     Raises:
         InputError: None of the architectures runs on the card.
@@ -77,7 +77,7 @@ def has_kernels(capability: tuple[int, int], architectures: Sequence[str]) -> bo
 
     Args:
         capability: Of the card, such as (12, 0) for an RTX 5080.
-        architectures: What the build was compiled for: ``torch.cuda.get_arch_list()``.
+        architectures: Those that the build was compiled for: ``torch.cuda.get_arch_list()``.
     """
     return any(_runs(architecture, capability) for architecture in architectures)
 

@@ -1,4 +1,4 @@
-"""Errors that a user can fix: one message that says what is wrong, where, and what to do."""
+"""Errors that a user can fix: one message with the fault, its place and the remedy."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,8 +11,8 @@ class InputError(Exception):
     """Bad input: a parameter, a file, an annotation. Carries no traceback to the user.
 
     Args:
-        message: What is wrong, with the key or the file and the offending value.
-        remedy: What the user can do about it.
+        message: The fault, with the key or the file and the offending value.
+        remedy: Advice to the user.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -32,9 +32,9 @@ def explained_disk(folder: Path, remedy: str, needs: str = "") -> Iterator[None]
     """Turn a failure to write into a message.
 
     Args:
-        folder: Where the block writes.
-        remedy: What the user can do about it.
-        needs: What has to fit there, such as ``image.npy needs 3.1 MB``.
+        folder: Folder that the block writes to.
+        remedy: Advice to the user.
+        needs: Space that it needs, such as ``image.npy needs 3.1 MB``.
 
     Raises:
         DataError: The disk is full, or the folder cannot be written.

@@ -31,7 +31,7 @@ def require_free(target: Path, *, ours: Ours | None = None, inputs: Iterable[Pat
     knows. Never a link, a mount point, a device or an input. Call it before the work begins.
 
     Args:
-        target: Where the output goes.
+        target: Path of the output.
         ours: Tells a folder that the project made, for an output that is one; None for a file, or
             for a folder that replaces none.
         inputs: Files, and folders of them, that the output must not replace.
@@ -112,7 +112,7 @@ def replacing(
     removed and ``target`` stays as it was.
 
     Args:
-        target: Where the output goes.
+        target: Path of the output.
         ours: See :func:`require_free`, which is asked before the block and after it.
         inputs: See there.
 

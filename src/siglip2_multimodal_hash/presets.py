@@ -36,7 +36,7 @@ class Preset:
 
     Attributes:
         name: Of the file.
-        description: What it is for.
+        description: Its purpose.
         overrides: The values it sets, by dotted key.
         at_most: Limits, by dotted key: a larger value is lowered to it, a smaller one stays.
     """
@@ -90,8 +90,8 @@ def merge_presets(presets: Iterable[Preset]) -> dict[str, Any]:
         for key, value in preset.overrides.items():
             if key in merged and merged[key] != value:
                 raise ParamsError(
-                    f"{key}: preset {origin[key]!r} says {merged[key]!r} and preset "
-                    f"{preset.name!r} says {value!r}",
+                    f"{key}: preset {origin[key]!r} has {merged[key]!r} and preset "
+                    f"{preset.name!r} has {value!r}",
                     "use one of the two",
                 )
             merged[key], origin[key] = value, preset.name

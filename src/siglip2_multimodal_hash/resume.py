@@ -72,7 +72,7 @@ class Unfinished:
             take_up: Gets the progress that was recorded; raises DataError where a file is damaged.
 
         Returns:
-            What ``take_up`` gave; None where the work begins anew.
+            Result of ``take_up``; None where the work begins anew.
         """
         taken = None
         if (self.root / PROGRESS).exists():
@@ -97,8 +97,8 @@ class Unfinished:
         """Keep what is done; from then on it is not computed again.
 
         Args:
-            done: How far the work is, for people: ``3 epochs``.
-            progress: How far it is, as JSON.
+            done: Progress of the work, for people: ``3 epochs``.
+            progress: Progress of the work, as JSON.
             whole: Files below :attr:`root` that do not change any more; their digests are kept.
             growing: Files that later work goes on with; both are on the disk already.
 
@@ -260,7 +260,7 @@ def computation(
     Code, libraries, device and threads move the last bits of every float.
 
     Args:
-        device: What computes.
+        device: Device that computes.
         code: Patterns of modules in the package, beside those that every stage shares.
         libraries: Names of distributions.
     """

@@ -64,7 +64,7 @@ def test_both_ways_of_training_are_measured() -> None:
 
 def test_extrapolation_by_hand() -> None:
     # 30 epochs of 1,770 steps: 53,100 s the plan's way. 113,287 images of 5 captions: 1,132.87 +
-    # 566.435 s; the updates: 53.1 s a run.
+    # 566.435 s; the updates: 53.1 s per run.
     found = extrapolate(Seconds(plan_step=1, image=0.01, caption=0.001, cached_update=0.001))
     assert found == {
         "factor_1_run": 30.3,  # 53,100 / 1,752.405

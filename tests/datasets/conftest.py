@@ -1,4 +1,4 @@
-"""A tiny COCO 2014: ten images, three categories, two captions an image, all four splits."""
+"""A tiny COCO 2014: ten images, three categories, two captions per image, all four splits."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What is read is what pycocotools itself says about the same files."""
+"""Annotations equal those that pycocotools reads from the same files."""
 
 import contextlib
 import io

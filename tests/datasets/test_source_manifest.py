@@ -171,9 +171,9 @@ def test_lists_of_a_protocol_are_described_where_they_are_there(
 def test_missing_images_are_counted_and_five_named() -> None:
     present = {f"val2014/{number}.jpg": 1 for number in range(3)}
     check_images_present(present, present)
-    wanted = [f"val2014/{number}.jpg" for number in (9, 8, 7, 6, 5, 4, 3, 2)]
+    named = [f"val2014/{number}.jpg" for number in (9, 8, 7, 6, 5, 4, 3, 2)]
     with pytest.raises(DataError) as caught:
-        check_images_present(wanted, present)
+        check_images_present(named, present)
     message = str(caught.value)
     assert "7 image(s) that the annotations name are missing:" in message
     assert [line.strip() for line in message.splitlines()[1:7]] == [

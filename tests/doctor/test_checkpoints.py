@@ -1,4 +1,4 @@
-"""Where a checkpoint is: real folders, a real cache, and a hub that answers on a real socket."""
+"""Places of a checkpoint: real folders, a real cache, and a hub that answers on a real socket."""
 
 import json
 import socket

@@ -122,7 +122,7 @@ def test_precision_that_the_device_lacks(
         (PLAN, "ok", "with GPU support, 1 card"),
         (LAPTOP, "ok", "on the CPU"),
         (replace(PLAN, faiss=FaissBuild("1.13.2")), "warn", "without GPU support"),
-        (replace(PLAN, faiss=FaissBuild("1.13.2", for_gpus=True)), "warn", "sees no card"),
+        (replace(PLAN, faiss=FaissBuild("1.13.2", for_gpus=True)), "warn", "finds no card"),
         (replace(PLAN, faiss=None), "fail", "missing"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What every figure refuses, by name: NaN, unequal lengths, labels that are none, foreign codes."""
+"""Refusals of every figure, by name: NaN, unequal lengths, labels that are none, foreign codes."""
 
 from collections.abc import Callable
 from typing import Any

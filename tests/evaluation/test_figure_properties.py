@@ -1,4 +1,4 @@
-"""What holds for every figure: order, perfect predictions, agreement with scikit-learn."""
+"""Properties of every figure: order, perfect predictions, agreement with scikit-learn."""
 
 from typing import Any
 

@@ -41,6 +41,34 @@ def test_markdown_of_two_rows(folder):
     assert "Not run yet: C1-k-5-s1, C1-k-10-s1, C1-k-50-s0, C1-k-50-s1" in result.stdout
 
 
+def test_all_experiments_newest_first_or_by_a_figure(folder):
+    def listed(*options: str) -> list[list[str]]:
+        result = smhash(folder, "experiments", *options)
+        assert result.returncode == 0, result.stderr
+        assert all(len(line) <= 100 for line in result.stdout.splitlines())
+        return [line.split() for line in result.stdout.splitlines()]
+
+    head, *lines = listed()
+    assert head == ["experiment", "knn", "mlp", "retrieval", "val_knn", "time", "changed"]
+    assert lines == [
+        ["C1-k-10-s0", "10.0", "90.0", "10.0", "9.0", "knn.K=10"],
+        ["C1-k-5-s0", "5.0", "90.0", "20.0", "4.0", "knn.K=5"],
+        ["default-s1", "20.0", "90.0", "5.0", "19.0", "seed=43"],
+        ["default-s0", "20.0", "90.0", "5.0", "19.0"],
+    ]
+    head, *lines = listed("--sort", "retrieval")
+    assert head[:3] == ["experiment", "retrieval", "knn"]
+    assert [line[0] for line in lines[:2]] == ["C1-k-5-s0", "C1-k-10-s0"]
+    assert smhash(folder, "experiments", "--sort", "speed").returncode == 2
+    stage = folder / "stages/make.py"
+    text = stage.read_text(encoding="utf-8")
+    stage.write_text(f"{text}# Another version.\n", encoding="utf-8")
+    try:
+        assert all("stale" in line for line in listed()[1:])
+    finally:
+        stage.write_text(text, encoding="utf-8")
+
+
 def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folder):
     result = smhash(folder, "table", "methods", "--seeds", "1", "--draws", "200")
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""What tells one content of a checkpoint from another: a folder's digests, a hub's commit."""
+"""Identity of a checkpoint's content: a folder's digests, a hub's commit."""
 
 import hashlib
 from pathlib import Path

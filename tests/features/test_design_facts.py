@@ -31,7 +31,7 @@ class Spy:
 def test_point_1_magnitudes_vary_because_nothing_is_normalised(
     checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path
 ):
-    """What is stored is the pooled output; `image_embeds` is its direction, of length 1."""
+    """The store holds the pooled output; `image_embeds` is its direction, of length 1."""
     folder = tmp_path / "embeddings"
     embed_dataset(index, open_images(archive), make_backbone(checkpoint), make_runtime(), folder)
     stored = load_embeddings(folder)

@@ -34,7 +34,7 @@ def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, 
 
 
 def left_in(tmp_path):
-    """What lies where the embeddings should have come."""
+    """Names of the files in the place of the embeddings."""
     out = tmp_path / "out"
     return sorted(path.name for path in out.iterdir()) if out.exists() else []
 

@@ -84,7 +84,7 @@ def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path):
 
 @pytest.fixture
 def mapped(monkeypatch):
-    """How many batches this process gives to the towers."""
+    """Number of batches that this process gives to the towers."""
     calls = []
     original = Mapper.__call__
 

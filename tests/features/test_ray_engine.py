@@ -34,7 +34,7 @@ def token():
 
 @pytest.fixture
 def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
-    """Embed by either engine, two images a batch: six batches."""
+    """Embed by either engine, two images per batch: six batches."""
 
     def run(name, engine="ray", *, images=None, **options):
         values = make_runtime(2, 2).model_dump()

@@ -31,7 +31,7 @@ IMAGES = [noise(*size) for size in ((64, 64), (640, 426), (3, 200), (1, 1), (63,
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "reference",
     [
         processor(),
         processor(256),
@@ -44,10 +44,10 @@ IMAGES = [noise(*size) for size in ((64, 64), (640, 426), (3, 200), (1, 1), (63,
         AutoImageProcessor.from_pretrained(TINY, backend="pil"),
     ],
 )
-def test_every_number_equals_the_processors(wanted, pictures):
+def test_every_number_equals_the_processors(reference, pictures):
     images = [*IMAGES, *pictures]
-    expected = wanted(images=images, return_tensors="pt")["pixel_values"]
-    found = LookUp.like(wanted)(images)
+    expected = reference(images=images, return_tensors="pt")["pixel_values"]
+    found = LookUp.like(reference)(images)
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
 

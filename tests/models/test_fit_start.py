@@ -1,4 +1,4 @@
-"""Where a fit starts: standardised inputs and the classes' prior."""
+"""Start of a fit: standardised inputs and the classes' prior."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the fusion MLP sees, and what it makes of it."""
+"""Input and output of the fusion MLP."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What dvc.yaml declares, and whether it is what a run of a stage read."""
+"""Declarations of dvc.yaml, compared with what a run of a stage read."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def fields(section: type[Section] = Params, prefix: str = "") -> Iterator[tuple[
 
 
 def covers(declared: str, key: str) -> bool:
-    """Whether a declared section or parameter is or holds a parameter."""
+    """Test whether a declared section or parameter is or holds a parameter."""
     return key == declared or key.startswith(f"{declared}.")
 
 

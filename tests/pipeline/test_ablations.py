@@ -102,8 +102,8 @@ def test_every_row_runs(tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     base = YAML(typ="safe", pure=True).load((folder / "params.yaml").read_text())
     plan = Plan(load_rows(folder / "configs/ablations.yaml"), base)
-    wanted = {one.name for one in plan.experiments(list(plan.rows), 1)}
-    assert set(names(folder)) == wanted
+    planned = {one.name for one in plan.experiments(list(plan.rows), 1)}
+    assert set(names(folder)) == planned
     table = smhash(folder, "table", "all", "--seeds", "1", "--draws", "100")
     assert table.returncode == 0, table.stderr
     for name in plan.rows:

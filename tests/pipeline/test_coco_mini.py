@@ -1,4 +1,4 @@
-"""The stages on 239 real COCO photos, and what they say to damaged copies of them."""
+"""The stages on 239 real COCO photos, and their refusals of damaged copies."""
 
 import hashlib
 import json

@@ -1,11 +1,14 @@
 """DVC itself on a small mojicoco: experiments, what they re-run, and how bad parameters end."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from siglip2_multimodal_hash.presets import apply_overrides
-from tests.pipeline.conftest import small_params
+from siglip2_multimodal_hash.reporting.tables import HEADLINE
+from tests.pipeline.conftest import ROOT, small_params
 from tests.pipeline.repositories import new_repository, run_in
 from tests.pipeline.test_what_reruns import ASIDE, DECLARED_BY, REACHED_BY
 
@@ -91,16 +94,38 @@ def test_an_override_changes_one_line_of_the_parameters(repository):
     restore(repository)
 
 
-@pytest.mark.slow
-def test_an_experiment_runs_only_what_its_parameter_reaches(repository):
+def columns_of_the_table(repository: Path) -> list[str]:
+    """Those of the README's `dvc exp show`, whose lines fit 120 columns."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"\$ (dvc exp show .*?) +#", readme)
+    shown = run_in(repository, *shlex.split(recipe))
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert max(map(len, lines)) <= 120, shown.stdout
+    (head,) = (line.split() for line in lines if "Experiment" in line)
+    return head
+
+
+def test_an_experiment_runs_only_what_its_parameter_reaches_and_has_its_row(repository):
+    run_in(repository, "dvc", "exp", "remove", "--all-commits")
     result = run_in(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")
     assert result.returncode == 0, result.stdout + result.stderr
     ran = stages_in(result.stdout)
     assert ran == REACHED_BY["hash.bits"]
-    shown = run_in(repository, "dvc", "exp", "show", "--csv")
-    assert "bits-32" in shown.stdout
+    assert columns_of_the_table(repository) == ["Experiment", *HEADLINE, "hash.bits"]
     changed = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md")
     assert "retrieval" in changed.stdout
+    restore(repository)
+
+
+@pytest.mark.slow
+def test_figures_of_a_second_backbone_stand_in_the_same_columns(repository):
+    run_in(repository, "dvc", "exp", "remove", "--all-commits")
+    words = ["-S", "hash.bits=32", "-S", "backbone.name=another"]
+    result = run_in(repository, "dvc", "exp", "run", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    shown = columns_of_the_table(repository)
+    assert sorted(shown) == sorted(["Experiment", *HEADLINE, "hash.bits", "backbone.name"])
     restore(repository)
 
 
@@ -134,7 +159,7 @@ def test_a_bad_override_ends_in_one_message_and_costs_no_output(repository, word
 
 
 def outputs(repository: Path) -> set[str]:
-    """What lies below data/ and outputs/."""
+    """Paths below data/ and outputs/."""
     return {
         str(path.relative_to(repository))
         for folder in ("data", "outputs")

@@ -90,7 +90,7 @@ def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
     assert Path(params.runtime.features_folder).name == params.backbone.revision
     for stage in FROM_EMBED:
         assert run(project, "mine", stage) == 0, stage
-    for file in ("summary.json", "baselines.json", "details.json"):
+    for file in ("figures.json", "baselines.json", "details.json"):
         assert figures(project, "mine", file) == figures(finished, "siglip2-tiny", file), file
 
 

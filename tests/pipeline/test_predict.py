@@ -256,7 +256,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
     (workspace / "params.yaml").write_text(small_params(backbone__text_max_length=32))
     result = predict(path)
     assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
-    assert "made with text_max_length = 64, params.yaml now means 32" in result.err
+    assert "made with text_max_length = 64, params.yaml now gives 32" in result.err
 
 
 @pytest.mark.parametrize(

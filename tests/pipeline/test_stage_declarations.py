@@ -62,11 +62,11 @@ def test_data_are_declared(stage):
     outs = {out if isinstance(out, str) else next(iter(out)) for out in STAGES[stage]["outs"]}
     assert named <= dependencies(stage) | outs
     data = {dep for dep in dependencies(stage) if not dep.startswith(("src/", "stages/", *UNNAMED))}
-    # An index has a description beside it, and what is checked is read by nobody.
-    beside = {name.removesuffix(".json") for name in data} | {
+    # An index has a description next to it, and the mark of the checks is read by nobody.
+    described = {name.removesuffix(".json") for name in data} | {
         "outputs/${dataset.name}/params_checked"
     }
-    assert all(name in named or name.removesuffix(".json") in beside for name in data - named)
+    assert all(name in named or name.removesuffix(".json") in described for name in data - named)
 
 
 def test_every_stage_script_is_a_stage():

@@ -1,4 +1,4 @@
-"""Which stages a change of a parameter re-runs: by what dvc.yaml declares, and by what is made."""
+"""Stages that a change of a parameter re-runs, by the declarations of dvc.yaml and by outputs."""
 
 import re
 

@@ -94,9 +94,9 @@ def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path, prediction):
     assert len(sources) == 5
     assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]+", one) for one in sources)
     assert not any(word in text for word in ("http", "url(", "@import", "href"))
-    told = "".join(page.texts)
+    shown = "".join(page.texts)
     for part in ("a <note>", '<script>alert("a & b")</script>', "<b>mine & co.png", "<i>cat</i>"):
-        assert part in told
+        assert part in shown
     assert '" onerror="alert(1)' in [attributes["alt"] for attributes in page.all("img")]
 
 
@@ -130,9 +130,9 @@ def test_a_photo_unlike_the_dataset_is_said(tmp_path, prediction):
 def test_a_caption_that_was_not_given_is_said(tmp_path, prediction):
     bare = replace(prediction, caption=None, caption_from="nearest_images", predicted=())
     write_page(tmp_path / "out.html", [bare], [], Images())
-    told = "".join(Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts)
-    assert "caption: none given: the mean of the captions" in told
-    assert "tags of hybrid: none reaches the threshold" in told
+    shown = "".join(Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts)
+    assert "caption: none given: the mean of the captions" in shown
+    assert "tags of hybrid: none reaches the threshold" in shown
 
 
 def test_a_page_that_is_too_large_is_refused(tmp_path, prediction):

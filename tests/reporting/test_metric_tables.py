@@ -11,10 +11,11 @@ from siglip2_multimodal_hash.reporting.tables import (
     detail_files,
     details,
     head_modality,
+    headline,
     in_order,
     markdown_table,
     rounded,
-    summary_metrics,
+    summary_figures,
     table_of_details,
 )
 
@@ -54,7 +55,7 @@ def head(value: float, *, codes: bool = True) -> dict[str, Any]:
 
 
 def test_the_summary_holds_the_figures_to_compare_by() -> None:
-    assert summary_metrics(head(0.6), {"best_epoch": 7, "bits": 64}) == {
+    assert summary_figures(head(0.6), {"best_epoch": 7, "bits": 64}) == {
         "val": {"knn": {"mAP": 0.61}, "mlp": {"mAP": 0.71}, "hybrid": {"mAP": 0.81}},
         "test": {
             "knn": {"mAP": 0.6, "CF1": 0.3, "OF1": 0.15},
@@ -68,8 +69,17 @@ def test_the_summary_holds_the_figures_to_compare_by() -> None:
     }
 
 
+def test_the_headline_names_predictor_and_split() -> None:
+    summary = summary_figures(head(0.6), {"best_epoch": 7})
+    summary["knn_best"] = {"val": {"mAP": 0.7}, "test": {"mAP": 0.65}}
+    assert headline(summary) == {
+        **{"knn": 0.6, "knn_best": 0.65, "mlp": 0.7, "retrieval": 0.2},
+        **{"val_knn": 0.61, "val_mlp": 0.71},
+    }
+
+
 def test_without_a_hash_layer_there_are_no_code_figures() -> None:
-    assert "codes" not in summary_metrics(head(0.6, codes=False), {"best_epoch": 1})
+    assert "codes" not in summary_figures(head(0.6, codes=False), {"best_epoch": 1})
 
 
 def test_every_baseline_is_a_row() -> None:
@@ -126,12 +136,13 @@ def test_rows_go_from_the_head_over_its_variants_and_bounds_to_chance() -> None:
     assert in_order({name: {} for name in sorted(expected)}) == list(expected)
 
 
-def test_details_are_two_files() -> None:
+def test_details_are_three_files() -> None:
     fit = {"best_epoch": 7, "head": {"modalities": "caption"}}
-    found = detail_files(head(0.6), {"lsh": head(0.3)}, fit)
+    found = detail_files(head(0.6), {"lsh": head(0.3)}, fit, {"knn": {"wrong": 1 / 3}})
     assert found == {
         "baselines": baseline_metrics(head(0.6), {"lsh": head(0.3)}),
         "details": details({"modality": "caption", **head(0.6)}, {"lsh": head(0.3)}),
+        "errors": {"knn": {"wrong": 0.333333}},
     }
 
 

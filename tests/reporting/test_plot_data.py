@@ -66,8 +66,8 @@ def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: Re
         (settings,) = plot.values()
         for file, columns in settings["y"].items():
             header = read_csv(plots / Path(file).name)[0]
-            wanted = {columns} if isinstance(columns, str) else set(columns)
-            assert {settings["x"]} | wanted <= set(header), file
+            columns_of_y = {columns} if isinstance(columns, str) else set(columns)
+            assert {settings["x"]} | columns_of_y <= set(header), file
             checked += 1
     assert checked >= 8
 

@@ -4,17 +4,18 @@ import json
 
 import pytest
 
-from tests.experiments.small_repository import run
+from tests.experiments.small_repository import ROOT, run
 
-PARAMS = "dataset:\n  name: tiny\nseed: 1\n"
+PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 PIPELINE = """\
 stages:
   evaluate:
     cmd: python nothing.py
     params: [seed]
-    metrics:
-      - metrics/summary.json: {cache: false}
+    outs:
+      - metrics/mojicoco/siglip2-tiny/figures.json: {cache: false}
 """
+FIGURES = "metrics/mojicoco/siglip2-tiny/figures.json"
 SUMMARY = {"test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}}, "train": {"best_epoch": 14}}
 
 
@@ -33,8 +34,8 @@ def project(tmp_path, monkeypatch):
 
 
 def write(folder, summary=SUMMARY):
-    (folder / "metrics").mkdir(exist_ok=True)
-    (folder / "metrics/summary.json").write_text(json.dumps(summary))
+    (folder / FIGURES).parent.mkdir(parents=True, exist_ok=True)
+    (folder / FIGURES).write_text(json.dumps(summary))
 
 
 def with_knn(value):
@@ -67,13 +68,13 @@ def test_another_best_epoch_is_not_a_figure(project, smhash):
 
 
 def test_other_parameters_are_not_compared(project, smhash, capsys):
-    (project / "params.yaml").write_text(PARAMS.replace("seed: 1", "seed: 2"))
+    (project / "params.yaml").write_text(PARAMS.replace("seed: 42", "seed: 2"))
     assert smhash("verify") == 2
     assert "params.yaml differs from the last commit (seed)" in capsys.readouterr().err
 
 
 def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
-    (project / "metrics/summary.json").unlink()
+    (project / FIGURES).unlink()
     assert smhash("verify") == 2
     said = capsys.readouterr().err
     assert "this folder does not have it" in said

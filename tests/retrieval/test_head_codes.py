@@ -1,4 +1,4 @@
-"""What a head says about every image, as files: codes are the signs of the soft codes."""
+"""Output of a head for every image, as files: codes are the signs of the soft codes."""
 
 from pathlib import Path
 from typing import Any

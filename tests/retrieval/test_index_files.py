@@ -95,11 +95,11 @@ def test_files_that_do_not_belong_together_are_refused(
     save_index(path, build_index(items, kind))
     save_index(other, build_index(items[::-1], kind))
     other.rename(path)
-    with pytest.raises(DataError, match=r"holds other codes than index\.faiss\.json says"):
+    with pytest.raises(DataError, match=r"holds other codes than index\.faiss\.json describes"):
         load_index(path, items, kind)
     save_index(other, build_index(items))
     other.rename(path)
-    with pytest.raises(DataError, match=r"is Flat\(\), other than index\.faiss\.json says"):
+    with pytest.raises(DataError, match=r"is Flat\(\), not as in index\.faiss\.json"):
         load_index(path, items, kind)
     save_index(path, build_index(items, kind))
     path.write_bytes(path.read_bytes()[:-40])

@@ -1,4 +1,4 @@
-"""What every test of a fit needs of the process."""
+"""Settings of the process for every test of a fit."""
 
 from collections.abc import Iterator
 

@@ -68,7 +68,7 @@ def small_head(**changes: Any) -> HeadConfig:
 
 
 def small_arrays(n: int, seed: int = 0) -> dict[str, npt.NDArray[Any]]:
-    """Embeddings that are noisy sums of their classes' vectors, three captions an image."""
+    """Embeddings that are noisy sums of their classes' vectors, three captions per image."""
     generator = np.random.default_rng(seed)
     of_image, of_caption = np.random.default_rng(99).normal(size=(2, CLASSES, DIM))
     labels = (generator.random((n, CLASSES)) < 0.4).astype(np.uint8)

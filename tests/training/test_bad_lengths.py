@@ -15,7 +15,7 @@ from tests.training.small_fits import CAPTIONS, small_arrays, small_head, small_
 
 
 def codes_of_fit(factor=1.0, change=lambda v: v, **head):
-    """What is said of the codes of a fit on features that were changed and then scaled."""
+    """Warnings about the codes of a fit on features that were changed and then scaled."""
     train, val = small_arrays(48, 0), small_arrays(40, 1)
     for arrays in (train, val):
         for name in ("image", "caption"):

@@ -28,7 +28,7 @@ from tests.training.small_fits import (
     small_validation,
 )
 
-UPDATES = 3  # an epoch: 48 images, 16 a batch
+UPDATES = 3  # an epoch: 48 images, 16 per batch
 
 
 def small_fit(every: int = 1, *, log_gradients: bool = False, **training: Any) -> FitResult:

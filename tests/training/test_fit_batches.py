@@ -1,4 +1,4 @@
-"""How an epoch is cut into micro-batches and updates, drop_last and leftovers included."""
+"""Micro-batches and updates of an epoch, drop_last and leftovers included."""
 
 import pytest
 import torch

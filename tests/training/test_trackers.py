@@ -22,7 +22,7 @@ from tests.training.small_fits import (
     small_validation,
 )
 
-UPDATES = 3  # an epoch: 48 images, 16 a batch; three epochs
+UPDATES = 3  # an epoch: 48 images, 16 per batch; three epochs
 
 
 def tracked_fit(folder: Path, *, every: int = 2, **uses: bool) -> FitResult:

@@ -1,4 +1,4 @@
-"""What a fit works on: selection, caption draws, refusals."""
+"""Data of a fit: selection, caption draws, refusals."""
 
 from typing import Any
 

@@ -13,6 +13,7 @@ from siglip2_multimodal_hash.cli import (
     doctor,
     download,
     errors,
+    experiments,
     import_features,
     predict,
     stats,
@@ -27,7 +28,7 @@ EXIT_BROKEN_PIPE = 128 + 13
 
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
-    verify,
+    experiments, verify,
 )  # fmt: skip
 
 

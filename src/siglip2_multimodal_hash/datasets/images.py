@@ -103,7 +103,7 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
 
     Args:
         data: The whole file.
-        name: What to call it in messages.
+        name: Its name in messages.
 
     Raises:
         DataError: The bytes are truncated, damaged, too large, or no image of :data:`FORMATS`.

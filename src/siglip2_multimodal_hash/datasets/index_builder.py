@@ -68,7 +68,7 @@ class IndexCounts:
 def index_source(
     root: Path, manifest_folder: Path, split_file: Path, unlabelled: Unlabelled
 ) -> tuple[DatasetIndex, IndexCounts]:
-    """The index of the source at ``root``, once it is what its manifest says.
+    """The index of the source at ``root``, checked against its manifest.
 
     The manifest is all that DVC follows of a source outside the repository, so the annotations
     are compared by digest: another release must not pass for the one that was described.
@@ -196,7 +196,7 @@ def leave_out_unreadable(index: DatasetIndex, images: ImageSource, workers: int)
 
     Args:
         index: N images.
-        images: Where they lie.
+        images: Source of the image files.
         workers: Threads that decode; 0 decodes in this one.
 
     Raises:
@@ -227,7 +227,7 @@ def find_unreadable(images: ImageSource, names: Sequence[str], workers: int) -> 
     """The names of the images that cannot be decoded, in order, each with the reason in one line.
 
     Args:
-        images: Where they lie.
+        images: Source of the image files.
         names: Names under ``images/``.
         workers: Threads that decode; 0 decodes in this one.
     """

@@ -58,7 +58,7 @@ def source_root(name: str, folder: Path, coco_root: str) -> Path:
 
     Args:
         name: ``dataset.name``.
-        folder: What the stage ``prepare_dataset`` wrote. It holds the files of mojicoco, and of
+        folder: Output of the stage ``prepare_dataset``. It holds the files of mojicoco, and of
             COCO only the manifest: COCO is read where it lies.
         coco_root: ``runtime.coco_root``.
     """

@@ -79,7 +79,7 @@ class Manifest:
         return {name: entry.bytes for name, entry in self.images.items()}
 
     def description(self) -> dict[str, Any]:
-        """JSON that tells one source from another; of the images a digest of their list."""
+        """JSON that identifies a source; of the images a digest of their list."""
         return {
             "annotations": [asdict(one) for one in self.annotations],
             "images": _summary(self.images),
@@ -198,7 +198,7 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
 
     Args:
         root: The source.
-        manifest: What it should consist of.
+        manifest: Its expected content.
         digests: Compare the SHA-256 of the annotation files too (800 MB to read for COCO 2014).
 
     Raises:

@@ -266,8 +266,8 @@ def choose_val(cocoids: Iterable[int], size: int, seed: int) -> frozenset[int]:
     generator's version, and in a subset of the dataset the same images come first.
 
     Args:
-        cocoids: What to choose from.
-        size: How many to choose; 5,000 of COCO's are well below a fifth.
+        cocoids: Ids to choose from.
+        size: Number to choose; 5,000 of COCO's are well below a fifth.
         seed: Of the ranks.
     """
     ranked = sorted((_rank(cocoid, seed), cocoid) for cocoid in cocoids)

@@ -123,5 +123,5 @@ def _identity(record: Record) -> str:
 def _complaint(record: Record, key: str, kind: type) -> str:
     if key not in record:
         return f"no key {key!r}"
-    wanted = "a whole number from 0 to 2^63 - 1" if kind is int else "valid text"
-    return f"{key} = {record[key]!r:.80} is not {wanted}"
+    expected = "a whole number from 0 to 2^63 - 1" if kind is int else "valid text"
+    return f"{key} = {record[key]!r:.80} is not {expected}"

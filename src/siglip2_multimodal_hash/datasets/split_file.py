@@ -45,7 +45,7 @@ def read_split(
     Args:
         path: The file.
         known: Names of splits that may occur.
-        remedy: What to do about a file that breaks a rule.
+        remedy: Advice where the file breaks a rule.
 
     Returns:
         The images in ascending cocoid.

@@ -35,7 +35,7 @@ class Checkpoint:
         place: ``folder``, ``cache`` (of the hub), ``hub`` (reachable there); or why it cannot be
             had: a folder that is ``incomplete``, ``absent`` altogether, only on the hub while
             that is switched off (``offline``), or ``unreachable``.
-        detail: What is missing, or the hub's answer.
+        detail: Missing files, or the hub's answer.
         weights: Bytes of the weights; None where they are not known.
         config: Content of ``config.json``; None where it is not here.
     """
@@ -66,7 +66,7 @@ def look_up(
         offline: Whether the hub is switched off (``HF_HUB_OFFLINE``).
         endpoint: Address of the hub; its own where this is not given.
         cache: Folder of the hub's cache; its own where this is not given.
-        seconds: How long to wait for the hub.
+        seconds: Time limit of the hub's answer.
     """
     name, folder = backbone.checkpoint, Path(backbone.checkpoint)
     if folder.is_dir():
@@ -87,7 +87,7 @@ def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
 
     Args:
         name: ``backbone.checkpoint``.
-        checkpoint: What :func:`look_up` found.
+        checkpoint: Result of :func:`look_up`.
     """
     title, detail = "checkpoint", checkpoint.detail
     size = size_text(checkpoint.weights) if checkpoint.weights else "weights of unknown size"
@@ -126,7 +126,7 @@ def check_trained_on(name: str, checkpoint: Checkpoint, dataset: str) -> Finding
 
     Args:
         name: ``backbone.checkpoint``.
-        checkpoint: What :func:`look_up` found.
+        checkpoint: Result of :func:`look_up`.
         dataset: ``dataset.name``.
     """
     known = (checkpoint.config or {}).get("trained_on", dataset)

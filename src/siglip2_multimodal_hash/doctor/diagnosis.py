@@ -52,7 +52,7 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
 
     Args:
         params: In force.
-        facts: What is judged.
+        facts: Facts to judge.
         sources: The folder of the datasets.
     """
     machine = facts.machine

@@ -31,7 +31,7 @@ def check_torch(machine: Machine, params: Params) -> Finding:
         return fail("pytorch", "missing, or it cannot be loaded", "install the project again")
     version = f"PyTorch {build.version}"
     if device == "cpu":
-        return ok("pytorch", f"{version}, on the CPU as runtime.device says")
+        return ok("pytorch", f"{version}, on the CPU, set by runtime.device")
     if machine.cards:
         return _check_card(build, machine.cards[0], device)
     if machine.unseen_cards:
@@ -107,7 +107,7 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
         return ok("faiss", f"{version}, on the CPU")
     if build.for_gpus:
         return warn(
-            "faiss", f"{version} has GPU support, but sees no card; it searches on the CPU",
+            "faiss", f"{version} has GPU support, but finds no card; it searches on the CPU",
             "install the faiss-gpu that suits the card's driver, or leave it",
         )  # fmt: skip
     return warn(

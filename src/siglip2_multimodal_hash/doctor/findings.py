@@ -16,10 +16,10 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        name: What was looked at.
+        name: Subject of the check.
         status: ``fail`` where a stage would stop, ``warn`` where it would run worse than it could.
-        finding: What was found.
-        remedy: What to do about it; empty where nothing needs doing.
+        finding: Result of the check.
+        remedy: Advice to the user; empty where nothing needs doing.
     """
 
     name: str

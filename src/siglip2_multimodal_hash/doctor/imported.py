@@ -44,7 +44,7 @@ def check_imported(checkpoint: Checkpoint) -> Finding:
     """Check that the stage ``embed`` can take over the imported features.
 
     Args:
-        checkpoint: What :func:`look_up_imported` found.
+        checkpoint: Result of :func:`look_up_imported`.
     """
     if checkpoint.place != "folder":
         return fail(

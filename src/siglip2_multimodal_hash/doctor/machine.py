@@ -27,7 +27,7 @@ class TorchBuild:
         version: Such as ``2.9.0+cu128``.
         cuda: Version of CUDA that it was built for; None for a CPU or ROCm build.
         rocm: Version of ROCm that it was built for.
-        architectures: What it has CUDA kernels for: ``sm_90``, ``compute_90``.
+        architectures: Those that it has CUDA kernels for: ``sm_90``, ``compute_90``.
         cpu_kernels: Instruction set of its CPU kernels: ``AVX2``, ``AVX512``, ``DEFAULT``.
     """
 
@@ -64,8 +64,8 @@ class Machine:
         artwork: Whether the artwork of mojicoco is installed.
         environment: Variables that are set, of those that pin kernels.
         crash: The library that a product of matrices ends, and the signal; empty where none.
-        disk_free: Where the project lies.
-        cache_free: Where the hub's cache lies.
+        disk_free: On the disk of the project.
+        cache_free: On the disk of the hub's cache.
         one_disk: Whether these two are the same disk.
     """
 

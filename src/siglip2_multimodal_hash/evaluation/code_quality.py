@@ -93,7 +93,7 @@ def warn_of_degenerate(
     """Warn of codes that carry little information, and name possible causes.
 
     Args:
-        split: Whose codes.
+        split: Split of the codes, for the message.
         quality: See :func:`code_quality`; None where there is no hash layer.
         head: The head in the form of its ``config.json``.
     """

@@ -34,7 +34,7 @@ def errors_of_test(
     sizes: ObjectSizes,
     eval_caption: CaptionPolicy,
 ) -> dict[str, Any]:
-    """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` says what the head saw."""
+    """:func:`analyse_errors` of a stored evaluation; ``eval_caption`` is the head's caption."""
     rows = dataset.rows("test")
     own: list[list[str]] = dataset.frame["captions"].iloc[rows].to_list()
     scores = evaluation.predictions["test"].scores
@@ -61,7 +61,7 @@ def analyse_errors(
         scores: By predictor, float32 [Q, C].
         thresholds: By predictor.
         captions: Of each image, those that the head saw.
-        shares: How much of each image its objects cover.
+        shares: Share of each image that its objects cover.
 
     Returns:
         ``images``; ``classes``: ``category``, ``images``, by predictor ``AP`` (None without a

@@ -36,10 +36,10 @@ class SplitRows:
     """Rows of the dataset's index.
 
     Attributes:
-        train: What is fitted on.
+        train: The training split.
         val: The queries of val.
         test: The queries of test.
-        database: What the queries of test are searched in; it may hold those of val.
+        database: Items that the queries of test search; it may hold those of val.
     """
 
     train: Rows
@@ -110,7 +110,7 @@ def evaluate_head(
             kind.
         labels: uint8 [N, C].
         rows: The splits.
-        knn: How to search and vote.
+        knn: Settings of the search and the vote.
 
     Returns:
         ``.figures`` has ``knn`` and, where there is a classifier, ``mlp`` and ``hybrid`` (see

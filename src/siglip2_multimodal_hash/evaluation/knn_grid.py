@@ -1,7 +1,7 @@
 """Grid of vote settings on val, and the figures of the best one on test.
 
 The neighbours at a smaller K are the first of those at a larger one, whatever the distance, so one
-search a distance serves all settings, and only votes and mAP remain. The setting is chosen by val
+search per distance serves all settings, and only votes and mAP remain. The setting is chosen by val
 mAP alone; test is read for the chosen one. Which setting ``knn`` of params.yaml has makes no
 difference here, so that changing it repeats no trial.
 """
@@ -82,7 +82,7 @@ def evaluate_grid(
         index: Over the codes of ``rows.database``.
         labels: uint8 [N, C].
         rows: The splits.
-        grid: What is tried.
+        grid: Settings to try.
         shortlist: Candidates that the distance ``hybrid`` re-ranks.
         threshold: Least similarity that may vote under the vote ``threshold``.
         top_n_tags: Tags per photo, of the figures at n.
@@ -131,21 +131,21 @@ def grid_settings(
     """The settings that can be tried, by distance and K.
 
     Args:
-        grid: All that are wanted.
+        grid: Settings of the section ``knn_grid``.
         most: Items of the smallest database: more neighbours than that there are not.
         shortlist: Nor more than these by the distance ``hybrid``.
         has_bits: Whether there are binary codes; without them only the cosine is possible.
         has_vectors: Whether the index can hold vectors, too: else none of ``cosine``,
             ``asymmetric`` and ``whitened`` is possible.
     """
-    wanted = set()
+    settings = set()
     for distance, K, vote in product(grid.distance, grid.K, grid.vote):
         reach = min(most, shortlist) if distance == "hybrid" else most
         possible = has_vectors or not searches_vectors(distance)
         if reach >= K and possible and (has_bits or not needs_code(distance)):
             taus = grid.tau if vote == "softmax" else (None,)
-            wanted |= {GridRow(distance, K, vote, tau) for tau in taus}
-    return sorted(wanted, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
+            settings |= {GridRow(distance, K, vote, tau) for tau in taus}
+    return sorted(settings, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
 
 
 def _evaluate(split: SearchedSplit, settings: list[GridRow], weights: list[float]) -> list[GridRow]:

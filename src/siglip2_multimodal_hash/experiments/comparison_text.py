@@ -41,7 +41,7 @@ def comparison_text(
         textwrap.fill(
             f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
             f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
-            f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It says nothing of the "
+            f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It does not cover the "
             f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more per group.",
             WIDTH,
         ),

@@ -110,9 +110,9 @@ def run_all(
 
     Args:
         planned: The experiments.
-        repository: Where they are recorded; they start from its ``head``.
+        repository: The repository that records them; they start from its ``head``.
         progress: Told of each begin and end.
-        jobs: How many run at a time; they take the GPUs in turn.
+        jobs: Number that run at a time; they take the GPUs in turn.
         lock: An open file that each of their processes inherits.
 
     Returns:

@@ -56,9 +56,9 @@ class Progress:
     """One line when an experiment begins, one when it ends.
 
     Args:
-        total: How many experiments are to run.
-        at_once: How many of them run at a time.
-        write: Where lines go.
+        total: Number of experiments to run.
+        at_once: Number that run at a time.
+        write: Receiver of the lines.
     """
 
     def __init__(

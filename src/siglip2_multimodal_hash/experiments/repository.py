@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.params import PARAMS_FILE
+from siglip2_multimodal_hash.reporting.tables import HEADLINE, HEADLINE_FILE
 
 WORKSPACE = "workspace"
 # The last stage with figures. `report` behind it makes a page of one run, which no table reads.
@@ -38,7 +39,7 @@ class Recorded:
 
     Attributes:
         name: Its name.
-        commit: Where Git has it.
+        commit: Its commit.
         baseline: The commit it started from.
     """
 
@@ -87,7 +88,7 @@ class Repository:
         return [path for state, path in entries if state != "??" or path.startswith(_WATCHED)]
 
     def experiments(self) -> dict[str, list[Recorded]]:
-        """All experiments by name, those that started from this commit first."""
+        """All experiments by name, newest first; of one name, those of this commit first."""
         found: dict[str, list[Recorded]] = {}
         for _, commit, start, name in references(self.git):
             found.setdefault(name, []).append(Recorded(name, commit, start))
@@ -106,6 +107,14 @@ class Repository:
         if not isinstance(content, dict):
             raise DataError(f"{commit[:9]}: {PARAMS_FILE} holds no sections")
         return content
+
+    def headline(self, commit: str) -> dict[str, float]:
+        """The headline figures of a commit; none where it has no such file."""
+        try:
+            found = json.loads(self.git("show", f"{commit}:./{HEADLINE_FILE}"))
+        except (subprocess.CalledProcessError, ValueError):
+            return {}
+        return {name: found[name] for name in HEADLINE if name in found}
 
     def code_version(self, commit: str) -> str:
         """Digest of the code of :data:`TARGET` and of all stages before it, by the lock file.
@@ -170,8 +179,9 @@ class Repository:
 
 
 def references(git: Callable[..., str]) -> list[tuple[str, str, str, str]]:
-    """References of experiments, each with its commit, the commit it started from, its name."""
-    lines = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
+    """References of experiments, newest first: each with its commit, its baseline, its name."""
+    form, newest = "--format=%(refname) %(objectname)", "--sort=-committerdate"
+    lines = git("for-each-ref", form, newest, "refs/exps").splitlines()
     return [
         (match.group(), commit, match[1] + match[2], match[3])
         for ref, _, commit in (line.partition(" ") for line in lines)

@@ -157,7 +157,7 @@ def _check_ran(name: str, stages: Any) -> None:
         shown = ", ".join(list(changed)[:_SHOWN]) + (", ..." if len(changed) > _SHOWN else "")
         raise DataError(
             f"{name}: {len(changed)} parameter(s) changed since the pipeline ran ({shown}), so "
-            "what was evaluated is not what params.yaml says",
+            "the results are not those of params.yaml",
             _rerun(name) + ("" if name == WORKSPACE else f", and compare `{WORKSPACE}`"),
         )
 

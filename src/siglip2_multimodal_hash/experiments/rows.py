@@ -30,7 +30,7 @@ class Variant:
 
     Attributes:
         name: Such as ``128``.
-        overrides: What it changes, by dotted key; without the row's fixed parameters.
+        overrides: Its changes, by dotted key; without the row's fixed parameters.
         read: The figure of tags that it stands for: ``knn``, ``mlp`` or ``hybrid``, or
             ``METHOD.PREDICTOR`` of the comparison with baselines.
     """

@@ -26,7 +26,7 @@ class BackingOff:
 
     Args:
         encode: Inputs of B items to float32 [B, D].
-        unit: What an item is called.
+        unit: Name of the items.
     """
 
     def __init__(self, encode: Encode, unit: str) -> None:

@@ -25,7 +25,7 @@ def means_folder(checkpoint: str) -> bool:
 def identify_checkpoint(
     checkpoint: str, revision: str, sha256: Callable[[Path], str] = file_sha256
 ) -> dict[str, Any]:
-    """JSON that tells one content of a checkpoint from another.
+    """JSON that identifies the content of a checkpoint.
 
     Of a folder the SHA-256 of its files; of a name on the hub the commit that the revision means
     in the hub's cache. Where that has none, the hub is asked, and its answer goes into the cache.
@@ -57,7 +57,7 @@ def identify_checkpoint(
 
 
 def cached_commit(name: str, revision: str) -> str | None:
-    """The commit that a revision means in the hub's cache; None where the cache does not say.
+    """The commit that a revision means in the hub's cache; None where the cache has no record.
 
     A branch moves on at the hub. Whoever loads its cached commit loads what others here loaded.
     """

@@ -39,7 +39,7 @@ class CompiledFeatures:
 
     Args:
         features: Inputs by name to what the model gives.
-        unit: What an item is called.
+        unit: Name of the items.
     """
 
     def __init__(self, features: Features, unit: str) -> None:

@@ -73,7 +73,7 @@ def fingerprint(
         meta: See :func:`describe`; without the widths.
         checkpoint: The parameter; all files but the weights in that folder count.
         batch_size: Images or texts per batch.
-        device: What computes.
+        device: Device that computes.
         compiled: Whether ``torch.compile`` is asked for.
     """
     return meta | {

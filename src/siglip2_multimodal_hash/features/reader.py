@@ -145,7 +145,7 @@ def read_batches(
     """All batches in order, or those from one on.
 
     Args:
-        reader: What to read.
+        reader: Reader of the batches.
         workers: Threads that read ahead, each by up to two batches; 0 reads in this one.
         start: The number of the first batch.
         pin_memory: Put the inputs in page-locked memory.

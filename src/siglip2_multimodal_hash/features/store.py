@@ -55,7 +55,7 @@ class Embeddings:
         caption: float32 [M, D_t].
         caption_offsets: int64 [N + 1].
         prompt: float32 [C, D_t], one per class.
-        meta: What made them.
+        meta: Origin of the embeddings.
     """
 
     image: FloatArray

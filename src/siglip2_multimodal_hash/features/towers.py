@@ -39,7 +39,7 @@ class Towers:
         model: In eval mode, float32.
         preprocess: Images to the image tower's inputs.
         tokenize: Texts to the text tower's inputs.
-        device: Where the model is.
+        device: Device of the model.
         dtype: Of the towers' arithmetic; other than float32 under autocast.
     """
 
@@ -64,7 +64,7 @@ class Towers:
         """Pooled output of the image tower, float32 [B, D_i] on the device, not normalised.
 
         Args:
-            inputs: What :attr:`preprocess` made of B images.
+            inputs: Output of :attr:`preprocess` for B images.
         """
         return self._encode(self.model.get_image_features, inputs)
 
@@ -72,7 +72,7 @@ class Towers:
         """Pooled output of the text tower, float32 [B, D_t] on the device, not normalised.
 
         Args:
-            inputs: What :attr:`tokenize` made of B texts.
+            inputs: Output of :attr:`tokenize` for B texts.
         """
         return self._encode(self.model.get_text_features, inputs)
 

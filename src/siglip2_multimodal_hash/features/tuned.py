@@ -1,4 +1,4 @@
-"""The folder between ``tune_towers`` and ``embed``: tuned towers, or word that there are none.
+"""The folder between ``tune_towers`` and ``embed``: tuned towers, or a record that there are none.
 
 - ``tuning.json``: how the towers were tuned (``tune``: ``frozen`` where they were not), and how
   that went.
@@ -22,7 +22,7 @@ FROZEN = "frozen"
 
 
 def leave_frozen(folder: Path) -> None:
-    """Write the folder that says: embed ``backbone.checkpoint`` as it is."""
+    """Write the record of no tuned towers: ``embed`` takes ``backbone.checkpoint`` as it is."""
     with replacing(folder) as temporary:
         temporary.mkdir()
         (temporary / RECORD).write_text(json.dumps({"tune": FROZEN}) + "\n", encoding="utf-8")
@@ -33,7 +33,7 @@ def embedded_backbone(params: Params, towers: Path) -> Backbone:
 
     Args:
         params: Whole.
-        towers: What ``tune_towers`` wrote.
+        towers: Output of ``tune_towers``.
 
     Raises:
         DataError: The folder is missing or damaged.
@@ -60,6 +60,6 @@ def read_record(folder: Path) -> dict[str, Any]:
     record = read_json(folder / RECORD)
     if not isinstance(record, dict) or record.get("tune") not in (FROZEN, "lora", "full"):
         raise DataError(
-            f"{folder / RECORD}: does not say how the towers were tuned", "run `dvc repro`"
+            f"{folder / RECORD}: does not record how the towers were tuned", "run `dvc repro`"
         )
     return record

@@ -152,7 +152,7 @@ class HeadLoss:
         Args:
             output: Of one or more batches of equal size, B pairs in all.
             labels: float32 [B, C] of 0 and 1.
-            batches: How many batches these are. Balance, decorrelation and similarity of pairs
+            batches: Number of batches. Balance, decorrelation and similarity of pairs
                 are properties of a batch; of several, the mean is taken.
             progress: Share of the fit that is done, in [0, 1]; validation stands at its end.
         """

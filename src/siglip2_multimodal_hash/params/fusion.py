@@ -70,12 +70,12 @@ def settings_for_widths(
     """
     alone = {image_dim: "caption", caption_dim: "image"}.get(0)
     if alone is not None:
-        wanted: dict[str, str | int] = {}
+        needed: dict[str, str | int] = {}
         if fusion.modalities != alone:
-            wanted["fusion.modalities"] = alone
+            needed["fusion.modalities"] = alone
         if fusion.type not in _SINGLE:
-            wanted["fusion.type"] = "concat"
-        return wanted
+            needed["fusion.type"] = "concat"
+        return needed
     unlike = unlike_widths(image_dim, caption_dim, fusion.project_dim)
     if not unlike or fusion.modalities != "both":
         return {}

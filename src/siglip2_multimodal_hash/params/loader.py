@@ -42,8 +42,8 @@ def parse_params(raw: Any, *, source: str = "params", remedy: str = _EXPLAINED) 
 
     Args:
         raw: All sections.
-        source: Where they come from, for the message.
-        remedy: What to do about a broken rule.
+        source: Their origin, for the message.
+        remedy: Advice where a rule is broken.
 
     Raises:
         ParamsError: Rules are broken; all of them are listed.

@@ -40,7 +40,7 @@ CAPTION_NOTES: dict[CaptionFrom, str] = {
 
 UNLIKE = (
     f"this photo is unlike the dataset: the {ALIKE} database images most like it are less so than "
-    "those of 99 of 100 images of val, so its tags say little"
+    "those of 99 of 100 images of val, so its tags mean little"
 )
 """The warning of a photo for which :meth:`.database.Database.unlike_val` holds."""
 
@@ -98,7 +98,7 @@ class Prediction:
         predicted: The classes at or above the threshold of :data:`TAGGED_BY`, best first.
         tags: The best of every predictor, by falling score of :data:`TAGGED_BY`.
         neighbours: Nearest first.
-        warning: Why not to trust the tags; None where nothing speaks against them.
+        warning: Reason not to trust the tags; None where there is none.
     """
 
     path: Path

@@ -117,7 +117,7 @@ class Database:
         Args:
             soft: Their soft codes, or unit vectors without a hash layer; [n, D].
             scores: The classifier's, float32 [n, C].
-            knn: How to search and vote.
+            knn: Settings of the search and the vote.
 
         Raises:
             InputError: ``knn.K`` is more than the database has.

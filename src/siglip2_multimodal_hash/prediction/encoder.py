@@ -172,7 +172,7 @@ def check_towers(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path
             # Of what is compared, this is another release of transformers', unseen by DVC.
             forced = "run `dvc repro --force --single-item embed`, then `dvc repro`"
             raise DataError(
-                f"{folder}: made with {key} = {stored.get(key)}, params.yaml now means {now[key]}",
+                f"{folder}: made with {key} = {stored.get(key)}, params.yaml now gives {now[key]}",
                 forced if key == "image_processor" else REMEDY,
             )
 
@@ -202,7 +202,7 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
 
 
 def check_caption(head: HeadConfig, caption: str | None) -> None:
-    """Refuse a caption that says nothing, and a missing one where the head sees nothing else.
+    """Refuse a blank caption, and a missing one where the head takes nothing else.
 
     Raises:
         InputError: The head takes only captions, and none is given; or the caption is blank or

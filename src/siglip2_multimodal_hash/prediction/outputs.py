@@ -41,6 +41,6 @@ class RunOutputs:
         if missing := [str(path) for path in paths if not path.exists()]:
             raise DataError(
                 "no finished run of this dataset and backbone: missing " + ", ".join(missing),
-                f"`dvc checkout` brings back what a run removed that did not end; else {REMEDY}",
+                f"`dvc checkout` restores what an unfinished run removed; else {REMEDY}",
             )
         return found

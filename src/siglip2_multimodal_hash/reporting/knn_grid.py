@@ -1,4 +1,4 @@
-"""The grid of votes: its rows and its curve for ``dvc plots``, and the best beside params.yaml."""
+"""The grid of votes: its rows and its curve for ``dvc plots``, and the best setting."""
 
 from pathlib import Path
 from typing import Any

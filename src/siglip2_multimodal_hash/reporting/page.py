@@ -30,8 +30,8 @@ def write_report(
 
     Args:
         path: The HTML file.
-        inputs: What was evaluated.
-        images: Where the photos to embed are; None embeds none.
+        inputs: Results of the evaluation.
+        images: Source of the photos to embed; None embeds none.
         locate: The path of a photo by its file name, to link to; None links to none.
         queries: Test images in the gallery, spread evenly over the split.
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.params import load_params
+from siglip2_multimodal_hash.reporting.tables import figures_file
 
 ALLOWED_POINTS = 1.5
 """Largest difference, in points (hundredths of a figure), that counts as reproduced.
@@ -37,7 +39,7 @@ class Difference:
 
 
 def differences_from_commit() -> list[Difference]:
-    """Every headline figure of the workspace beside that of the last commit, largest first.
+    """Each figure of the workspace's summary with that of the last commit, largest first.
 
     Raises:
         InputError: No repository of Git and DVC, or params.yaml is not the committed one, so that
@@ -52,7 +54,9 @@ def differences_from_commit() -> list[Difference]:
     try:
         with Repo() as repo:
             changed = repo.params.diff(a_rev="HEAD").get("diff", {})
-            metrics = repo.metrics.diff(a_rev="HEAD", all=True).get("diff", {})
+            params = load_params()
+            path = str(figures_file(params.dataset.name, params.backbone.name))
+            figures = repo.metrics.diff(a_rev="HEAD", all=True, targets=[path]).get("diff", {})
     except (DvcException, SCMError) as error:
         raise InputError(
             f"no figures of a commit: {error}", "work in a clone of the project"
@@ -66,8 +70,7 @@ def differences_from_commit() -> list[Difference]:
         )
     found = [
         _difference(name, figure)
-        for figures in metrics.values()
-        for name, figure in figures.items()
+        for name, figure in figures.get(path, {}).items()
         if any(isinstance(figure.get(side), float) for side in ("old", "new"))
     ]
     if not found:

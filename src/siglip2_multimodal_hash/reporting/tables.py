@@ -1,5 +1,7 @@
-"""The figures of a run: the headline ones, the comparison of methods, and all of them."""
+"""The figures of a run: headline, summary, comparison of methods, and all of them."""
 
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +29,55 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
+HEADLINE_FILE = Path("metrics/summary.json")
+HEADLINE = {
+    "knn": "test.knn.mAP",
+    "knn_best": "knn_best.test.mAP",
+    "mlp": "test.mlp.mAP",
+    "retrieval": "retrieval.mAP@all",
+    "val_knn": "val.knn.mAP",
+    "val_mlp": "val.mlp.mAP",
+}
+"""Columns of ``dvc exp show``: short names, with the full ones of :func:`summary_figures`."""
+
+
+def figures_file(dataset: str, backbone: str) -> Path:
+    """Path of the figures of :func:`summary_figures`, which Git keeps."""
+    return Path("metrics", dataset, backbone, "figures.json")
 
 
 def details_file(dataset: str, backbone: str, name: str) -> Path:
-    """Path of a JSON file of figures that are no headline ones."""
+    """Path of a JSON file of all other figures, which DVC keeps."""
     return Path("outputs", dataset, backbone, "details", f"{name}.json")
 
 
-def detail_files(figures: Json, baselines: Json, fit: Json) -> dict[str, Json]:
-    """Figures beyond the headline ones, by the name of their file.
+def detail_files(figures: Json, baselines: Json, fit: Json, errors: Json) -> dict[str, Json]:
+    """Figures beyond the summary, by the name of their file.
 
     Args:
         figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
         baselines: Figures by row, each with its ``modality``.
         fit: The head's ``config.json``.
+        errors: See :func:`..evaluation.error_analysis.errors_of_test`.
     """
     return {
         "baselines": baseline_metrics(figures, baselines),
         "details": details(figures | head_modality(fit), baselines),
+        "errors": rounded(errors),
     }
 
 
-def summary_metrics(figures: Json, fit: Json) -> Json:
-    """The figures to compare experiments by: what ``dvc exp show`` prints.
+def headline(summary: Json) -> Json:
+    """The figures of :data:`HEADLINE`.
+
+    Args:
+        summary: See :func:`summary_figures`; with the best votes.
+    """
+    return {name: reduce(getitem, key.split("."), summary) for name, key in HEADLINE.items()}
+
+
+def summary_figures(figures: Json, fit: Json) -> Json:
+    """The figures of a run that Git keeps, without the best votes.
 
     Args:
         figures: Of the head; see :func:`..evaluation.heads.evaluate_head`.
@@ -61,7 +89,7 @@ def summary_metrics(figures: Json, fit: Json) -> Json:
     """
     summary: Json = {
         "val": {name: {"mAP": figures[name]["val"]["mAP"]} for name in PREDICTORS},
-        "test": {name: _headline(figures[name]["test"]) for name in PREDICTORS},
+        "test": {name: _tag_figures(figures[name]["test"]) for name in PREDICTORS},
         "retrieval": _chosen(figures["retrieval"]["test"], RETRIEVAL),
         "train": {"best_epoch": fit["best_epoch"]},
     }
@@ -141,7 +169,7 @@ def in_order(baselines: Json) -> list[str]:
     )
 
 
-def _headline(figures: Json) -> Json:
+def _tag_figures(figures: Json) -> Json:
     tuned = figures["tuned_threshold"]
     return {"mAP": figures["mAP"], "CF1": tuned["CF1"], "OF1": tuned["OF1"]}
 

@@ -11,7 +11,7 @@ def text_table(
     Args:
         head: Names of the columns.
         rows: Cells, the same number in every row.
-        text: Which columns are text.
+        text: Numbers of the columns that are text.
     """
     cells = [tuple(head), *(tuple(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]

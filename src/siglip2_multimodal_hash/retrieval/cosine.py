@@ -34,7 +34,7 @@ def nearest_in_vectors(index: Any, units: Vectors, database: Vectors, K: int) ->
     Args:
         index: ``IndexFlatIP`` of N items.
         units: Unit vectors, float32 [Q, D].
-        database: What the index holds, float32 [N, D].
+        database: Vectors of the index, float32 [N, D].
         K: From 1 to N.
     """
     return _nearest(lambda block, width: index.search(units[block], width), units, database, K)
@@ -46,7 +46,7 @@ def nearest_in_vector_clusters(index: Any, units: Vectors, database: Vectors, K:
     Args:
         index: ``IndexIVFFlat`` of N items, by inner product.
         units: Unit vectors, float32 [Q, D].
-        database: What the index holds, float32 [N, D].
+        database: Vectors of the index, float32 [N, D].
         K: From 1 to N.
     """
     centres = centres_of(index)
@@ -71,7 +71,7 @@ def nearest_in_vector_graph(
     Args:
         index: ``IndexHNSWFlat`` of N items, by inner product.
         units: Unit vectors, float32 [Q, D].
-        database: What the index holds, float32 [N, D].
+        database: Vectors of the index, float32 [N, D].
         K: From 1 to N.
         ef: Items that a walk ends with; at least K.
     """

@@ -22,7 +22,7 @@ class Groups:
 
     Attributes:
         rows: The items, group after group, within a group in ascending order; int64 [N].
-        starts: Where a group begins in ``rows``, and N; int64 [U + 1].
+        starts: Begin of each group in ``rows``, and N; int64 [U + 1].
     """
 
     rows: Rows

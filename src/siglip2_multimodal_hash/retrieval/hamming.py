@@ -40,7 +40,7 @@ def nearest_in_flat(
         index: ``IndexBinaryFlat`` of N items.
         queries: uint8 [Q, bits / 8].
         K: From 1 to N.
-        searcher: What finds the distance of the K-th; ``index`` itself where it is None.
+        searcher: Index that finds the distance of the K-th; None: ``index`` itself.
 
     Returns:
         Distances and rows, int64 [Q, K].

@@ -2,7 +2,7 @@
 
 Codes of bits go into an ``IndexBinary...``, unit vectors (``hash.bits: 0``) into an ``Index...``
 with the inner product, which is the cosine; see :mod:`.index_kinds` for the kinds. A JSON file
-beside the index says what is in it, with a fingerprint of the codes: an index that was built from
+next to the index describes it, with a fingerprint of the codes: an index that was built from
 other codes than those it is used with, or with other parameters, is refused.
 """
 
@@ -59,7 +59,7 @@ class CodeIndex:
 
     Attributes:
         faiss_index: See :mod:`.faiss_indexes`.
-        meta: What it holds.
+        meta: Description of its content.
         kind: As it was asked for, to build an index over other items in the same way.
         groups: Of equal codes, where the index holds each code once.
         vectors: The unit vectors, where the index does not hold them in one piece; [N, D].
@@ -77,7 +77,7 @@ def build_index(codes: npt.NDArray[Any], kind: Kind | None = None) -> CodeIndex:
 
     Args:
         codes: Packed codes, uint8 [N, bits / 8], or unit vectors, float32 [N, D].
-        kind: How; None is ``Flat()``, exhaustive.
+        kind: Kind of the index; None is ``Flat()``, exhaustive.
 
     Raises:
         DataError: Neither codes nor a finite float matrix, or a vector that is neither of unit
@@ -112,7 +112,7 @@ def load_index(path: Path, codes: npt.NDArray[Any], kind: Kind | None = None) ->
     """Read an index and make sure that it holds exactly ``codes``, in the way of ``kind``.
 
     Args:
-        path: Where :func:`save_index` wrote it.
+        path: File that :func:`save_index` wrote.
         codes: The database's codes or unit vectors, as for :func:`build_index`.
         kind: As for :func:`build_index`.
 
@@ -194,9 +194,9 @@ def _read(path: Path, meta: IndexMeta, items: npt.NDArray[Any]) -> Any:
     except (RuntimeError, AttributeError, ValueError) as error:
         raise DataError(f"{path}: not a readable FAISS index ({error})", REMEDY) from None
     if kind is None or (name_of(kind), kind.model_dump()) != (meta.kind, meta.parameters):
-        raise DataError(f"{path}: is {kind!r}, other than {meta_path(path).name} says", REMEDY)
+        raise DataError(f"{path}: is {kind!r}, not as in {meta_path(path).name}", REMEDY)
     if stored.shape != items.shape or stored.tobytes() != items.tobytes():
-        raise DataError(f"{path}: holds other codes than {meta_path(path).name} says", REMEDY)
+        raise DataError(f"{path}: holds other codes than {meta_path(path).name} describes", REMEDY)
     return index
 
 

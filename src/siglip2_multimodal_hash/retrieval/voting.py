@@ -36,7 +36,7 @@ def vote_weights(
         vote: ``knn.vote``.
         tau: ``knn.tau``, more than 0.
         threshold: ``knn.threshold``.
-        found: Which neighbours there are, bool [Q, K], the others last: they weigh nothing. All
+        found: Mask of existing neighbours, bool [Q, K], the others last: they weigh nothing. All
             where it is None.
 
     Returns:

@@ -120,7 +120,7 @@ def load_head(folder: Path, weights: str = BEST) -> tuple[HashNetwork, HeadConfi
     """Rebuild a network, on the CPU and in eval mode.
 
     Args:
-        folder: What a fit wrote.
+        folder: Output of a fit.
         weights: Name of one of its ``.safetensors`` files.
 
     Raises:
@@ -172,7 +172,7 @@ def _check_weights(path: Path, state: dict[str, Tensor], expected: dict[str, Ten
         if found.shape != v.shape or found.dtype != v.dtype:
             raise DataError(
                 f"{path}: {name} is {found.dtype} {list(found.shape)}, "
-                f"{CONFIG} says {v.dtype} {list(v.shape)}",
+                f"but in {CONFIG} {v.dtype} {list(v.shape)}",
                 _REMEDY,
             )
         if not found.isfinite().all():
@@ -254,7 +254,7 @@ class UnfinishedFit:
         """Bring network, optimiser and scaler to where an earlier run left them.
 
         Returns:
-            How far that was: epoch 0 where there is no such run, or nothing to be used of it.
+            Its progress: epoch 0 where there is no such run, or nothing to be used of it.
         """
 
         def take_up(progress: dict[str, Any]) -> FitState:

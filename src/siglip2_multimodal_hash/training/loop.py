@@ -109,7 +109,7 @@ def fit(
         train: Images with all their captions.
         val: Images with the caption embedding that evaluation uses.
         settings: Sections of params.yaml.
-        checkpoints: Which checkpoints to leave where (see :mod:`.checkpoint`). The folder appears
+        checkpoints: Those to keep, and their folder (see :mod:`.checkpoint`). The folder appears
             when the fit is complete. When it fails, is interrupted or killed, its whole epochs stay
             beside it, and the next call goes on from there to the same bytes; see
             :mod:`..resume`. None leaves nothing.

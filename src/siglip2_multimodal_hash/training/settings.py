@@ -36,7 +36,7 @@ class FitSettings:
         lr: The peak of the learning rate.
         lr_name: The parameter behind ``lr``, for messages.
         adam: The rest of AdamW.
-        scheduler: What leads to the peak and away from it.
+        scheduler: Warm-up and decay of the rate.
         seed: Of the start, the batches and dropout.
         runtime: Changes no result.
     """

@@ -50,7 +50,7 @@ class LossTrace:
         Args:
             parts: Scalars, the same names at every step.
             samples: Their weight in the means.
-            place: Where this was, for the message if a part is not finite.
+            place: Epoch and update, for the message if a part is not finite.
         """
         self._names = tuple(parts)
         self._rows.append(torch.stack([part.detach() for part in parts.values()]))

@@ -137,10 +137,10 @@ def open_trackers(
 
     Args:
         params: The section.
-        folder: Where they write; None opens none. A copy of the repository is deleted after its
+        folder: Their output; None opens none. A copy of the repository is deleted after its
             experiment, so there they write to the repository itself, below ``folder/NAME``.
         updates_done: Of a fit that is continued; what was logged after them is dropped.
-        config: What the run is about, for those that show it.
+        config: Configuration of the run, for those that show it.
 
     Raises:
         InputError: A package is missing, or W&B has no account to write to.

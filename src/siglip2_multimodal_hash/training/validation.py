@@ -35,7 +35,7 @@ def validate(
         data: On the network's device.
         precision: Of the network.
         settings: Sections of params.yaml.
-        place: Where this is, for the message if a loss is not finite.
+        place: Title of the epoch, for the message if a loss is not finite.
 
     Returns:
         Mean of each part of the loss over the samples, and mAP over the classes with a positive.

@@ -13,7 +13,7 @@ import pytest
 
 @dataclass
 class Answer:
-    """How to answer one request; the default is a good server's answer."""
+    """Answer to one request; the default is a good server's."""
 
     status: int | None = None  # instead of 200 or 206
     headers: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Features for the dozen images of the dataset beside this folder, and clip-retrieval's layout."""
+"""Features for the dozen images of the tiny dataset, and clip-retrieval's layout."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ def write_layout(
     column: str = "image_path",
     shards: int = 3,
 ) -> Path:
-    """What ``clip-retrieval inference`` leaves: numbered files, the numbers not padded.
+    """Output of ``clip-retrieval inference``: numbered files, the numbers not padded.
 
     Files 9, 10, 11 ...: by name, 10 comes before 9.
     """

@@ -1,4 +1,4 @@
-"""What is imported, from either layout, lies in the store as if `embed` had written it."""
+"""Imported features, from either layout, are stored as if `embed` had written them."""
 
 import json
 import logging

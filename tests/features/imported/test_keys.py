@@ -42,7 +42,7 @@ def true() -> list[int]:
 
 @pytest.fixture
 def clip(tmp_path, true):
-    """What clip-retrieval leaves of a web dataset, with the columns that are asked for."""
+    """Output of clip-retrieval for a web dataset, with the requested columns."""
 
     def write(**columns) -> Path:
         for name in ("img_emb", "metadata"):
@@ -110,9 +110,9 @@ def test_what_stands_beside_a_number_contradicts_it(clip, take, true, witness):
 )
 def test_counts_and_keys_of_shards_alone_are_refused(clip, take, keys):
     ids = [f"{one:09d}" for one in keys]
-    for wanted, row in zip(IDS, range(ROWS - len(IDS), ROWS), strict=True):
-        if f"{wanted:09d}" not in ids:
-            ids[row] = f"{wanted:09d}"
+    for image_id, row in zip(IDS, range(ROWS - len(IDS), ROWS), strict=True):
+        if f"{image_id:09d}" not in ids:
+            ids[row] = f"{image_id:09d}"
     folder = clip(image_path=ids)
     with pytest.raises(DataError, match="are a running count or keys of shards"):
         take(folder)

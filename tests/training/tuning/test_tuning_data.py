@@ -1,4 +1,4 @@
-"""What an epoch of tuning sees: every image once, one of its captions, in a seeded order."""
+"""Order of an epoch of tuning: every image once, one of its captions, in a seeded order."""
 
 from collections import Counter
 

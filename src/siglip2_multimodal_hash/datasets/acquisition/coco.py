@@ -89,7 +89,7 @@ class Piece:
         members: For an archive that is unpacked: the members, each of which goes below the root
             under its own name.
         image_folder: For an archive of images, which stays as it is: the folder inside it.
-        unpacked: What the members of the official archive measure, about, in bytes.
+        unpacked: Size of the members of the official archive, about, in bytes.
     """
 
     source: str
@@ -116,7 +116,7 @@ def missing_pieces(root: Path, download: DownloadParams, *, hashnet: bool) -> li
 
     Args:
         root: The folder that has, or is to have, the layout of :mod:`..layout`.
-        download: Where each piece comes from.
+        download: Origin of each piece.
         hashnet: Ask for HashNet's lists too.
     """
     images = dict(zip(IMAGE_FOLDERS, (download.train_images, download.val_images), strict=True))
@@ -152,13 +152,13 @@ def acquire_coco(
 
     Args:
         root: The folder, made where it is not there.
-        download: Where each piece comes from.
+        download: Origin of each piece.
         how: Attempts, pauses, progress.
         hashnet: Fetch HashNet's lists too.
         accept_changed: Take a file whose size or digest is not what was known of it.
 
     Returns:
-        What was fetched, relative to the root.
+        Paths of the fetched files, relative to the root.
 
     Raises:
         InputError: Something lies where a piece goes that is not of a download.
@@ -187,7 +187,7 @@ def _prepare(root: Path, pieces: list[Piece]) -> None:
 
     Raises:
         InputError: Something of the user's lies where a piece goes.
-        DataError: What is known to come does not fit.
+        DataError: The disk is too small.
     """
     if not pieces:
         return

@@ -16,7 +16,7 @@ def open_engine(towers: Towers, runtime: RuntimeParams, shard_seconds: float) ->
     Args:
         towers: Loaded, on the device that decides the embeddings. The engine may move them.
         runtime: The engine and its workers.
-        shard_seconds: How often to record the progress.
+        shard_seconds: Interval at which the progress is recorded.
 
     Raises:
         InputError: Ray is not installed, or not reachable, or has no room for the workers.

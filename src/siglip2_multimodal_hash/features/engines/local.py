@@ -23,9 +23,9 @@ class LocalEngine:
     """The :class:`.Pipeline` in this process.
 
     Args:
-        towers: Where they compute.
+        towers: The towers, on their device.
         runtime: Workers and progress bar.
-        shard_seconds: How often to record the progress.
+        shard_seconds: Interval at which the progress is recorded.
     """
 
     def __init__(self, towers: Towers, runtime: RuntimeParams, shard_seconds: float) -> None:
@@ -61,13 +61,13 @@ def run_pipeline(
     """Read, map and write every batch that is not done; log the rate and the bottleneck.
 
     Args:
-        reader: What to embed.
+        reader: Items to embed.
         mapper: The tower.
-        work: Where to put it.
+        work: Unfinished output that takes them.
         runtime: Workers and progress bar.
-        unit: What an item is called: ``images`` or ``captions``.
+        unit: Name of the items: ``images`` or ``captions``.
         pin_memory: Whether the tower is on a GPU; see :func:`.read_batches`.
-        shard_seconds: How often to record the progress.
+        shard_seconds: Interval at which the progress is recorded.
 
     Raises:
         DataError: Items cannot be read. From the first one on, the rest is only read, and no

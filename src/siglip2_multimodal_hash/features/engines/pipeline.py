@@ -25,10 +25,10 @@ class Pipeline(Protocol):
         """Embed one unit.
 
         Args:
-            reader: What to embed.
+            reader: Items to embed.
             encode: The tower.
-            work: Where to put it, and what is done already.
-            unit: What an item is called: ``images`` or ``captions``.
+            work: Unfinished output that takes them, with its progress.
+            unit: Name of the items: ``images`` or ``captions``.
 
         Raises:
             DataError: Items cannot be read; all of them are found first. Or a tower gives NaN.

@@ -53,7 +53,7 @@ class RayEngine:
     Args:
         towers: On the device that the workers are to use, too; moved to the CPU to be sent.
         runtime: Address and number of workers, threads that read, progress bar.
-        shard_seconds: How often to record the progress.
+        shard_seconds: Interval at which the progress is recorded.
         stack: Closes Ray in the end; it starts with the first batch that is not done.
     """
 

@@ -65,7 +65,7 @@ def connected(embed: EmbedParams, cpus: int, shipped_bytes: int) -> Iterator[Mod
 
     Args:
         embed: The address.
-        cpus: How many a Ray on this machine shall count with at least.
+        cpus: Least number that a Ray on this machine counts with.
         shipped_bytes: Size of what its workers get.
 
     Raises:
@@ -79,38 +79,29 @@ def connected(embed: EmbedParams, cpus: int, shipped_bytes: int) -> Iterator[Mod
         _check_answers(embed.ray_address)
         _join(ray, embed.ray_address)
     else:
-        with own_sources():
-            ray.init(
-                # RAY_ADDRESS of the environment would lead elsewhere.
-                address="local",
-                num_cpus=max(cpus, os.cpu_count() or 1),
-                object_store_memory=RESULTS_BYTES + 2 * shipped_bytes,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.WARNING,
-            )
+        ray.init(
+            # RAY_ADDRESS of the environment would lead elsewhere.
+            address="local",
+            num_cpus=max(cpus, os.cpu_count() or 1),
+            object_store_memory=RESULTS_BYTES + 2 * shipped_bytes,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": {"PYTHONPATH": _own_sources()}},
+        )
     try:
         yield ray
     finally:
         ray.shutdown()
 
 
-@contextmanager
-def own_sources() -> Iterator[None]:
-    """Let processes that start in the block import this very copy of the project.
+def _own_sources() -> str:
+    """The search path on which workers find this very copy of the project.
 
     In the copy of the repository that a queued experiment runs in, an editable install would lead
-    Ray's workers to the workspace; without an install they would find nothing.
+    them to the workspace; without an install they would find nothing.
     """
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCES), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+    return os.pathsep.join(filter(None, (str(SOURCES), os.environ.get("PYTHONPATH"))))
 
 
 def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: int) -> int:
@@ -118,7 +109,7 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
 
     Args:
         ray: Connected.
-        embed: How many are asked for; 0 takes all that have room.
+        embed: Number of workers to start; 0 takes all that have room.
         cuda: Whether each of them needs a GPU.
         threads: That each of them computes with otherwise.
 
@@ -130,9 +121,9 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
     each = 1 if cuda else threads
     room = int(has // each)
     if room < max(1, embed.ray_workers):
-        wanted = embed.ray_workers or 1
+        workers = embed.ray_workers or 1
         raise InputError(
-            f"runtime.embed.ray_workers = {embed.ray_workers}: {wanted} worker(s) of {each} {kind}"
+            f"runtime.embed.ray_workers = {embed.ray_workers}: {workers} worker(s) of {each} {kind}"
             f"(s) each, but Ray has {has:g} free",
             f"set runtime.embed.ray_workers to {room}"
             if room

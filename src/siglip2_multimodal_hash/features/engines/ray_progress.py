@@ -21,10 +21,10 @@ class Progress:
     predecessors is written, and counts when they are there.
 
     Args:
-        reader: What is embedded.
-        work: Where to.
-        unit: What an item is called.
-        shard_seconds: How often to record.
+        reader: Items that are embedded.
+        work: Unfinished output that takes them.
+        unit: Name of the items.
+        shard_seconds: Interval at which it is recorded.
         bar: Whether to show a bar.
 
     Attributes:

@@ -50,12 +50,12 @@ class Job:
     """Inputs of a worker that embeds batches of one unit; picklable.
 
     Attributes:
-        reader: What to embed.
-        unit: What an item is called.
+        reader: Items to embed.
+        unit: Name of the items.
         encode: The tower.
         towers: On the CPU; None to read only.
-        device: Where to compute.
-        made_by: What the driver computes with, see :func:`.fingerprint.computed_by`.
+        device: Device that computes.
+        made_by: Fingerprint of the driver, see :func:`.fingerprint.computed_by`.
         compute_threads: PyTorch's, as in the driver: sums are split by thread.
         reader_threads: See :func:`.read_batches`.
         folder: The driver's working folder, to which relative paths of images refer.
@@ -81,7 +81,7 @@ class Result:
         rows: int64 [R], the rows of the output.
         features: float32 [R, D]; R = 0 where there are none.
         failures: A message for each item that could not be read.
-        problem: Why the worker cannot do anything at all, or "".
+        problem: Reason why the worker cannot do anything at all, or "".
         node: The worker's machine and process.
         seconds: That the tower took.
     """

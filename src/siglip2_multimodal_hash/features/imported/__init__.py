@@ -1,1 +1,1 @@
-"""Features that somebody else's towers made, taken over in the place of ``embed``'s own."""
+"""Features of other towers, imported in the place of ``embed``'s own."""

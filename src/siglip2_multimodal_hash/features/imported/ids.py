@@ -67,7 +67,7 @@ def _from_parquet(path: Path, id_column: str | None) -> IdColumns:
     """Read Parquet, such as clip-retrieval's metadata; only columns of text or integers count."""
     try:
         file = pq.ParquetFile(path)
-        names = [name for name in _wanted(id_column) if name in file.schema_arrow.names]
+        names = [name for name in _read_columns(id_column) if name in file.schema_arrow.names]
         table = file.read(columns=names)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
@@ -93,17 +93,17 @@ def _is_id(kind: pa.DataType) -> bool:
     return bool(text or types.is_integer(kind))
 
 
-def _wanted(id_column: str | None) -> list[str]:
+def _read_columns(id_column: str | None) -> list[str]:
     return list(dict.fromkeys([*ID_COLUMNS, CAPTION_COLUMN, *([id_column] if id_column else [])]))
 
 
 def _require_ids(path: Path, columns: IdColumns, there: list[str], id_column: str | None) -> None:
     if id_column in columns or (id_column is None and columns.keys() - {CAPTION_COLUMN}):
         return
-    wanted = f"one of {', '.join(ID_COLUMNS)}" if id_column is None else f"--id-column {id_column}"
+    needed = f"one of {', '.join(ID_COLUMNS)}" if id_column is None else f"--id-column {id_column}"
     raise DataError(
         f"{path}: no column of ids: {', '.join(there) or 'no column at all'}",
-        f"{wanted} must hold a string or an integer in every row",
+        f"{needed} must hold a string or an integer in every row",
     )
 
 
@@ -129,7 +129,7 @@ def _from_csv(path: Path, id_column: str | None) -> IdColumns:
         )
     named = {
         name: [row[header.index(name)] for row in rows[1:]]
-        for name in _wanted(id_column)
+        for name in _read_columns(id_column)
         if name in header
     }
     if named or len(header) > 1:

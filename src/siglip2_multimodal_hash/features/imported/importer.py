@@ -41,7 +41,7 @@ class Imported:
         digest: SHA-256 of the content.
         image_dim: 0 where there are no image features.
         caption_dim: 0 where there are no caption features.
-        lines: What was taken over, for people.
+        lines: Description of the import, for people.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
     Args:
         source: See :mod:`.sources`.
         index: The dataset.
-        root: Where folders of imported features lie.
+        root: Folder of all imported features.
 
     Raises:
         DataError: Ids do not fit the index, or values are not usable; see :mod:`.matching` and

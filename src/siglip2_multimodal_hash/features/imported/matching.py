@@ -29,8 +29,8 @@ class Match:
     Attributes:
         rows: int64 [N] of the images, or [M] of the captions.
         extra: Rows whose id the index does not have; they are left out.
-        column: Where the ids were found.
-        evidence: Why they are believed.
+        column: Column of the ids.
+        evidence: Reason to take them for ids.
         repeated: Whether one caption row stands for all captions of an image.
         pairs: Whether image rows came one per caption, of which the first was taken.
     """
@@ -77,7 +77,7 @@ class ImageIds:
                 self._by_name[known] = _UNKNOWN if known in self._by_name else row
 
     def row(self, one: str) -> tuple[int, bool]:
-        """The row of the index that an id means, or -1; and whether it is a file name that says so.
+        """The row of the index that an id means, or -1; and whether by a file name.
 
         The file names of COCO 2017 are the ids themselves, and so are numbers.
         """
@@ -157,7 +157,7 @@ def match_captions(columns: IdColumns, index: DatasetIndex, id_column: str | Non
 def find_rows(
     columns: IdColumns, index: DatasetIndex, id_column: str | None = None
 ) -> tuple[Found, str]:
-    """The column whose ids cover most images of the index, and why it is believed.
+    """The column whose ids cover most images of the index, with the evidence for it.
 
     A file name proves itself. A number does not: running counts and shard keys fall on ids of COCO,
     too. File names and captions beside it must not contradict it, and without either it must not
@@ -226,24 +226,24 @@ def _evidence(
     )
     agreeing = []
     for name, other in witnesses.items():
-        told = np.flatnonzero(other != _UNKNOWN)
-        wrong = told[rows[told] != other[told]]
+        known = np.flatnonzero(other != _UNKNOWN)
+        wrong = known[rows[known] != other[known]]
         # Captions are no keys: some are of several images.
-        if name != column and len(wrong) > (len(told) / 2 if name == CAPTION_COLUMN else 0):
+        if name != column and len(wrong) > (len(known) / 2 if name == CAPTION_COLUMN else 0):
             row = wrong[0]
             raise DataError(
                 f"{column}: its numbers are no ids of the dataset: {name} contradicts them in "
-                f"{len(wrong)} of {len(told)} rows, such as row {row} with {ids[row]!r} beside "
+                f"{len(wrong)} of {len(known)} rows, such as row {row} with {ids[row]!r} next to "
                 f"{columns[name][row]!r}, which is of {_names(index, other[[row]])}",
                 remedy,
             )
         # A few rows prove nothing.
-        if name != column and len(told) - len(wrong) >= found.images() / 2:
-            agreeing.append(f"{name} agrees in {len(told) - len(wrong)} of {len(told)} rows")
+        if name != column and len(known) - len(wrong) >= found.images() / 2:
+            agreeing.append(f"{name} agrees in {len(known) - len(wrong)} of {len(known)} rows")
     if not agreeing and not certain and _is_count(ids):
         raise DataError(
             f"{column}: its numbers, such as {ids[0]!r}, are a running count or keys of shards, "
-            "and no file name or caption beside them says that they are image ids",
+            "and no file name or caption next to them confirms that they are image ids",
             remedy,
         )
     return f"numbers; {', '.join(agreeing)}" if agreeing else "numbers, with nothing to check them"

@@ -20,7 +20,7 @@ _LAYOUT = (
 
 @dataclass(frozen=True, eq=False)
 class Tower:
-    """The features of one modality and the candidates for their ids, a row each.
+    """The features of one modality and the candidates for their ids, one row each.
 
     ``id_column`` names the one that holds the ids, where that was said.
     """

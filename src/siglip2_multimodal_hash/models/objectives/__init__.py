@@ -1,4 +1,4 @@
-"""Objectives of the hash layer beside the classes: one per file, pure functions on codes."""
+"""Objectives of the hash layer besides the classes: one per file, pure functions on codes."""
 
 from torch import Tensor
 

@@ -55,8 +55,8 @@ class TowerTrainer:
         Args:
             epoch: Counted from 1.
             updates_before: Updates of the epochs before.
-            source: Where the images are.
-            split: What is trained on.
+            source: Source of the images.
+            split: The training split.
             report: Called with the updates done in this epoch and the mean losses since the last
                 report, every ``runtime.logging.log_every_n_steps`` updates.
 
