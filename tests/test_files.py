@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.files import (
     read_json,
     remembered_sha256,
     replacing,
+    size_text,
     write_json,
     write_text,
 )
@@ -316,3 +317,11 @@ def test_files_are_read_again_where_they_changed(tmp_path):
     for damaged in ("{", "[1]", json.dumps({str(file.resolve()): 1})):
         memory.write_text(damaged)
         assert digest() == hashlib.sha256(b"new").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(25, "25 B"), (85_585_987, "81.6 MiB"), (16 * 2**30, "16.0 GiB"), (2**42, "4.0 TiB")],
+)
+def test_sizes_are_told_in_the_unit_that_suits(size: int, text: str) -> None:
+    assert size_text(size) == text

@@ -8,7 +8,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
-from siglip2_multimodal_hash.memory import Needs, TowerSizes, run_needs, tower_sizes
+from siglip2_multimodal_hash.memory.needs import Needs, run_needs
+from siglip2_multimodal_hash.memory.towers import TowerSizes, tower_sizes
 from siglip2_multimodal_hash.params import Params, parse_params
 from siglip2_multimodal_hash.presets import load_preset, merge_limits, merge_presets, override_text
 

@@ -10,7 +10,7 @@ import pytest
 
 from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
 from siglip2_multimodal_hash.doctor.diagnosis import Facts, as_json, as_text, diagnose
-from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, size_text, worst
+from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, worst
 from siglip2_multimodal_hash.doctor.gathering import crash_of, gather_machine
 from siglip2_multimodal_hash.doctor.repository import Repository
 from siglip2_multimodal_hash.errors import DataError
@@ -158,14 +158,6 @@ def test_parts_of_an_error() -> None:
     found = fail_with("dataset", DataError("a\n  b", "mend"))
     assert found == Finding("dataset", "fail", "a\n  b", "mend")
     assert worst([]) == "ok"
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(25, "25 B"), (85_585_987, "81.6 MiB"), (16 * 2**30, "16.0 GiB"), (2**42, "4096.0 GiB")],
-)
-def test_sizes_are_told_in_the_unit_that_suits(size: int, text: str) -> None:
-    assert size_text(size) == text
 
 
 @pytest.fixture

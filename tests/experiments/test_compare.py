@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.experiments.comparable import flatten
 from siglip2_multimodal_hash.experiments.results import read_experiment
+from siglip2_multimodal_hash.params import flatten
 from tests.experiments.small_repository import IMAGES, make_repository, run
 
 Compare = Callable[..., tuple[int, str, str]]

@@ -44,19 +44,20 @@ def test_json_round_trip(**changes: Any) -> None:
 
 def test_from_params_takes_over_every_parameter() -> None:
     params = load_params(PARAMS)
-    fusion = params.fusion.model_copy(
-        update={"type": "concat", "modalities": "image", "mlp_dims": (7, 5), "dropout": 0.2}
-    )
-    config = HeadConfig.from_params(
-        params.decomposer.model_copy(update={"eps": 0.5, "adapter": "residual"}),
-        fusion.model_copy(update={"activation": "gelu"}),
-        params.hash.model_copy(update={"bits": 32, "normalize": "batchnorm"}),
-        params.classifier.model_copy(update={"use_bias": False}),
-        cosine_weight=1.0,
-        image_dim=9,
-        caption_dim=8,
-        classes=3,
-    )
+    changes: dict[str, dict[str, Any]] = {
+        "decomposer": {"eps": 0.5, "adapter": "residual"},
+        "fusion": {
+            "type": "concat",
+            "modalities": "image",
+            "mlp_dims": (7, 5),
+            "dropout": 0.2,
+            "activation": "gelu",
+        },
+        "hash": {"bits": 32, "normalize": "batchnorm"},
+        "classifier": {"use_bias": False},
+    }
+    sections = {name: getattr(params, name).model_copy(update=one) for name, one in changes.items()}
+    config = HeadConfig.from_params(params.model_copy(update=sections), 9, 8, 3)
     assert config.to_json() == {
         "image_dim": 9,
         "caption_dim": 8,
@@ -144,11 +145,7 @@ def test_after_its_remedy_a_head_for_features_of_any_widths_runs(fusion, widths,
 
     def build() -> HeadConfig:
         params = parse_params(YAML(typ="safe").load(override_text(text, changes, source="test")))
-        config = HeadConfig.from_params(
-            params.decomposer, params.fusion, params.hash, params.classifier,
-            cosine_weight=params.loss.cosine_weight,
-            image_dim=widths[0], caption_dim=widths[1], classes=3,
-        )  # fmt: skip
+        config = HeadConfig.from_params(params, *widths, classes=3)
         torch.manual_seed(0)
         network = HashNetwork(config)
         output = network(torch.randn(4, widths[0]), torch.randn(4, widths[1]))

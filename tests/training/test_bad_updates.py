@@ -10,7 +10,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.memory import EMERGENCY_PRESET
+from siglip2_multimodal_hash.memory.limits import EMERGENCY_PRESET
 from siglip2_multimodal_hash.models.losses import HeadLoss, LossParts
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import load_preset

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.arrays import first_nonfinite_row, load_array
 from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.files import readable
+from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.params import StoreDtype
 from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished
 
@@ -186,7 +186,7 @@ class ArrayWriter:
             "shape": (self.rows, width),
         }
         needed = self.rows * width * self._dtype.itemsize
-        needs = f"{self._path.name} needs {readable(needed)}"
+        needs = f"{self._path.name} needs {size_text(needed)}"
         with explained_disk(self._path.parent, DISK_REMEDY, needs):
             try:
                 with self._path.open("wb") as stream:

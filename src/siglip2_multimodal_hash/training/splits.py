@@ -21,16 +21,8 @@ def head_config(params: Params, embeddings: Embeddings) -> HeadConfig:
     Raises:
         ParamsError: Their widths, of which one may be 0, do not suit the fusion or the loss.
     """
-    return HeadConfig.from_params(
-        params.decomposer,
-        params.fusion,
-        params.hash,
-        params.classifier,
-        cosine_weight=params.loss.cosine_weight,
-        image_dim=embeddings.image.shape[1],
-        caption_dim=embeddings.caption.shape[1],
-        classes=len(embeddings.prompt),
-    )
+    image_dim, caption_dim = embeddings.image.shape[1], embeddings.caption.shape[1]
+    return HeadConfig.from_params(params, image_dim, caption_dim, len(embeddings.prompt))
 
 
 def training_splits(

@@ -342,7 +342,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_the_first_byte(
         size = len(served.files[f"/{name}"].data)
         monkeypatch.setitem(OFFICIAL, served.url(name), Known(size, "0" * 64))
     leave_free(5000)
-    with pytest.raises(DataError, match=r"what is missing of COCO 2014 needs .* 5\.0 kB free"):
+    with pytest.raises(DataError, match=r"what is missing of COCO 2014 needs .* 4\.9 KiB free"):
         acquire_coco(tmp_path, _params(served.url), HOW)
     assert not any(file.requests for file in served.files.values())
 
@@ -391,9 +391,10 @@ def test_the_sum_is_said_and_the_disk_asked_before_the_first_byte(
     caplog.set_level("INFO", "siglip2_multimodal_hash")
     download = load_params(ROOT / "params.yaml").runtime.download
     leave_free(21_190_205_256)
-    with pytest.raises(DataError, match=r"COCO 2014 needs 21\.2 GB and the disk has 21\.2 GB free"):
+    said = r"COCO 2014 needs 19\.7 GiB and the disk has 19\.7 GiB free"
+    with pytest.raises(DataError, match=said):
         acquire_coco(tmp_path, download, HOW)
-    assert "missing, to fetch 20.4 GB:" in caplog.messages[0]
+    assert "missing, to fetch 19.0 GiB:" in caplog.messages[0]
     assert "images/train2014.zip: http://images.cocodataset.org/zips/" in caplog.messages[0]
 
 

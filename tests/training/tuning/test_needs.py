@@ -10,17 +10,17 @@ from torch import nn
 from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.towers import load_towers, pooled
-from siglip2_multimodal_hash.memory import (
+from siglip2_multimodal_hash.memory.needs import (
     CUDA_CONTEXT,
     GIB,
     TUNING_PROCESS,
     Load,
-    Tower,
     kept_bytes,
     largest_batch,
     require_memory,
     tuning_needs,
 )
+from siglip2_multimodal_hash.memory.towers import Tower
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
 from siglip2_multimodal_hash.training.tuning.run import tune_towers, tuning_load
@@ -143,7 +143,7 @@ def test_a_refusal_gives_the_parts_and_every_way_out():
     message = str(caught.value)
     assert "backbone.tune = full with tune.batch_size = 3 needs about" in message
     assert "activations" in message
-    assert "the card has 5.00 GiB free" in message
+    assert "the card has 5.0 GiB free" in message
     batch = largest_batch(load, free)
     assert 0 < batch < 3
     assert f"lower tune.batch_size to {batch} " in message
@@ -164,7 +164,7 @@ def test_the_tuning_itself_refuses_before_it_starts(
     small_dataset, tuning_params, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("siglip2_multimodal_hash.training.tuning.run.free_memory", lambda _: GIB)
-    with pytest.raises(InputError, match=r"the main memory has 1\.00 GiB free"):
+    with pytest.raises(InputError, match=r"the main memory has 1\.0 GiB free"):
         tune_towers(
             small_dataset.index,
             small_dataset.images,
