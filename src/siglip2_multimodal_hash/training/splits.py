@@ -1,8 +1,8 @@
 """Inputs of a fit and its inference, from the dataset's index and embeddings."""
 
 import numpy as np
-import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.store import Embeddings
@@ -11,8 +11,6 @@ from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
-
-FloatArray = npt.NDArray[np.float32]
 
 
 def head_config(params: Params, embeddings: Embeddings) -> HeadConfig:
@@ -57,7 +55,7 @@ def encode_embeddings(
     embeddings: Embeddings,
     policy: CaptionPolicy,
     batch_size: int,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Vectors, Vectors]:
     """Soft codes (or unit vectors) and scores of every image, computed where the network is.
 
     See :func:`.encode_dataset`.
