@@ -1,7 +1,6 @@
 """Images by name, from folders and archives: the same bytes, and a named error for each defect."""
 
 import multiprocessing
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -67,17 +66,6 @@ def test_a_used_source_works_in_child_processes(zip_root: Path, method: str) -> 
         found = [read.get(timeout=60) for read in reads]
     assert found == [source.read(NAMES[step % 3]) for step in range(60)]
     assert digest_all(source) == expected
-
-
-def test_each_process_opens_its_own_archive(
-    zip_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    container = ZipContainer(zip_root / "images" / "val2014.zip", "val2014")
-    first = container._open()
-    assert container._open() is first
-    child = os.getpid() + 1
-    monkeypatch.setattr(os, "getpid", lambda: child)
-    assert container._open() is not first
 
 
 @pytest.mark.parametrize("container", ["folder", "zip"])
