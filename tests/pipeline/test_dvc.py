@@ -20,7 +20,7 @@ def repository(
     new_repository(folder, small_params())
     for made in ("data", "outputs", "metrics", "plots", "reports"):
         shutil.copytree(finished_run[0] / made, folder / made, symlinks=True, dirs_exist_ok=True)
-    for command in ("dvc commit -qf", "git add -A", "git commit -qm run"):
+    for command in ("dvc commit -q -f", "git add -A", "git commit -qm run"):
         done = run_in(folder, *command.split())
         assert done.returncode == 0, done.stdout + done.stderr
     return folder

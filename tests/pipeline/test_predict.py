@@ -356,8 +356,9 @@ def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
     assert told.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
     assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
-    told = run_process(workspace, odd, *more[:2], "--json", PYTHONIOENCODING="ascii")
-    (found,) = json.loads(told.stdout)
+    told = predict(odd, *more[:2], "--json")
+    assert told.out.isascii()
+    (found,) = json.loads(told.out)
     assert (Path(found["path"]), found["caption"]) == (odd, "Ein Hündchen")
     gone = predict(os.fsdecode(b"caf\xe9.png"), "--json")
     assert (gone.code, gone.out) == (EXIT_BAD_INPUT, "[]\n")
