@@ -26,6 +26,7 @@ from siglip2_multimodal_hash.files import (
     write_json,
     write_text,
 )
+from tests.places import FREE, PLACES, everything, place
 
 INTERRUPTIONS = [KeyboardInterrupt, SystemExit, ValueError]
 
@@ -81,6 +82,31 @@ def test_an_old_target_of_the_same_kind_is_replaced(
         assert content(target)[1] == "old"
     assert content(target)[1] == "new"
     assert names(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_what_lies_in_the_place_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Nothing is removed or replaced but a regular file that was named."""
+    project = tmp_path / "project"
+    (project / ".git").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    with place(kind, project) as target:
+        before = everything(tmp_path)
+        if kind in (*FREE, "file"):
+            write_text(target, "new")
+            assert target.read_text() == "new"
+            made = {(project / one).resolve() for one in (target, *target.parents)}
+        else:
+            with pytest.raises(InputError, match=f"^{target}: "):
+                write_text(target, "new")
+            made = set()
+        after = everything(tmp_path)
+        for path in (str(one.relative_to(tmp_path)) for one in made):
+            before.pop(path, None)
+            after.pop(path, None)
+        assert after == before
 
 
 def test_rights_of_a_file_stay(tmp_path: Path) -> None:
