@@ -125,7 +125,7 @@ mount -o remount,size=10m {disk}
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(many_images, tmp_path):
-    # 400 images of 32 numbers of 4 bytes are 51.2 kB, and so are the captions.
+    # 400 images of 32 numbers of 4 bytes are 50 KiB, and so are the captions.
     disk = tmp_path / "disk"
     disk.mkdir()
     child = f"{sys.executable} -m tests.features.embed_child {many_images}"
@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(many_i
         pytest.skip("no small disk can be mounted here")
     assert done.stdout.split() == ["2", "image.npy", "0"], done.stderr
     first, second = done.stderr.split(READY)[1:]
-    assert "out: cannot be written (No space left on device; caption.npy needs 51.2 kB)" in first
+    assert "out: cannot be written (No space left on device; caption.npy needs 50.0 KiB)" in first
     assert "-> free space" in first
     assert "found 200 of 200 batches of images and 0 of 100 of captions" in second
 
