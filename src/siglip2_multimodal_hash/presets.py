@@ -149,23 +149,19 @@ def override_text(
         document = yaml.load(text)
     except YAMLError as error:
         raise ParamsError(f"{source}: not valid YAML: {error}") from None
-    replace_values(document, overrides, source=source)
-    for key, limit in (at_most or {}).items():
-        section, leaf = _place(document, key, limit, source)
-        # Anything but a number is left to the check of the whole.
-        if isinstance(section[leaf], int) and section[leaf] > limit:
-            section[leaf] = limit
+    replace_values(document, overrides, source=source, at_most=at_most)
     parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
     return _dump(yaml, document)
 
 
-def replace_values(document: Any, overrides: Mapping[str, Any], *, source: str) -> None:
-    """Replace values of nested parameters in place; ``runtime.watch`` follows.
-
-    Args:
-        document: All sections.
-        overrides: Values by dotted key; each key must exist.
-        source: Whose overrides they are, for messages.
+def replace_values(
+    document: Any,
+    overrides: Mapping[str, Any],
+    *,
+    source: str,
+    at_most: Mapping[str, int] | None = None,
+) -> None:
+    """Replace values of nested parameters in place, unchecked; see :func:`override_text`.
 
     Raises:
         ParamsError: A key is unknown or names a whole section.
@@ -175,6 +171,11 @@ def replace_values(document: Any, overrides: Mapping[str, Any], *, source: str) 
         _set(section, leaf, value)
     if WATCH not in overrides:
         _watch(document)
+    for key, limit in (at_most or {}).items():
+        section, leaf = _place(document, key, limit, source)
+        # Anything but a number is left to the check of the whole.
+        if isinstance(section[leaf], int) and section[leaf] > limit:
+            section[leaf] = limit
 
 
 def apply_overrides(

@@ -91,16 +91,11 @@ def test_an_experiment_sees_an_edit_of_code(repository, edit):
 def test_an_override_changes_one_line_of_the_parameters(repository):
     params = repository / "params.yaml"
     before = params.read_text(encoding="utf-8").splitlines()
-    for value in (4, 3):
-        result = run_in(repository, "dvc", "exp", "run", "-S", f"report.queries={value}")
-        assert result.returncode == 0, result.stdout + result.stderr
-        after = params.read_text(encoding="utf-8").splitlines()
-        changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
-        assert len(changed) == 1
-        assert [line.split()[:2] for line in changed[0]] == [
-            ["queries:", "5"],
-            ["queries:", str(value)],
-        ]
+    result = run_in(repository, "dvc", "exp", "run", "-S", "report.queries=4")
+    assert result.returncode == 0, result.stdout + result.stderr
+    after = params.read_text(encoding="utf-8").splitlines()
+    (changed,) = (pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
+    assert [line.split()[:2] for line in changed] == [["queries:", "5"], ["queries:", "4"]]
     restore(repository)
 
 
