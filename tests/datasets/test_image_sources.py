@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.datasets import containers
-from siglip2_multimodal_hash.datasets.containers import FolderContainer, ZipContainer
+from siglip2_multimodal_hash.datasets.containers import (
+    MAX_FILE_BYTES,
+    FolderContainer,
+    ZipContainer,
+)
 from siglip2_multimodal_hash.datasets.images import CocoImages, open_image_source
 from siglip2_multimodal_hash.errors import DataError
 
@@ -247,10 +250,15 @@ def test_a_damaged_or_encrypted_member_is_named(zip_root: Path) -> None:
         ZipContainer(path, "val2014").files()
 
 
-def test_a_file_larger_than_any_image_is_not_read(
-    tiny_root: Path, zip_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(containers, "MAX_FILE_BYTES", 100)
+def test_a_file_larger_than_any_image_is_not_read(tiny_root: Path, zip_root: Path) -> None:
+    size = MAX_FILE_BYTES + 1
+    with (tiny_root / "images" / MEMBER).open("r+b") as stream:
+        stream.truncate(size)
+    path = zip_root / "images" / "val2014.zip"
+    data = bytearray(path.read_bytes())
+    entry = data.index(MEMBER.encode(), data.index(b"PK\x01\x02")) - 46
+    data[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    path.write_bytes(data)
     for root in (tiny_root, zip_root):
-        with pytest.raises(DataError, match=rf"{MEMBER}: \d+ bytes, above the limit of 100"):
+        with pytest.raises(DataError, match=rf"{MEMBER}: {size} bytes, above the limit of"):
             open_image_source(root).read(MEMBER)
