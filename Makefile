@@ -19,7 +19,7 @@ NEWEST := .venv-newest
 CONSTRAINT := --constraint constraints.txt
 OTHER := $(if $(filter gpu,$(ACCELERATOR)),cpu,gpu)
 TESTS :=
-QUICK := tests/test_*.py tests/doctor tests/models tests/retrieval tests/evaluation \
+QUICK := tests/test_*.py tests/doctor tests/memory tests/models tests/retrieval tests/evaluation \
 	tests/features/test_exactness.py tests/pipeline/test_dvc.py
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 # Stages are started as `python -m stages.NAME`: the environment's python must come first.

@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.presets import (
     override_text,
     parse_assignment,
 )
+from tests.parameters import params_with
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "configs" / "presets"
@@ -236,8 +237,7 @@ def test_dataset_backbone_and_hardware_combine(presets: tuple[Preset, Preset]) -
     named = [load_preset("coco2014", PRESETS), *presets]
     overrides = merge_presets(named) | COCO_ROOT
     assert overrides == merge_presets(named[::-1]) | COCO_ROOT
-    text = override_text(TEXT, overrides, source="params.yaml", at_most=merge_limits(named))
-    params = parse_params(YAML(typ="safe", pure=True).load(text))
+    params = params_with(overrides, merge_limits(named))
     backbone, hardware = presets
     assert params.dataset.name == "coco2014"
     assert params.backbone.name == backbone.name

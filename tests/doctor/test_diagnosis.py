@@ -110,8 +110,25 @@ def test_json_is_one_object(tmp_path: Path) -> None:
     assert content["machine"]["cpu_features"] == ["avx2", "fma", "sse2"]
 
 
-def test_this_machine() -> None:
+@pytest.mark.parametrize(
+    ("script", "cards"),
+    [
+        (
+            "echo 'NVIDIA GeForce RTX 5080'; echo 'NVIDIA L4'",
+            ("NVIDIA GeForce RTX 5080", "NVIDIA L4"),
+        ),
+        ("echo 'no devices were found' >&2; exit 6", ()),
+    ],
+)
+def test_this_machine_and_cards_that_only_the_driver_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, cards: tuple[str, ...]
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     machine = gather_machine(ROOT)
+    assert machine.unseen_cards == (() if machine.cards else cards)
     assert machine.python == sys.version_info[:3]
     assert machine.torch is not None
     assert machine.faiss is not None
@@ -124,27 +141,6 @@ def test_this_machine() -> None:
     if sys.platform == "linux" and machine.processor == "x86_64":
         assert machine.cpu_features is not None
         assert "sse2" in machine.cpu_features
-
-
-@pytest.mark.parametrize(
-    ("script", "cards"),
-    [
-        (
-            "echo 'NVIDIA GeForce RTX 5080'; echo 'NVIDIA L4'",
-            ("NVIDIA GeForce RTX 5080", "NVIDIA L4"),
-        ),
-        ("echo 'no devices were found' >&2; exit 6", ()),
-    ],
-)
-def test_cards_that_only_the_driver_sees(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, cards: tuple[str, ...]
-) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    machine = gather_machine(ROOT)
-    assert machine.unseen_cards == (() if machine.cards else cards)
 
 
 @pytest.mark.parametrize(
