@@ -19,7 +19,7 @@ NEWEST := .venv-newest
 CONSTRAINT := --constraint constraints.txt
 OTHER := $(if $(filter gpu,$(ACCELERATOR)),cpu,gpu)
 TESTS :=
-QUICK := tests/test_*.py tests/doctor tests/models tests/retrieval tests/evaluation \
+QUICK := tests/test_*.py tests/doctor tests/memory tests/models tests/retrieval tests/evaluation \
 	tests/features/test_exactness.py tests/pipeline/test_dvc.py
 INSTALLED := $(VENV)/.installed-$(ACCELERATOR)
 # Stages are started as `python -m stages.NAME`: the environment's python must come first.
@@ -41,8 +41,9 @@ verify: $(INSTALLED)
 	smhash verify
 
 # Two processes of one thread each: more threads than cores would cost many times what they bring.
+# Files in their own order: by the number of their tests, those that take longest would come last.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(INSTALLED)
 	python -m pytest -m "slow or not slow"

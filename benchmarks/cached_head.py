@@ -27,18 +27,8 @@ class CachedHead:
 
     def __init__(self, width: int, device: torch.device) -> None:
         params = project_params()
-        config = HeadConfig.from_params(
-            params.decomposer,
-            params.fusion,
-            params.hash,
-            params.classifier,
-            cosine_weight=params.loss.cosine_weight,
-            image_dim=width,
-            caption_dim=width,
-            classes=CLASSES,
-        )
         torch.manual_seed(0)
-        network = HashNetwork(config).to(device)
+        network = HashNetwork(HeadConfig.from_params(params, width, width, CLASSES)).to(device)
         precision = choose_precision(params.training.mixed_precision, device)
         self._width, self._device = width, device
         self._labels = (torch.rand(BATCH, CLASSES) < 0.04).float().to(device)

@@ -21,10 +21,10 @@ from statistics import mean
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from siglip2_multimodal_hash.arrays import load_array, save_array
+from siglip2_multimodal_hash.arrays import Vectors, load_array, save_array
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.features.store import Embeddings, FloatArray, load_embeddings
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params, load_params
 from stages import build_faiss_index, evaluate_knn, extract_hashes, train
@@ -50,7 +50,7 @@ def rounded(embeddings: Embeddings, folder: Path) -> Embeddings:
     return load_embeddings(folder)
 
 
-def largest_errors(exact: FloatArray, close: FloatArray, eps: float) -> tuple[float, float]:
+def largest_errors(exact: Vectors, close: Vectors, eps: float) -> tuple[float, float]:
     """Largest relative error of |v| and of log(|v| + eps) over the rows.
 
     Args:

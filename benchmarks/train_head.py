@@ -64,15 +64,6 @@ def settings_of(params: Params, batch_size: int, accumulation: int) -> FitSettin
     return replace(FitSettings.from_params(params), training=training)
 
 
-def head_of(params: Params, width: int) -> HeadConfig:
-    """The head of params.yaml for embeddings of this width."""
-    sections = (params.decomposer, params.fusion, params.hash, params.classifier)
-    weight = params.loss.cosine_weight
-    return HeadConfig.from_params(
-        *sections, cosine_weight=weight, image_dim=width, caption_dim=width, classes=CLASSES
-    )
-
-
 def project_seconds(trainer: EpochTrainer, updates: int) -> tuple[float, float]:
     """Seconds from the start of an epoch to the end of its first update, and of a later update."""
     ends: list[float] = []
@@ -124,7 +115,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     device = choose_device(params.runtime.device)
     print("drawing the embeddings", flush=True)
     features = write_features(folder, arguments.images, arguments.width, arguments.annotations)
-    config, seed = head_of(params, arguments.width), params.seed
+    width, seed = arguments.width, params.seed
+    config = HeadConfig.from_params(params, width, width, CLASSES)
     seed_everything(seed)
     train = TrainingData.select(torch.arange(arguments.images).numpy(), **features._asdict())
     effective = arguments.batch_size * arguments.accumulation

@@ -4,14 +4,13 @@ from siglip2_multimodal_hash.kernels import pin_cpu_kernels
 
 pin_cpu_kernels()
 
-import sys  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from importlib.util import find_spec  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from siglip2_multimodal_hash import cli  # noqa: E402
+from tests.commands import run_smhash  # noqa: E402
 
 # How long an example takes says something of the machine's other work, not of the code.
 settings.register_profile("patient", deadline=None)
@@ -28,16 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def smhash(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int | str | None]:
+def smhash() -> Callable[..., int]:
     """Run a command in this process; its exit code."""
-
-    def run(*arguments: str) -> int | str | None:
-        monkeypatch.setattr(sys, "argv", ["smhash", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return caught.value.code
-
-    return run
+    return run_smhash
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,9 +22,11 @@ from siglip2_multimodal_hash.files import (
     read_json,
     remembered_sha256,
     replacing,
+    size_text,
     write_json,
     write_text,
 )
+from tests.places import FREE, PLACES, everything, place
 
 INTERRUPTIONS = [KeyboardInterrupt, SystemExit, ValueError]
 
@@ -80,6 +82,31 @@ def test_an_old_target_of_the_same_kind_is_replaced(
         assert content(target)[1] == "old"
     assert content(target)[1] == "new"
     assert names(tmp_path) == ["target"]
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_what_lies_in_the_place_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Nothing is removed or replaced but a regular file that was named."""
+    project = tmp_path / "project"
+    (project / ".git").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    with place(kind, project) as target:
+        before = everything(tmp_path)
+        if kind in (*FREE, "file"):
+            write_text(target, "new")
+            assert target.read_text() == "new"
+            made = {(project / one).resolve() for one in (target, *target.parents)}
+        else:
+            with pytest.raises(InputError, match=f"^{target}: "):
+                write_text(target, "new")
+            made = set()
+        after = everything(tmp_path)
+        for path in (str(one.relative_to(tmp_path)) for one in made):
+            before.pop(path, None)
+            after.pop(path, None)
+        assert after == before
 
 
 def test_rights_of_a_file_stay(tmp_path: Path) -> None:
@@ -316,3 +343,11 @@ def test_files_are_read_again_where_they_changed(tmp_path):
     for damaged in ("{", "[1]", json.dumps({str(file.resolve()): 1})):
         memory.write_text(damaged)
         assert digest() == hashlib.sha256(b"new").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(25, "25 B"), (85_585_987, "81.6 MiB"), (16 * 2**30, "16.0 GiB"), (2**42, "4.0 TiB")],
+)
+def test_sizes_are_told_in_the_unit_that_suits(size: int, text: str) -> None:
+    assert size_text(size) == text

@@ -14,6 +14,9 @@ Codes = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 
 # The header of an array is a Python literal: a damaged one fails in the tokenizer or the parser.
 _DAMAGED = (ValueError, EOFError, OSError, SyntaxError, TypeError, tokenize.TokenError)

@@ -248,14 +248,14 @@ def main_repository() -> Path | None:
     return None
 
 
-def readable(size: int) -> str:
-    """A size in powers of 1000: ``13.5 GB``."""
-    value, unit = float(size), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
+def size_text(size: float) -> str:
+    """Bytes in the unit that suits them: ``16.3 GiB``, ``85.6 MiB``."""
+    unit = "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
             break
-        value, unit = value / 1000, larger
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        size, unit = size / 1024, larger
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def check_free(folder: Path, needed: int, what: str) -> None:
@@ -268,6 +268,6 @@ def check_free(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise DataError(
-            f"{folder}: {what} needs {readable(needed)} and the disk has {readable(free)} free",
+            f"{folder}: {what} needs {size_text(needed)} and the disk has {size_text(free)} free",
             "free some space, or choose a folder on another disk; downloaded data is kept",
         )

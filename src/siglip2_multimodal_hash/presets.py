@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.files import require_free, write_text
-from siglip2_multimodal_hash.params import parse_params, watched_inputs
+from siglip2_multimodal_hash.params import PARAMS_FILE, flatten, parse_params, watched_inputs
 
 WATCH = "runtime.watch"
 PRESET_FOLDER = Path("configs/presets")
@@ -149,6 +149,23 @@ def override_text(
         document = yaml.load(text)
     except YAMLError as error:
         raise ParamsError(f"{source}: not valid YAML: {error}") from None
+    replace_values(document, overrides, source=source, at_most=at_most)
+    parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
+    return _dump(yaml, document)
+
+
+def replace_values(
+    document: Any,
+    overrides: Mapping[str, Any],
+    *,
+    source: str,
+    at_most: Mapping[str, int] | None = None,
+) -> None:
+    """Replace values of nested parameters in place, unchecked; see :func:`override_text`.
+
+    Raises:
+        ParamsError: A key is unknown or names a whole section.
+    """
     for key, value in overrides.items():
         section, leaf = _place(document, key, value, source)
         _set(section, leaf, value)
@@ -159,8 +176,6 @@ def override_text(
         # Anything but a number is left to the check of the whole.
         if isinstance(section[leaf], int) and section[leaf] > limit:
             section[leaf] = limit
-    parse_params(YAML(typ="safe", pure=True).load(_dump(yaml, document)), source=source)
-    return _dump(yaml, document)
 
 
 def apply_overrides(
@@ -205,11 +220,17 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
     for parent in parents:
         section = section.get(parent) if isinstance(section, dict) else None
     if not isinstance(section, dict) or leaf not in section:
-        raise ParamsError(f"{key} = {value!r}: unknown key", f"{source} lists every key")
+        known = flatten(document) if isinstance(document, dict) else ()
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean `{near[0]}`? " if near else ""
+        raise ParamsError(
+            f"{source}: {key} = {value!r}: unknown key", f"{hint}{PARAMS_FILE} lists every key"
+        )
     if isinstance(section[leaf], dict):
         # Its comments would go with it.
         raise ParamsError(
-            f"{key} = {value!r}: a section, not a parameter", f"set its keys: {key}.KEY=VALUE"
+            f"{source}: {key} = {value!r}: a section, not a parameter",
+            f"set its keys: {key}.KEY=VALUE",
         )
     return section, leaf
 

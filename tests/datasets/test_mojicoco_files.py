@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from siglip2_multimodal_hash.datasets.mojicoco import TOWER_STREAM, generate, generate_mojicoco
+from siglip2_multimodal_hash.datasets.mojicoco import TOWER_STREAM, generate_mojicoco
 from siglip2_multimodal_hash.datasets.mojicoco.annotations import tokens
 from siglip2_multimodal_hash.errors import DataError, InputError
 
@@ -154,19 +154,6 @@ def test_karpathy_s_split(root: Path) -> None:
 
 def test_tokens() -> None:
     assert tokens("A view of somebody's kitchen.") == ["a", "view", "of", "somebodys", "kitchen"]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("disk full")])
-def test_nothing_half_written_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    def fail(_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(generate, "karpathy", fail)
-    with pytest.raises(type(error) if isinstance(error, Exception) else KeyboardInterrupt):
-        make(tmp_path / "data")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", "annotations"])

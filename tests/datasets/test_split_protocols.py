@@ -248,8 +248,8 @@ def test_a_split_that_cannot_be_of_coco_is_refused(
         write_split(source, images(**counts))
         with pytest.raises(DataError, match=r"not the karpathy split of COCO 2014: train "):
             write("karpathy", tmp_path, tmp_path / "out.json", whole=True)
-        assert write("karpathy", tmp_path, tmp_path / "out.json").found == counts
-        (tmp_path / "out.json").unlink()
+    assert write("karpathy", tmp_path, tmp_path / "out.json").found == counts
+    (tmp_path / "out.json").unlink()
     # some copies of Karpathy's file know no restval
     for counts in (FULL_KARPATHY, {"train": 113_287, "val": 5_000, "test": 5_000}):
         write_split(source, images(**counts))

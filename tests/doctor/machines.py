@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
-from siglip2_multimodal_hash.memory import Needs, TowerSizes, run_needs, tower_sizes
-from siglip2_multimodal_hash.params import Params, parse_params
-from siglip2_multimodal_hash.presets import load_preset, merge_limits, merge_presets, override_text
+from siglip2_multimodal_hash.memory.needs import Needs, run_needs
+from siglip2_multimodal_hash.memory.towers import TowerSizes, tower_sizes
+from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.presets import load_preset, merge_limits, merge_presets
+from tests import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -52,8 +52,7 @@ def params_with(*presets: str, **changes: Any) -> Params:
     chosen = [load_preset(name, PRESETS) for name in presets]
     overrides = merge_presets(chosen) | {"runtime.coco_root": "/data/coco"}
     overrides |= {key.replace("__", "."): value for key, value in changes.items()}
-    text = override_text(TEXT, overrides, source="params.yaml", at_most=merge_limits(chosen))
-    return parse_params(YAML(typ="safe", pure=True).load(text))
+    return parameters.params_with(overrides, merge_limits(chosen))
 
 
 def towers_of(params: Params) -> TowerSizes:

@@ -11,7 +11,8 @@ from siglip2_multimodal_hash.doctor.imported import check_imported, look_up_impo
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.imported.importer import import_features
 from siglip2_multimodal_hash.features.imported.sources import read_plain
-from siglip2_multimodal_hash.memory import run_needs, tower_sizes
+from siglip2_multimodal_hash.memory.needs import run_needs
+from siglip2_multimodal_hash.memory.towers import tower_sizes
 from siglip2_multimodal_hash.params import Params
 from tests.doctor.machines import LAPTOP, params_with
 

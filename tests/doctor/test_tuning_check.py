@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from siglip2_multimodal_hash.doctor.checklist import check_tuning
-from siglip2_multimodal_hash.memory import Tower, adapter_weights
+from siglip2_multimodal_hash.memory.needs import adapter_weights
+from siglip2_multimodal_hash.memory.towers import Tower
 from tests.doctor.machines import GIB, LAPTOP, PLAN, params_with, towers_of
 
 COCO = ("coco2014", "siglip2-base-256", "rtx5080-16gb")

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from siglip2_multimodal_hash.evaluation import searched_split
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_head, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import (
@@ -126,21 +125,8 @@ def test_fewer_neighbours_are_those_that_a_search_for_them_finds(kind: Kind, dif
     assert np.array_equal(fewer.rows, itself.rows)
     assert np.array_equal(fewer.similarities, itself.similarities)
     assert np.array_equal(fewer.rows, more.rows[:, :5]) != differs
-
-
-def test_no_split_is_searched_twice_by_a_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    searches = []
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        searches.append((options["distance"], options["K"]))
-        return find_neighbours(*arguments, **options)
-
-    monkeypatch.setattr(searched_split, "find_neighbours", counted)
-    grid = grid_params(distance=["hamming", "cosine"])
-    best = searched(some_codes(), grid).best
-    distances = {row.distance for row, _ in best.values()}
-    assert sorted(searches[:2]) == [("cosine", 20), ("hamming", 20)], "val"
-    assert sorted(distance for distance, _ in searches[2:]) == sorted(distances), "test"
+    # A distance is searched once for all numbers of neighbours, but for graphs.
+    assert np.shares_memory(fewer.rows, more.rows) != differs
 
 
 def test_labels_of_test_choose_nothing() -> None:

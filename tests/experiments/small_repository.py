@@ -1,9 +1,14 @@
 """A repository of Git and DVC with five short stages and the real parameters."""
 
+import contextlib
+import io
 import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
+from tests.commands import run_smhash
+from tests.pipeline.conftest import working_in
 from tests.pipeline.repositories import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,13 +162,16 @@ def commit_line(folder: Path, file: str, line: str) -> None:
     run(folder, "git", "commit", "-qam", line)
 
 
-def smhash(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of this project there, from this working tree's sources."""
-    return subprocess.run(
-        [sys.executable, "-m", "siglip2_multimodal_hash.cli", *words],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT / "src")} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def smhash(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this project there, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        working_in(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in environment().items():
+            patch.setenv(name, value)
+        code = run_smhash(*words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
-from siglip2_multimodal_hash.experiments.comparable import flatten
 from siglip2_multimodal_hash.experiments.results import read_experiment
-from tests.experiments.small_repository import IMAGES, make_repository, run
+from siglip2_multimodal_hash.params import flatten
+from tests.experiments.small_repository import IMAGES, run
 
 Compare = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
-    make_repository(folder)
+def repository(new_repository: Callable[[str], Path]) -> Path:
+    folder = new_repository("compare")
     for name, change in (("k10", "knn.K=10"), ("seed2", "seed=2"), ("early", "knn.K=12")):
         words = ("dvc", "exp", "run", "-q", "--temp", "-n", name, "-S", change)
         run(folder, *words, **({"EARLY": "yes"} if name == "early" else {}))

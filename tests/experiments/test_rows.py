@@ -6,9 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.errors import InputError, ParamsError
-from siglip2_multimodal_hash.experiments.comparable import flatten
 from siglip2_multimodal_hash.experiments.plan import Plan
 from siglip2_multimodal_hash.experiments.rows import load_rows
+from siglip2_multimodal_hash.params import flatten
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
@@ -100,8 +100,8 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path, old, new, words):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("{hash.bit: 32}", ("row A2, variant 32", "hash.bit:", "did you mean `hash.bits`")),
-        ("{hash: 32}", ("row A2, variant 32", "hash:")),
+        ("{hash.bit: 32}", ("row A2, variant 32", "hash.bit = 32:", "did you mean `hash.bits`")),
+        ("{hash: 32}", ("row A2, variant 32", "hash = 32: a section")),
         ("{hash.bits: 33}", ("row A2, variant 32", "hash.bits = 33")),
         ("{hash.bits: 0}", ("row A2, variant 32", "only `cosine`")),
     ],

@@ -1,20 +1,20 @@
 """`smhash table ROW` on experiments that DVC tracks."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.results import read_experiment
-from tests.experiments.small_repository import commit_line, make_repository, run, smhash
+from tests.experiments.small_repository import commit_line, run, smhash
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(new_repository: Callable[[str], Path]) -> Path:
     """C1 without its last variant, two seeds of one and one of the others; A3 with them."""
-    found = tmp_path_factory.mktemp("table")
-    make_repository(found)
+    found = new_repository("table")
     for name, *overrides in (
         ("default-s0",),
         ("default-s1", "seed=43"),

@@ -21,9 +21,9 @@ from transformers import (
 
 from siglip2_multimodal_hash.datasets.images import CocoImages
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
-from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams, load_params
+from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams
+from tests.parameters import PARAMS
 
-PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
 WIDTH = 32
 CAPTIONS = (
@@ -113,7 +113,7 @@ def save_tiny():
 @pytest.fixture(scope="session")
 def make_backbone():
     def make(checkpoint: Path | str, **changes) -> BackboneParams:
-        values = load_params(PARAMS).backbone.model_dump()
+        values = PARAMS.backbone.model_dump()
         tiny = {"name": "tiny", "checkpoint": str(checkpoint), "max_num_patches": 16}
         return BackboneParams.model_validate(values | tiny | changes)
 
@@ -123,7 +123,7 @@ def make_backbone():
 @pytest.fixture(scope="session")
 def make_runtime():
     def make(workers: int = 0, batch_size: int = 5, **embed) -> RuntimeParams:
-        values = load_params(PARAMS).runtime.model_dump()
+        values = PARAMS.runtime.model_dump()
         values["device"] = "cpu"
         values["dataloader"] |= {"num_workers": workers, "embed_batch_size": batch_size}
         values["embed"] |= embed

@@ -16,7 +16,6 @@ from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.timing import Stopwatch
 from siglip2_multimodal_hash.features.towers import Towers
-from siglip2_multimodal_hash.features.writer import ArrayWriter
 from tests.features.direct_use import own_processor
 
 
@@ -160,26 +159,6 @@ def test_bad_images_leave_no_folder(embed, checkpoint, open_images, archive, tmp
     assert "val2014/009.jpg: no such file" in message
     assert len(images.asked) == 12
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_interruption_leaves_no_output(
-    embed, checkpoint, make_runtime, monkeypatch, tmp_path, workers
-):
-    calls = []
-
-    def interrupt(self, rows, features):
-        calls.append(rows)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return original(self, rows, features)
-
-    original = ArrayWriter.write
-    monkeypatch.setattr(ArrayWriter, "write", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        embed(checkpoint, runtime=make_runtime(workers=workers), text_max_length=32)
-    assert not (tmp_path / "out").exists()
-    assert not [path for path in tmp_path.iterdir() if ".tmp" in path.name]
 
 
 def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint):

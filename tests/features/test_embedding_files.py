@@ -149,13 +149,13 @@ def test_captions_by_policy(folder):
     assert means.dtype == np.float32
 
 
-def test_mean_over_many_images_equals_the_formula(monkeypatch):
-    monkeypatch.setattr(store, "CHUNK", 7)
+def test_mean_over_many_images_equals_the_formula():
     generator = np.random.default_rng(0)
-    counts = generator.integers(1, 8, 50)
+    images = store.CHUNK + 50
+    counts = generator.integers(1, 8, images)
     offsets = np.concatenate([[0], np.cumsum(counts)])
     captions = generator.normal(size=(offsets[-1], 4)).astype(np.float32)
-    image = np.zeros((50, 1), np.float32)
+    image = np.zeros((images, 1), np.float32)
     embeddings = Embeddings(image, captions, offsets, captions[:3], {})
     expected = [
         captions[begin:end].astype(np.float64).mean(axis=0) for begin, end in pairwise(offsets)

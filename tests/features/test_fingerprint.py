@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from siglip2_multimodal_hash.features import meta as module
 from siglip2_multimodal_hash.features.meta import fingerprint
+from siglip2_multimodal_hash.resume import computation
 
 CPU = torch.device("cpu")
 META = {"checkpoint": "tiny", "images": 12}
@@ -64,10 +64,10 @@ def test_a_name_on_the_hub_is_no_folder(index):
     assert fingerprint(index, META, Path("google/no-such-folder"), 5, CPU)
 
 
-def test_code_and_threads_count(index, folder, tmp_path, monkeypatch):
+def test_code_and_threads_count(index, folder):
     plain = fingerprint(index, META, folder, 5, CPU)
     torch.set_num_threads(2)
     assert differing(plain, fingerprint(index, META, folder, 5, CPU)) == {"device"}
     torch.set_num_threads(1)
-    monkeypatch.setattr(module, "_CODE", ("features/towers.py",))
-    assert differing(plain, fingerprint(index, META, folder, 5, CPU)) == {"code_sha256"}
+    one, other = (computation(CPU, (f"features/{name}.py",), ()) for name in ("towers", "store"))
+    assert differing(one, other) == {"code_sha256"}

@@ -34,7 +34,6 @@ class SlowReader:
     ("reading", "mapping", "writing", "workers", "bottleneck"),
     [
         (0.1, 0.15, 0.0, 2, "mapper"),
-        (0.1, 0.15, 0.0, 1, "mapper"),
         (0.2, 0.05, 0.0, 1, "reader"),
         (0.1, 0.02, 0.0, 0, "reader"),
         (0.1, 0.02, 0.2, 2, "writer"),

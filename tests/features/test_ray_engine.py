@@ -148,6 +148,7 @@ def test_a_folder_whose_path_leaves_no_room_for_sockets(embed, monkeypatch, vari
     assert not (tmp_path / "out.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_folder_whose_path_leaves_room_for_sockets(embed, monkeypatch, tmp_path):
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:

@@ -2,29 +2,20 @@
 
 import json
 import math
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import (
-    FusionParams,
-    load_params,
-    parse_params,
-    settings_for_widths,
-)
-from siglip2_multimodal_hash.presets import override_text
+from siglip2_multimodal_hash.params import FusionParams, settings_for_widths
 from tests.models.heads import head_config
-
-PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+from tests.parameters import PARAMS, params_with
 
 
 @given(
@@ -43,20 +34,21 @@ def test_json_round_trip(**changes: Any) -> None:
 
 
 def test_from_params_takes_over_every_parameter() -> None:
-    params = load_params(PARAMS)
-    fusion = params.fusion.model_copy(
-        update={"type": "concat", "modalities": "image", "mlp_dims": (7, 5), "dropout": 0.2}
-    )
-    config = HeadConfig.from_params(
-        params.decomposer.model_copy(update={"eps": 0.5, "adapter": "residual"}),
-        fusion.model_copy(update={"activation": "gelu"}),
-        params.hash.model_copy(update={"bits": 32, "normalize": "batchnorm"}),
-        params.classifier.model_copy(update={"use_bias": False}),
-        cosine_weight=1.0,
-        image_dim=9,
-        caption_dim=8,
-        classes=3,
-    )
+    params = PARAMS
+    changes: dict[str, dict[str, Any]] = {
+        "decomposer": {"eps": 0.5, "adapter": "residual"},
+        "fusion": {
+            "type": "concat",
+            "modalities": "image",
+            "mlp_dims": (7, 5),
+            "dropout": 0.2,
+            "activation": "gelu",
+        },
+        "hash": {"bits": 32, "normalize": "batchnorm"},
+        "classifier": {"use_bias": False},
+    }
+    sections = {name: getattr(params, name).model_copy(update=one) for name, one in changes.items()}
+    config = HeadConfig.from_params(params.model_copy(update=sections), 9, 8, 3)
     assert config.to_json() == {
         "image_dim": 9,
         "caption_dim": 8,
@@ -139,16 +131,11 @@ def test_a_missing_key_is_named() -> None:
 @pytest.mark.parametrize("widths", [(9, 9), (9, 6), (6, 9), (9, 0), (0, 9)])
 @pytest.mark.parametrize("fusion", get_args(FusionParams.model_fields["type"].annotation))
 def test_after_its_remedy_a_head_for_features_of_any_widths_runs(fusion, widths, cosine_weight):
-    text = PARAMS.read_text(encoding="utf-8")
     changes = {"fusion.type": fusion, "loss.cosine_weight": cosine_weight}
 
     def build() -> HeadConfig:
-        params = parse_params(YAML(typ="safe").load(override_text(text, changes, source="test")))
-        config = HeadConfig.from_params(
-            params.decomposer, params.fusion, params.hash, params.classifier,
-            cosine_weight=params.loss.cosine_weight,
-            image_dim=widths[0], caption_dim=widths[1], classes=3,
-        )  # fmt: skip
+        params = params_with(changes)
+        config = HeadConfig.from_params(params, *widths, classes=3)
         torch.manual_seed(0)
         network = HashNetwork(config)
         output = network(torch.randn(4, widths[0]), torch.randn(4, widths[1]))
@@ -158,7 +145,7 @@ def test_after_its_remedy_a_head_for_features_of_any_widths_runs(fusion, widths,
         return config
 
     needed = settings_for_widths(
-        load_params(PARAMS).fusion.model_copy(update={"type": fusion}), cosine_weight, *widths
+        PARAMS.fusion.model_copy(update={"type": fusion}), cosine_weight, *widths
     )
     if needed:
         with pytest.raises(ParamsError) as caught:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from siglip2_multimodal_hash.features.store import load_embeddings
 from tests.pipeline.conftest import ROOT, commands, filled
@@ -73,6 +74,7 @@ def test_another_run_gives_the_same_bytes(finished_run, tmp_path):
         assert digest(tmp_path / out) == digest(folder / out), stage
 
 
+@pytest.mark.slow
 def test_the_code_path_for_all_makers_agrees_within_rounding(
     finished_run, tmp_path, record_property
 ):

@@ -1,7 +1,6 @@
 """Features that were brought along go through the pipeline as if it had embedded them."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import load_params
@@ -45,13 +43,6 @@ def project(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def smhash(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["smhash", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    return int(caught.value.code or 0)
-
-
 def run(project: Path, name: str, stage: str) -> int:
     words = [
         word.replace("/siglip2-tiny/", f"/{name}/").replace("/siglip2-tiny", f"/{name}")
@@ -68,7 +59,7 @@ def figures(folder: Path, name: str, file: str) -> Any:
 
 
 def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
-    finished_run, project, monkeypatch, capsys
+    finished_run, project, smhash, capsys
 ):
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
@@ -83,7 +74,7 @@ def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
         *("--image", "image.npy", "--image-ids", "images.csv"),
         *("--caption", "caption.npy", "--caption-ids", "captions.npy", "--prompts", "classes.npy"),
     )
-    assert smhash(monkeypatch, "import-features", "--name", "mine", *arguments) == 0
+    assert smhash("import-features", "--name", "mine", *arguments) == 0
     assert "+  checkpoint: imported" in capsys.readouterr().out
     params = load_params()
     assert params.backbone.name == "mine"
@@ -111,8 +102,8 @@ def clip(finished_run, project) -> Path:
     return project / "clip"
 
 
-def test_one_modality_without_prompts(project, clip, monkeypatch, capsys, caplog):
-    assert smhash(monkeypatch, "import-features", clip, "--name", "clip") == 0
+def test_one_modality_without_prompts(project, clip, smhash, capsys, caplog):
+    assert smhash("import-features", clip, "--name", "clip") == 0
     assert (
         "next: smhash use -S fusion.modalities=image -S fusion.type=concat && dvc repro"
         in capsys.readouterr().out
@@ -123,7 +114,7 @@ def test_one_modality_without_prompts(project, clip, monkeypatch, capsys, caplog
     found = capsys.readouterr().err
     assert "fusion.modalities = both: the imported features are of the image alone" in found
     settings = ("-S", "fusion.modalities=image", "-S", "fusion.type=concat")
-    assert smhash(monkeypatch, "use", *settings) == 0
+    assert smhash("use", *settings) == 0
     with caplog.at_level("INFO"):
         for stage in FROM_EMBED[1:]:
             assert run(project, "clip", stage) == 0, stage
@@ -139,7 +130,7 @@ def test_one_modality_without_prompts(project, clip, monkeypatch, capsys, caplog
     assert modalities == {"image"}
 
 
-def test_unlike_widths_need_a_projection(finished_run, project, monkeypatch, capsys):
+def test_unlike_widths_need_a_projection(finished_run, project, smhash, capsys):
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
     ids = read_index(finished / "data/mojicoco/index.parquet").frame["image_id"]
@@ -150,7 +141,7 @@ def test_unlike_widths_need_a_projection(finished_run, project, monkeypatch, cap
         *("--image", "image.npy", "--image-ids", "ids.npy"),
         *("--caption", "caption.npy", "--caption-ids", "ids.npy"),
     )
-    assert smhash(monkeypatch, "import-features", "--name", "mixed", *arguments) == 0
+    assert smhash("import-features", "--name", "mixed", *arguments) == 0
     assert "next: smhash use -S fusion.project_dim=48 && dvc repro" in capsys.readouterr().out
     assert run(project, "mixed", "embed") == 0
     assert run(project, "mixed", "train") == 2

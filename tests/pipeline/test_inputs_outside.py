@@ -57,10 +57,6 @@ def test_another_source_and_a_change_in_place(repository, tmp_path):
     image = next((equal / "images/val2014").iterdir())
     image.write_bytes(image.read_bytes() + b"0")
     assert ran(repository, split) == {identify, "prepare_dataset", split}
-
-    captions = equal / "annotations/captions_val2014.json"
-    captions.write_text(captions.read_text().replace("a", "e", 1))
-    assert ran(repository, split) == {identify, "prepare_dataset", split}
     # Only what the project itself keeps there.
     assert run_in(repository, "git", "add", "-A").returncode == 0
     kept = run_in(repository, "git", "ls-files", "inputs/source").stdout.split()
@@ -72,6 +68,7 @@ def test_weights_that_are_overwritten(repository, tmp_path):
     apply_overrides(repository / "params.yaml", {"backbone.checkpoint": str(checkpoint)})
     identify = IDENTIFY(f"weights/{checkpoint}")
     assert {identify, "tune_towers"} < ran(repository, "tune_towers")
+    (checkpoint / "README.md").write_text("Other words.")
     assert ran(repository, "tune_towers") == {identify}
     status = run_in(repository, "dvc", "status", "--with-deps", "tune_towers").stdout
     assert f"{identify}:\n\talways changed" in status
@@ -81,8 +78,6 @@ def test_weights_that_are_overwritten(repository, tmp_path):
     content[-1] ^= 1
     weights.write_bytes(content)
     assert ran(repository, "tune_towers") == {identify, "tune_towers"}
-    (checkpoint / "README.md").write_text("Other words.")
-    assert ran(repository, "tune_towers") == {identify}
 
 
 def test_towers_are_read_by_stages_that_depend_on_their_identity():

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash import cli
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.reporting.tables import detail_files
 from tests.reporting.test_metric_tables import head, predictor
@@ -24,13 +23,6 @@ def details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "outputs" / params.dataset.name / params.backbone.name / "details"
 
 
-def smhash_table(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["smhash", "table", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    return int(caught.value.code or 0)
-
-
 @pytest.mark.parametrize(
     ("arguments", "fused", "linear"),
     [
@@ -41,7 +33,7 @@ def smhash_table(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 )
 def test_the_table_of_a_split(
     details: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    smhash: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     fused: str,
@@ -52,7 +44,7 @@ def test_the_table_of_a_split(
     details.mkdir(parents=True)
     for name, found in detail_files(head(0.6), baselines, fit).items():
         (details / f"{name}.json").write_text(json.dumps(found))
-    assert smhash_table(monkeypatch, *arguments) == 0
+    assert smhash("table", *arguments) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
     assert rows[:2] == [f"| fused | {fused} |", f"| logistic-regression | {linear} |"]
     assert rows[2].startswith("| chance |")
@@ -61,18 +53,18 @@ def test_the_table_of_a_split(
 @pytest.mark.parametrize(("split", "file"), [("test", "baselines"), ("val", "details")])
 def test_without_metrics_it_says_what_to_run(
     details: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    smhash: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     split: str,
     file: str,
 ) -> None:
     assert not details.exists()
-    assert smhash_table(monkeypatch, "--split", split) == 2
+    assert smhash("table", "--split", split) == 2
     message = capsys.readouterr().err
     assert f"{file}.json: no such file" in message
     assert "dvc repro" in message
 
 
-def test_there_is_no_table_of_train(details: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_table_of_train(details: Path, smhash: Callable[..., int]) -> None:
     assert not details.exists()
-    assert smhash_table(monkeypatch, "--split", "train") == 2
+    assert smhash("table", "--split", "train") == 2

@@ -1,6 +1,5 @@
 """A problem so small that a fit takes a fraction of a second, and the settings for it."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +7,12 @@ import numpy.typing as npt
 import torch
 
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.params import CheckpointingParams, Params, Section, load_params
+from siglip2_multimodal_hash.params import CheckpointingParams, Params, Section
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.settings import FitSettings
+from tests.parameters import PARAMS
 from tests.small_heads import small_head_config
 
-PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 DIM, CLASSES, CAPTIONS = 8, 4, 3
 CPU = torch.device("cpu")
 
@@ -45,7 +44,7 @@ def small_params(**sections: dict[str, Any]) -> Params:
         "scheduler": {"warmup_epochs": 1, "min_lr": 1e-4},
         "checkpointing": {"save_top_k": 2, "save_last": True, "save_every_n_epochs": 0},
     }
-    params = load_params(PARAMS)
+    params = PARAMS
     logging = params.runtime.logging.model_copy(update={"progress": False})
     runtime: dict[str, Any] = {"device": "cpu", "logging": logging}
     changes: dict[str, Any] = {"seed": 7, "runtime": params.runtime.model_copy(update=runtime)}

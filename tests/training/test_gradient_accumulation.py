@@ -10,7 +10,6 @@ from torch import Tensor
 from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.training import batches
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.seeding import epoch_seed
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -113,12 +112,6 @@ def test_two_accumulated_batches_of_16_are_one_of_32() -> None:
     strong = {"hash_weight": 10.0, "lambda_balance": 1.0, "lambda_decorr": 1.0}
     two, one = (run_epoch(settings_of(*cut, strong), 64) for cut in ((16, 2), (32, 1)))
     assert largest_difference(two, one) > 1e-3
-
-
-def test_how_many_batches_run_together_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = run_epoch(settings_of(8, 4), 64)
-    monkeypatch.setattr(batches, "ROWS_TOGETHER", 8)
-    assert_equal_weights(together, run_epoch(settings_of(8, 4), 64))
 
 
 def test_the_norm_of_the_gradient_is_clipped() -> None:

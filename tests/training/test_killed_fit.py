@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,10 +104,11 @@ def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("method", "call", "when", "done"),
     [
         # In the third epoch, of three updates each.
-        ("training.epoch:EpochTrainer._step", 8, "after", 2),
+        pytest.param("training.epoch:EpochTrainer._step", 8, "after", 2, marks=pytest.mark.slow),
         pytest.param(RECORD, 3, "after", 3, marks=pytest.mark.slow),
         (RECORD, 4, "before", 3),  # the state is there, its progress is not
-        ("resume:remove", 1, "before", 2),  # one state too many
+        # One state too many.
+        pytest.param("resume:remove", 1, "before", 2, marks=pytest.mark.slow),
         pytest.param(FINISH, 1, "after", EPOCHS, marks=pytest.mark.slow),
     ],
 )
@@ -143,16 +143,6 @@ def test_killed_in_the_first_epoch_it_begins_anew(
     resumable_fit(out)
     assert contents(out) == whole
     assert epochs == list(range(1, EPOCHS + 1))
-
-
-def test_killed_from_outside(whole: dict[str, bytes], start: Start, out: Path) -> None:
-    child = start()
-    while child.poll() is None and not (partial(out) / "progress.json").exists():
-        time.sleep(0.001)
-    child.kill()
-    child.communicate(timeout=120)
-    resumable_fit(out)
-    assert contents(out) == whole
 
 
 def test_ctrl_c_says_what_it_keeps(

@@ -26,8 +26,11 @@ def _check_imported(params: Params) -> None:
         ParamsError: Their widths do not suit the fusion or the loss.
     """
     from siglip2_multimodal_hash.doctor.imported import look_up_imported
-    from siglip2_multimodal_hash.memory import head_of, tower_sizes
+    from siglip2_multimodal_hash.memory.needs import CLASSES
+    from siglip2_multimodal_hash.memory.towers import tower_sizes
+    from siglip2_multimodal_hash.models.config import HeadConfig
 
     features = look_up_imported(params)
     if features.place == "folder":
-        head_of(params, tower_sizes(params.backbone, features.config))
+        towers = tower_sizes(params.backbone, features.config)
+        HeadConfig.from_params(params, towers.image.width, towers.caption_dim, CLASSES)

@@ -5,15 +5,11 @@ without gradients, and the head is trained on what they gave; each point is judg
 :mod:`..memory` explains the arithmetic.
 """
 
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, warn
 from siglip2_multimodal_hash.doctor.machine import Machine
-from siglip2_multimodal_hash.memory import (
-    Needs,
-    TowerSizes,
-    dataset_size,
-    expected_load,
-    tuning_needs,
-)
+from siglip2_multimodal_hash.files import size_text
+from siglip2_multimodal_hash.memory.needs import Needs, dataset_size, expected_load, tuning_needs
+from siglip2_multimodal_hash.memory.towers import TowerSizes
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 EFFECTIVE_BATCH = 64

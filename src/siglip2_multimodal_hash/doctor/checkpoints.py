@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, warn
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import means_folder
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.files import read_json, size_text
 from siglip2_multimodal_hash.params import BackboneParams
 
 HUB_SECONDS = 5.0

@@ -15,9 +15,9 @@ from siglip2_multimodal_hash.datasets.manifest import (
     read_manifest,
     split_files,
 )
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.files import read_json, size_text
 from siglip2_multimodal_hash.params import Params
 
 _SHOWN = 3

@@ -29,7 +29,8 @@ from siglip2_multimodal_hash.doctor.imported import check_imported
 from siglip2_multimodal_hash.doctor.machine import Machine
 from siglip2_multimodal_hash.doctor.repository import Repository, check_repository
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.memory import run_needs, tower_sizes
+from siglip2_multimodal_hash.memory.needs import run_needs
+from siglip2_multimodal_hash.memory.towers import tower_sizes
 from siglip2_multimodal_hash.params import IMPORTED, Params
 from siglip2_multimodal_hash.presets import Preset
 

@@ -1,10 +1,11 @@
 """Checks of what is installed: Python, PyTorch and its card, FAISS, the CPU's kernels."""
 
 from siglip2_multimodal_hash.device import has_kernels
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, size_text, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
 from siglip2_multimodal_hash.doctor.machine import Card, Machine, TorchBuild
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.engines.ray_cluster import import_ray
+from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import Params
 

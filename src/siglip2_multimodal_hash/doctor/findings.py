@@ -52,12 +52,3 @@ def fail_with(name: str, error: InputError) -> Finding:
 def worst(findings: Iterable[Finding]) -> Status:
     """The worst status; ``ok`` of none."""
     return max((one.status for one in findings), key=_ORDER.index, default="ok")
-
-
-def size_text(size: float) -> str:
-    """Bytes in the unit that suits them: ``16.3 GiB``, ``85.6 MiB``."""
-    for unit in ("B", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

@@ -13,7 +13,7 @@ from typing import Any
 
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
-from siglip2_multimodal_hash.memory import total_memory
+from siglip2_multimodal_hash.memory.limits import total_memory
 
 DRIVER_SECONDS = 20
 # A product over many rows by each library that has kernels of its own, in both precisions.

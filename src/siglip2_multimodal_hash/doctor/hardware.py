@@ -5,7 +5,8 @@ from typing import Any
 
 from siglip2_multimodal_hash.doctor.findings import Finding, ok, warn
 from siglip2_multimodal_hash.doctor.machine import Machine
-from siglip2_multimodal_hash.memory import EMERGENCY_PRESET, GIB
+from siglip2_multimodal_hash.memory.limits import EMERGENCY_PRESET
+from siglip2_multimodal_hash.memory.needs import GIB
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.presets import Preset
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, size_text
+from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.imported.content import FILES
-from siglip2_multimodal_hash.files import file_sha256, read_json
+from siglip2_multimodal_hash.files import file_sha256, read_json, size_text
 from siglip2_multimodal_hash.params import Params
 
 

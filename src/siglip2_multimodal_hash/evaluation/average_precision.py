@@ -13,10 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_labels, check_scores
+from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores
 from siglip2_multimodal_hash.errors import DataError
-
-Floats = npt.NDArray[np.float64]
 
 
 class MeanAveragePrecision(NamedTuple):

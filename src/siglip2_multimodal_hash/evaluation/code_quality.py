@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_size, check_vectors
+from siglip2_multimodal_hash.arrays import Floats, check_size, check_vectors
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.retrieval.codes import unpack
 
 logger = logging.getLogger(__name__)
 
-Floats = npt.NDArray[np.float64]
 
 # Below and above, codes are degenerate; a fit that works has 0.9 and a hundredth.
 LEAST_ENTROPY, LARGEST_BUCKET = 0.1, 0.5

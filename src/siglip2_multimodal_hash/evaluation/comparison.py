@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Floats
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.average_precision import Floats, average_precisions
+from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
 from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE, ItemResults
 from siglip2_multimodal_hash.evaluation.significance import (
     DRAWS,

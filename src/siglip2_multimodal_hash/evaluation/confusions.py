@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.average_precision import Floats
+from siglip2_multimodal_hash.arrays import Floats
 
 SHOWN = 3
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.arrays import Counts, Vectors
 from siglip2_multimodal_hash.evaluation.histograms import LabelWords
-from siglip2_multimodal_hash.evaluation.tie_aware import Counts, TieGroups
+from siglip2_multimodal_hash.evaluation.tie_aware import TieGroups
 
 # Cosines held at a time: some 30 MB.
 COSINES = 8_000_000

@@ -24,12 +24,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_labels, check_scores
+from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import threshold_counts
 from siglip2_multimodal_hash.params import check_tag_count
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

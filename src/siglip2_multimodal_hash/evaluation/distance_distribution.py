@@ -5,10 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_size
+from siglip2_multimodal_hash.arrays import Counts, check_size
 from siglip2_multimodal_hash.evaluation.histograms import hamming_groups, in_threads, pack_labels
-
-Counts = npt.NDArray[np.int64]
 
 COSINE_BINS = 64
 

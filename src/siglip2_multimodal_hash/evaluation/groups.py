@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.evaluation.average_precision import Floats, average_precisions
+from siglip2_multimodal_hash.arrays import Floats
+from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
 
 MOST_LABELS = 6
 # Shares of the image that part small from large; COCO's own limits are pixels of its photos.

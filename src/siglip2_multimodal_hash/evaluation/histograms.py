@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_codes, check_labels, check_size
+from siglip2_multimodal_hash.arrays import Counts, check_codes, check_labels, check_size
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.tie_aware import Counts, TieGroups
+from siglip2_multimodal_hash.evaluation.tie_aware import TieGroups
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.retrieval.codes import Words, as_words, distances_to_all
 

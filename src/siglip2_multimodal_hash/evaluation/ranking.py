@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_size
+from siglip2_multimodal_hash.arrays import Counts, Floats, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.cosine_groups import (
     DistinctVectors,
@@ -41,8 +41,6 @@ from siglip2_multimodal_hash.evaluation.histograms import (
     relevant_totals,
 )
 from siglip2_multimodal_hash.evaluation.tie_aware import (
-    Counts,
-    Floats,
     TieGroups,
     expected_average_precision,
     expected_dcg,

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Floats
 from siglip2_multimodal_hash.evaluation.classification import CALIBRATION_BINS, decisions_by_score
-
-Floats = npt.NDArray[np.float64]
 
 
 class Reliability(NamedTuple):

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_size
+from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores, check_size
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.evaluation.average_precision import Floats
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
 

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+from siglip2_multimodal_hash.arrays import Counts, Floats
 
 # Queries whose hypergeometric weights are held at a time: some 25 MB an array at a cutoff of 5,000.
 CUT_BLOCK = 1024

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_labels, check_scores
-from siglip2_multimodal_hash.evaluation.average_precision import Floats
+from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores
 from siglip2_multimodal_hash.evaluation.decisions import Decisions
 
 Weights = npt.NDArray[np.integer[Any]] | Floats

@@ -36,15 +36,6 @@ class Experiment:
     classifiers: dict[str, ItemResults] = field(default_factory=dict)
 
 
-def flatten(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested parameters by their full names, in order; a list is a leaf."""
-    leaves: dict[str, Any] = {}
-    for key, value in section.items():
-        name = f"{prefix}{key}"
-        leaves |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return leaves
-
-
 def check_comparable(experiments: Sequence[Experiment]) -> None:
     """Refuse experiments that were not tested on the same images.
 

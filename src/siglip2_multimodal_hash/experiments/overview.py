@@ -1,9 +1,10 @@
 """Table of all experiments: headline figures, time, state, changed parameters."""
 
-from siglip2_multimodal_hash.experiments.comparable import differing, effective, flatten
+from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES
 from siglip2_multimodal_hash.experiments.progress import duration
 from siglip2_multimodal_hash.experiments.repository import Recorded, Repository
+from siglip2_multimodal_hash.params import flatten
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 WIDTH = 100

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.errors import InputError, ParamsError
-from siglip2_multimodal_hash.experiments.comparable import flatten
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.experiments.rows import Row, Variant
-from siglip2_multimodal_hash.params import PARAMS_FILE, PREDICTORS, parse_params, watched_inputs
+from siglip2_multimodal_hash.params import PREDICTORS, flatten, parse_params
+from siglip2_multimodal_hash.presets import replace_values
 
 ALL = "all"
 DEFAULT = "default"
@@ -20,7 +20,6 @@ HOME = {
     "dataset.protocol": "karpathy",
     "backbone.name": "siglip2-tiny",
 }
-WATCH = "runtime.watch"
 # What takes most of the time of an experiment, and a row rarely asks for.
 BASELINES = ("baselines.classifiers", "baselines.variants", "baselines.untrained")
 
@@ -100,13 +99,13 @@ class Plan:
         """
         chosen = self.rows[row]
         key = self._key(chosen, variant)
-        overrides = changes(self._base, {**chosen.fixed, **variant.overrides})
-        if seed:
-            overrides["seed"] = self._base["seed"] + seed
+        values = {**chosen.fixed, **variant.overrides, "seed": self._base["seed"] + seed}
         if key not in self._with_baselines:
-            overrides |= changes(self._base, dict.fromkeys(BASELINES, False))
-        overrides |= self._watch(overrides)
-        params = override(self._base, overrides, source=f"row {row}, variant {variant.name}")
+            values |= dict.fromkeys(BASELINES, False)
+        params, source = copy.deepcopy(dict(self._base)), f"row {row}, variant {variant.name}"
+        replace_values(params, values, source=source)
+        parse_params(params, source=source)
+        overrides = _changes(self._base, flatten(params))
         return Planned(f"{self._prefix}{self._names[key]}-s{seed}", overrides, params)
 
     def experiments(self, names: Sequence[str], seeds: int | None) -> list[Planned]:
@@ -129,14 +128,8 @@ class Plan:
         return list(found.values())
 
     def _key(self, row: Row, variant: Variant) -> _Key:
-        overrides = changes(self._base, {**row.fixed, **variant.overrides})
+        overrides = _changes(self._base, {**row.fixed, **variant.overrides})
         return tuple(sorted((key, repr(value)) for key, value in overrides.items()))
-
-    def _watch(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """``runtime.watch``, where another checkpoint asks for it."""
-        known = flatten(self._base) | dict(overrides)
-        now = watched_inputs(known["dataset.name"], known["backbone.checkpoint"])
-        return changes(self._base, {WATCH: now})
 
     def _unknown(self, word: str) -> InputError:
         tiers = dict.fromkeys(row.tier for row in self._all.values())
@@ -160,36 +153,7 @@ def _why_not(row: Row, known: Mapping[str, Any]) -> str:
     return ""
 
 
-def override(
-    base: Mapping[str, Any], overrides: Mapping[str, Any], *, source: str
-) -> dict[str, Any]:
-    """The parameters with some leaves replaced, checked as a whole.
-
-    Args:
-        base: Those of params.yaml, nested.
-        overrides: Values by dotted key.
-        source: Whose overrides they are, for messages.
-
-    Raises:
-        ParamsError: A key is unknown or a section, or params.yaml's rules refuse the result.
-    """
-    known = flatten(base)
-    changed = copy.deepcopy(dict(base))
-    for key, value in overrides.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean `{near[0]}`? " if near else ""
-            raise ParamsError(f"{source}: {key}: unknown key", f"{hint}{PARAMS_FILE} lists them")
-        *parents, leaf = key.split(".")
-        section = changed
-        for parent in parents:
-            section = section[parent]
-        section[leaf] = value
-    parse_params(changed, source=source)
-    return changed
-
-
-def changes(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _changes(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides whose value is not the one that is there."""
     known = flatten(base)
     return {

@@ -16,8 +16,9 @@ from siglip2_multimodal_hash.evaluation.items import (
     read_classifier_results,
     read_item_results,
 )
-from siglip2_multimodal_hash.experiments.comparable import Experiment, flatten
+from siglip2_multimodal_hash.experiments.comparable import Experiment
 from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
+from siglip2_multimodal_hash.params import flatten
 from siglip2_multimodal_hash.reporting.tables import details_file
 
 STAGE = "evaluate_knn"

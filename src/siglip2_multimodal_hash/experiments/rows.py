@@ -1,26 +1,29 @@
 """Read ``configs/ablations.yaml`` strictly: rows of experiments, each with its question."""
 
-import difflib
 import itertools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from siglip2_multimodal_hash.errors import ParamsError
-from siglip2_multimodal_hash.params import PREDICTORS
+from siglip2_multimodal_hash.params import PREDICTORS, Section, explained, read_yaml
 
 ABLATIONS_FILE = Path("configs/ablations.yaml")
-
-# Names become parts of a Git reference and of file names: no two dots in a row.
-_NAME = r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$"
 _PREDICTOR = r"^(knn|mlp|hybrid|[a-z0-9_]+\.[a-z0-9_]+)$"
-Name = Annotated[str, Field(pattern=_NAME)]
+
+
+def _name(value: str) -> str:
+    # Names become parts of a Git reference and of file names: no two dots in a row.
+    if re.fullmatch(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*", value):
+        return value
+    raise PydanticCustomError("name", "Letters and digits, joined by single `.`, `-` or `_`")
+
+
+Name = Annotated[str, AfterValidator(_name)]
 Values = dict[str, Any]
 
 
@@ -40,23 +43,19 @@ class Variant:
     read: str
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Row(_Strict):
+class Row(Section):
     """One row: a question and the variants that answer it."""
 
     tier: Name
     about: Name
     question: Annotated[str, Field(min_length=1)]
-    fixed: Values = {}
+    fixed: Values = Field(default={})
     reference: Name
     seeds: Annotated[int, Field(ge=1)]
-    only: Values = {}
+    only: Values = Field(default={})
     needs: str = ""
-    variants_by_name: Annotated[dict[Name, Values], Field(alias="variants")] = {}
-    product: dict[str, list[Any]] = {}
+    variants_by_name: dict[Name, Values] = Field(default={}, alias="variants")
+    product: dict[str, list[Any]] = Field(default={})
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -102,22 +101,16 @@ def load_rows(path: Path = ABLATIONS_FILE) -> dict[str, Row]:
         ParamsError: The file is missing, is not YAML, or a row has an unknown key, a value of the
             wrong type, or contradicts itself; the message names the row and the key.
     """
-    try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file", "run from the root of the project") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {error}") from None
+    content = read_yaml(path)
     try:
         return _File.model_validate(content).rows
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors(include_url=False)]
         raise ParamsError(
-            f"{path}: " + "; ".join(lines), "the head of that file explains each key"
+            f"{path}: {explained(error, _File)}", "the head of that file explains each key"
         ) from None
 
 
-class _File(_Strict):
+class _File(Section):
     rows: dict[Name, Row]
 
 
@@ -127,25 +120,3 @@ def _check_read(variant: Variant) -> None:
             f"variants.{variant.name}.read = {variant.read!r}: must be {', '.join(PREDICTORS)} or "
             "METHOD.PREDICTOR of the comparison with baselines"
         )
-
-
-def _explain(detail: Mapping[str, Any]) -> str:
-    """One error of pydantic as ``key = value: what is allowed``."""
-    key = ".".join(str(part) for part in detail["loc"] if part != "[key]")
-    kind, value = detail["type"], detail["input"]
-    if kind == "value_error":
-        return f"{key}.{detail['ctx']['error']}"
-    if kind == "extra_forbidden":
-        known = _known() if len(detail["loc"]) > 1 else ["rows"]
-        near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
-        return f"{key}: unknown key (known here: {', '.join(known)}){hint}"
-    if kind == "missing":
-        return f"{key}: missing"
-    if kind == "string_pattern_mismatch":
-        return f"{key} = {value!r}: letters and digits, joined by single `.`, `-` or `_`"
-    return f"{key} = {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
-
-
-def _known() -> list[str]:
-    return [field.alias or name for name, field in Row.model_fields.items()]

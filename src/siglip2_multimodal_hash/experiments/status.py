@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from siglip2_multimodal_hash.experiments.comparable import differing, effective, flatten
+from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES, Planned
 from siglip2_multimodal_hash.experiments.repository import Recorded, Repository
+from siglip2_multimodal_hash.params import flatten
 
 _SHOWN = 3
 

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.features.preprocessing import Inputs, Tokenizer
 from siglip2_multimodal_hash.features.reader import Batch
-
-FloatArray = npt.NDArray[np.float32]
 
 
 class Mapper:
@@ -22,7 +20,7 @@ class Mapper:
     def __init__(self, encode: Callable[[Inputs], Tensor]) -> None:
         self._encode = encode
 
-    def __call__(self, batch: Batch) -> FloatArray:
+    def __call__(self, batch: Batch) -> Vectors:
         """float32 [R, D]: the embeddings of the batch's rows.
 
         Raises:
@@ -30,7 +28,7 @@ class Mapper:
         """
         if batch.inputs is None:
             raise ValueError("the batch holds items that could not be read")
-        features: FloatArray = self._encode(batch.inputs).cpu().numpy()
+        features: Vectors = self._encode(batch.inputs).cpu().numpy()
         return features[batch.items]
 
 
@@ -39,7 +37,7 @@ def encode_texts(
     encode: Callable[[Inputs], Tensor],
     texts: Sequence[str],
     batch_size: int,
-) -> FloatArray:
+) -> Vectors:
     """A few texts at once, float32 [n, D_t]."""
     chunks = (texts[start : start + batch_size] for start in range(0, len(texts), batch_size))
     return np.concatenate([encode(tokenize(chunk)).cpu().numpy() for chunk in chunks])

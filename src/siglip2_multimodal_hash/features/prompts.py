@@ -4,11 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.errors import DataError, InputError
-
-FloatArray = npt.NDArray[np.float32]
 
 # For meta.json: how the templates' embeddings become one vector per class.
 ENSEMBLE = "mean over the templates of unit vectors"
@@ -27,10 +25,10 @@ def fill_template(template: str, name: str) -> str:
 
 
 def encode_prompts(
-    encode: Callable[[Sequence[str]], FloatArray],
+    encode: Callable[[Sequence[str]], Vectors],
     names: Sequence[str],
     templates: Sequence[str],
-) -> FloatArray:
+) -> Vectors:
     """One vector per class: the mean of its unit vectors over the templates.
 
     The ensemble of CLIP (Radford et al., 2021, section 3.1.4): each template's embedding is
@@ -59,12 +57,12 @@ def encode_prompts(
             )
         units = vectors / norms
         total = units if number == 0 else total + units
-    prompts: FloatArray = (total / len(templates)).astype(np.float32)
+    prompts: Vectors = (total / len(templates)).astype(np.float32)
     _check_distinct(prompts, names)
     return prompts
 
 
-def _check_distinct(prompts: FloatArray, names: Sequence[str]) -> None:
+def _check_distinct(prompts: Vectors, names: Sequence[str]) -> None:
     seen: dict[bytes, str] = {}
     for name, prompt in zip(names, prompts, strict=True):
         twin = seen.setdefault(prompt.tobytes(), name)

@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import first_nonfinite_row, load_array
+from siglip2_multimodal_hash.arrays import Vectors, first_nonfinite_row, load_array
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import IMPORTED, CaptionPolicy
-
-FloatArray = npt.NDArray[np.float32]
 
 IMAGE, CAPTION, OFFSETS, PROMPT = (
     "image.npy",
@@ -58,13 +56,13 @@ class Embeddings:
         meta: Origin of the embeddings.
     """
 
-    image: FloatArray
-    caption: FloatArray
+    image: Vectors
+    caption: Vectors
     caption_offsets: npt.NDArray[np.int64]
-    prompt: FloatArray
+    prompt: Vectors
     meta: dict[str, Any]
 
-    def captions_by_policy(self, policy: CaptionPolicy) -> FloatArray:
+    def captions_by_policy(self, policy: CaptionPolicy) -> Vectors:
         """One caption embedding per image for evaluation, float32 [N, D_t]; never a random draw.
 
         Args:
@@ -142,6 +140,6 @@ def _load(path: Path, meta: dict[str, Any]) -> npt.NDArray[Any]:
     return load_array(path, memory_map=True)
 
 
-def _widen(array: npt.NDArray[Any]) -> FloatArray:
+def _widen(array: npt.NDArray[Any]) -> Vectors:
     # A float32 array stays what it is: mapped.
     return array if array.dtype == np.float32 else array.astype(np.float32)

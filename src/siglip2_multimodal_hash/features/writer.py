@@ -11,14 +11,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import first_nonfinite_row, load_array
+from siglip2_multimodal_hash.arrays import Vectors, first_nonfinite_row, load_array
 from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.features import store
-from siglip2_multimodal_hash.files import readable
+from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.params import StoreDtype
 from siglip2_multimodal_hash.resume import DISK_REMEDY, Unfinished, unfinished
-
-FloatArray = npt.NDArray[np.float32]
 
 ARRAYS = {"images": store.IMAGE, "captions": store.CAPTION}
 
@@ -147,7 +145,7 @@ class ArrayWriter:
         self.flush()
         return dict(self.__dict__)
 
-    def write(self, rows: npt.NDArray[np.int64], features: FloatArray) -> None:
+    def write(self, rows: npt.NDArray[np.int64], features: Vectors) -> None:
         """Fill some rows.
 
         Args:
@@ -186,7 +184,7 @@ class ArrayWriter:
             "shape": (self.rows, width),
         }
         needed = self.rows * width * self._dtype.itemsize
-        needs = f"{self._path.name} needs {readable(needed)}"
+        needs = f"{self._path.name} needs {size_text(needed)}"
         with explained_disk(self._path.parent, DISK_REMEDY, needs):
             try:
                 with self._path.open("wb") as stream:

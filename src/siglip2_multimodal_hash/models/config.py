@@ -8,16 +8,13 @@ from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.params import (
     Activation,
     Adapter,
-    ClassifierParams,
-    DecomposerParams,
     Dropout,
-    FusionParams,
     FusionType,
-    HashParams,
     IntTuple,
     Modalities,
     NonNegativeInt,
     Normalize,
+    Params,
     PositiveFloat,
     PositiveInt,
     Section,
@@ -111,39 +108,29 @@ class HeadConfig(Section):
         return self.bits or self.fused_dim
 
     @classmethod
-    def from_params(
-        cls,
-        decomposer: DecomposerParams,
-        fusion: FusionParams,
-        hashing: HashParams,
-        classifier: ClassifierParams,
-        *,
-        cosine_weight: float,
-        image_dim: int,
-        caption_dim: int,
-        classes: int,
-    ) -> Self:
+    def from_params(cls, params: Params, image_dim: int, caption_dim: int, classes: int) -> Self:
         """The head that params.yaml describes, for embeddings of these widths.
 
         Raises:
             ParamsError: See :func:`.check_widths`.
         """
-        check_widths(fusion, cosine_weight, image_dim, caption_dim)
+        fusion = params.fusion
+        check_widths(fusion, params.loss.cosine_weight, image_dim, caption_dim)
         return cls(
             image_dim=image_dim,
             caption_dim=caption_dim,
             classes=classes,
-            eps=decomposer.eps,
-            adapter=decomposer.adapter,
+            eps=params.decomposer.eps,
+            adapter=params.decomposer.adapter,
             fusion=fusion.type,
             modalities=fusion.modalities,
             mlp_dims=fusion.mlp_dims,
             dropout=fusion.dropout,
             activation=fusion.activation,
-            bits=hashing.bits,
-            classifier_bias=classifier.use_bias,
+            bits=params.hash.bits,
+            classifier_bias=params.classifier.use_bias,
             project_dim=fusion.project_dim,
-            normalize=hashing.normalize,
+            normalize=params.hash.normalize,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from siglip2_multimodal_hash.params.fusion import (
     settings_for_widths,
     unlike_widths,
 )
-from siglip2_multimodal_hash.params.loader import PARAMS_FILE, explained, load_params, parse_params
+from siglip2_multimodal_hash.params.loader import (
+    PARAMS_FILE,
+    explained,
+    flatten,
+    load_params,
+    parse_params,
+    read_yaml,
+)
 from siglip2_multimodal_hash.params.search import (
     MOST_PIECE_BITS,
     PREDICTORS,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.evaluation.heads import Predictions
 from siglip2_multimodal_hash.params import PREDICTORS, KnnParams, Params, check_neighbour_count
 from siglip2_multimodal_hash.prediction.database import ALIKE, Database, load_database
@@ -22,8 +22,6 @@ from siglip2_multimodal_hash.prediction.outputs import RunOutputs
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from siglip2_multimodal_hash.retrieval.voting import weights_of
-
-FloatArray = npt.NDArray[np.float32]
 
 CaptionFrom = Literal["given", "nearest_images", "unused"]
 """Origin of the caption that the head was shown."""
@@ -197,8 +195,8 @@ def answer(
 
 
 def _captions(
-    database: Database, encoder: Encoder, v_img: FloatArray, caption: str | None
-) -> tuple[FloatArray, CaptionFrom]:
+    database: Database, encoder: Encoder, v_img: Vectors, caption: str | None
+) -> tuple[Vectors, CaptionFrom]:
     """A caption embedding for each of n photos, float32 [n, D_t], and its origin."""
     head = encoder.network.config
     if head.modalities == "image":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_size
+from siglip2_multimodal_hash.arrays import Vectors, check_size
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.heads import Predictions, SplitRows, predict
@@ -22,8 +22,6 @@ from siglip2_multimodal_hash.retrieval.index_kinds import Kind
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
 from siglip2_multimodal_hash.retrieval.search import search_cosine
 from siglip2_multimodal_hash.retrieval.store import HeadCodes, read_head_codes
-
-FloatArray = npt.NDArray[np.float32]
 
 ALIKE = 20
 """Number of the database images most like a photo that count: their captions stand in for a
@@ -55,7 +53,7 @@ class Database:
     faiss: CodeIndex
     thresholds: dict[str, float]
 
-    def stand_in_captions(self, v_img: FloatArray) -> FloatArray:
+    def stand_in_captions(self, v_img: Vectors) -> Vectors:
         """A caption embedding for each photo that has no caption.
 
         The head was fitted on pairs. Without a caption a photo gets the mean (see
@@ -75,7 +73,7 @@ class Database:
         alike = self._most_alike(v_img).rows
         return mean_caption(self.embeddings.caption[self.embeddings.caption_offsets[alike]])
 
-    def unlike_val(self, v_img: FloatArray) -> npt.NDArray[np.bool_]:
+    def unlike_val(self, v_img: Vectors) -> npt.NDArray[np.bool_]:
         """Find photos that are less like the database than 99 of 100 images of val.
 
         By the mean cosine to the :data:`ALIKE` most alike, of the image embeddings: the
@@ -103,13 +101,13 @@ class Database:
         rows = SplitRows.of(self.dataset).database_of("val")
         return rows, build_index(unit_vectors(self.embeddings.image[rows]))
 
-    def _most_alike(self, v_img: FloatArray) -> Neighbours:
+    def _most_alike(self, v_img: Vectors) -> Neighbours:
         """The :data:`ALIKE` images most like each photo, as rows of the dataset."""
         rows, index = self._images
         found = search_cosine(index, v_img, min(ALIKE, len(rows)))
         return Neighbours(rows[found.rows], found.similarities)
 
-    def vote(self, soft: FloatArray, scores: FloatArray, knn: KnnParams) -> Predictions:
+    def vote(self, soft: Vectors, scores: Vectors, knn: KnnParams) -> Predictions:
         """Predict the labels of photos.
 
         A photo that is in the database finds itself there: it is not left out.
@@ -163,7 +161,7 @@ def _thresholds(path: Path) -> dict[str, float]:
         raise DataError(f"{path}: holds no tuned thresholds", REMEDY) from None
 
 
-def mean_caption(captions: FloatArray) -> FloatArray:
+def mean_caption(captions: Vectors) -> Vectors:
     """The mean direction of K captions, at the mean of their log-magnitudes.
 
     Direction and magnitude are the parts into which the head decomposes a caption.
@@ -178,7 +176,7 @@ def mean_caption(captions: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(vectors, axis=2).clip(np.finfo(np.float32).tiny)
     directions = (vectors / lengths[..., None]).mean(axis=1)
     shrunk = np.linalg.norm(directions, axis=1, keepdims=True).clip(np.finfo(np.float32).tiny)
-    mean: FloatArray = (
+    mean: Vectors = (
         directions / shrunk * np.exp(np.log(lengths).mean(axis=1, keepdims=True))
     ).astype(np.float32)
     return mean

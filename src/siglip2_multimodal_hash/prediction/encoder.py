@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from siglip2_multimodal_hash.arrays import check_size, load_array
+from siglip2_multimodal_hash.arrays import Vectors, check_size, load_array
 from siglip2_multimodal_hash.datasets.images import explained_memory
 from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -30,7 +29,6 @@ from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
 CaptionPolicy = Literal["first", "mean"]
-FloatArray = npt.NDArray[np.float32]
 
 # Other kernels move a soft code by some 1e-6; another head, by about 1.
 _SAME_CODE = 1e-2
@@ -47,7 +45,7 @@ class EmbeddedPhotos:
     """
 
     paths: tuple[Path, ...]
-    image: FloatArray
+    image: Vectors
     failures: tuple[str, ...]
 
 
@@ -75,7 +73,7 @@ class Encoder:
         """
         readable: list[Path] = []
         failures: list[str] = []
-        parts: list[FloatArray] = []
+        parts: list[Vectors] = []
         for start in range(0, len(paths), batch_size):
             inputs = []
             for path in paths[start : start + batch_size]:
@@ -92,18 +90,16 @@ class Encoder:
         image = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
         return EmbeddedPhotos(tuple(readable), image, tuple(failures))
 
-    def embed_caption(self, caption: str) -> FloatArray:
+    def embed_caption(self, caption: str) -> Vectors:
         """The text tower's pooled output, float32 [1, D_t]."""
         return self._as_stored(self.towers.encode_texts([caption]))
 
-    def _as_stored(self, v: torch.Tensor) -> FloatArray:
+    def _as_stored(self, v: torch.Tensor) -> Vectors:
         """Embeddings, float32, as they would come back from their file."""
-        rounded: FloatArray = v.cpu().numpy().astype(self.stored).astype(np.float32)
+        rounded: Vectors = v.cpu().numpy().astype(self.stored).astype(np.float32)
         return rounded
 
-    def encode(
-        self, v_img: FloatArray, v_txt: FloatArray, batch_size: int
-    ) -> tuple[FloatArray, FloatArray]:
+    def encode(self, v_img: Vectors, v_txt: Vectors, batch_size: int) -> tuple[Vectors, Vectors]:
         """Soft codes and scores; see :func:`.inference.encode_dataset`."""
         return encode_dataset(self.network, v_img, v_txt, batch_size)
 

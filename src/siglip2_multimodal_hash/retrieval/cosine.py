@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.arrays import Rows, Vectors
 from siglip2_multimodal_hash.retrieval.faiss_indexes import centres_of, vectors_of
 from siglip2_multimodal_hash.retrieval.neighbours import (
     COSINE_ELEMENTS,
     Neighbours,
-    Rows,
     blocks,
     nearest_of_candidates,
 )

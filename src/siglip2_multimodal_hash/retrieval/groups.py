@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Codes
+from siglip2_multimodal_hash.arrays import Codes, Rows
 from siglip2_multimodal_hash.retrieval.codes import as_words
-
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

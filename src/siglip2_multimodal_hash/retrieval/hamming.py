@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Codes
+from siglip2_multimodal_hash.arrays import Codes, Rows
 from siglip2_multimodal_hash.retrieval.faiss_indexes import centres_of
 from siglip2_multimodal_hash.retrieval.groups import Groups
-from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Rows, blocks
+from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, blocks
 
 Distances = npt.NDArray[np.int64]
 # (distances int32 [Q, K], rows int64 [Q, K]) of the queries with these numbers, as FAISS gives it.

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Vectors
-
-Rows = npt.NDArray[np.int64]
+from siglip2_multimodal_hash.arrays import Rows, Vectors
 
 # In the place of a neighbour that was not found.
 NO_ROW = -1

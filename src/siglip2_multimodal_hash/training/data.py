@@ -13,7 +13,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
-from siglip2_multimodal_hash.memory import fits_device, fits_memory
+from siglip2_multimodal_hash.memory.limits import fits_device, fits_memory
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "

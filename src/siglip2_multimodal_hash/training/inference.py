@@ -1,20 +1,18 @@
 """Codes and scores of a whole dataset from a fitted head."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.models.network import HashNetwork
-
-FloatArray = npt.NDArray[np.float32]
 
 
 def encode_dataset(
     network: HashNetwork,
-    v_img: FloatArray,
-    v_txt: FloatArray,
+    v_img: Vectors,
+    v_txt: Vectors,
     batch_size: int,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Vectors, Vectors]:
     """Run the head over all pairs, in float32, where it is.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from siglip2_multimodal_hash.device import choose_device, choose_precision, threads_of_fit
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
-from siglip2_multimodal_hash.memory import (
+from siglip2_multimodal_hash.memory.limits import (
     EMERGENCY_PRESET,
     CudaProbe,
     MemoryWatch,

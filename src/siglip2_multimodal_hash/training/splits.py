@@ -1,8 +1,8 @@
 """Inputs of a fit and its inference, from the dataset's index and embeddings."""
 
 import numpy as np
-import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.store import Embeddings
@@ -12,8 +12,6 @@ from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
-FloatArray = npt.NDArray[np.float32]
-
 
 def head_config(params: Params, embeddings: Embeddings) -> HeadConfig:
     """The head of params.yaml for these embeddings, with a class per prompt.
@@ -21,16 +19,8 @@ def head_config(params: Params, embeddings: Embeddings) -> HeadConfig:
     Raises:
         ParamsError: Their widths, of which one may be 0, do not suit the fusion or the loss.
     """
-    return HeadConfig.from_params(
-        params.decomposer,
-        params.fusion,
-        params.hash,
-        params.classifier,
-        cosine_weight=params.loss.cosine_weight,
-        image_dim=embeddings.image.shape[1],
-        caption_dim=embeddings.caption.shape[1],
-        classes=len(embeddings.prompt),
-    )
+    image_dim, caption_dim = embeddings.image.shape[1], embeddings.caption.shape[1]
+    return HeadConfig.from_params(params, image_dim, caption_dim, len(embeddings.prompt))
 
 
 def training_splits(
@@ -65,7 +55,7 @@ def encode_embeddings(
     embeddings: Embeddings,
     policy: CaptionPolicy,
     batch_size: int,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Vectors, Vectors]:
     """Soft codes (or unit vectors) and scores of every image, computed where the network is.
 
     See :func:`.encode_dataset`.

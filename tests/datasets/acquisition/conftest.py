@@ -113,8 +113,9 @@ def _answer(handler: BaseHTTPRequestHandler, resource: Resource) -> None:
         handler.send_header(name, value)
     handler.end_headers()
     body = body[: answer.cut_after]
-    handler.wfile.write(body)
+    # Before the client has it all, and looks.
     resource.sent += len(body)
+    handler.wfile.write(body)
     if answer.hang:
         handler.wfile.flush()
         resource.stopped.wait(60)

@@ -37,8 +37,8 @@ from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.files import (
     check_free,
     file_sha256,
-    readable,
     require_free,
+    size_text,
     write_json,
 )
 from siglip2_multimodal_hash.params import DownloadParams
@@ -195,13 +195,13 @@ def _prepare(root: Path, pieces: list[Piece]) -> None:
     for piece in pieces:
         size = "size unknown"
         if piece.official is not None:
-            size = readable(piece.official.bytes)
+            size = size_text(piece.official.bytes)
             known += piece.official.bytes
             here = Part(root / piece.target).size()
             needed += max(0, piece.official.bytes - here) + piece.unpacked
         lines.append(f"\n     {piece.target}: {piece.source} ({size})")
     at_least = " at least" if any(piece.official is None for piece in pieces) else ""
-    total = f"{at_least} {readable(known)}" if known else ""
+    total = f"{at_least} {size_text(known)}" if known else ""
     _log.info("%s: missing, to fetch%s:%s", root, total, "".join(lines))
     _read_notes(root)
     for piece in pieces:

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Rows
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.ids import CAPTION_COLUMN, CERTAIN, IdColumns
 
 logger = logging.getLogger(__name__)
 
-Rows = npt.NDArray[np.int64]
 
 _UNKNOWN = -1
 _SHOWN = 3

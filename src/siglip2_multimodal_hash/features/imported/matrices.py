@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import load_array
+from siglip2_multimodal_hash.arrays import Vectors, load_array
 from siglip2_multimodal_hash.errors import DataError
-
-FloatArray = npt.NDArray[np.float32]
 
 _FLOAT_BYTES = (2, 4, 8)
 _SAVE_AGAIN = (
@@ -46,7 +44,7 @@ class Matrix:
         """Name of the values' type, such as ``float16``; the widest where files differ."""
         return max((part.dtype for part in self.parts), key=lambda kind: kind.itemsize).name
 
-    def take(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+    def take(self, rows: npt.NDArray[np.int64]) -> Vectors:
         """Some rows, float32 [n, D]; what float32 cannot hold becomes infinite.
 
         Args:

@@ -7,10 +7,10 @@ from itertools import chain
 from typing import Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.arrays import Rows
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
@@ -18,8 +18,6 @@ from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.reader import ImageReader, read_batches, unreadable
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.training.data import NO_IMAGE
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +67,7 @@ class Split:
         """Captions in the order of the images."""
         return list(chain.from_iterable(self.captions))
 
-    def caption_offsets(self) -> IntArray:
+    def caption_offsets(self) -> Rows:
         """int64 [n + 1]: image i has :meth:`all_captions` from ``[i]`` to ``[i + 1]``."""
         counts = [len(captions) for captions in self.captions]
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

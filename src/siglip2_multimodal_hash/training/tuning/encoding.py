@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.features.preprocessing import Inputs
@@ -23,8 +23,6 @@ from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CaptionPolicy, RuntimeParams
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.tuning.data import PairBatch, Split
-
-FloatArray = npt.NDArray[np.float32]
 
 # Not `runtime.dataloader.embed_batch_size`: kernels for another number of rows round differently,
 # and no parameter of `runtime` may change what comes out.
@@ -86,10 +84,10 @@ class TowerEncoder:
 
     def _all(
         self, encode: Callable[..., object], reader: Reader, rows: int, runtime: RuntimeParams
-    ) -> FloatArray:
+    ) -> Vectors:
         """float32 [rows, D] of everything that a reader reads."""
         pin_memory = self.towers.device.type == "cuda"
-        found: FloatArray | None = None
+        found: Vectors | None = None
         for batch in read_batches(reader, runtime.dataloader.num_workers, pin_memory=pin_memory):
             if batch.inputs is None:
                 raise unreadable(batch.failures)

@@ -20,16 +20,14 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.device import Precision, choose_device, choose_precision
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.features.towers import load_towers
-from siglip2_multimodal_hash.files import replacing
-from siglip2_multimodal_hash.memory import (
+from siglip2_multimodal_hash.files import replacing, size_text
+from siglip2_multimodal_hash.memory.limits import (
     EMERGENCY_PRESET,
-    GIB,
-    Load,
     explained_out_of_memory,
     free_memory,
-    require_memory,
-    tower_sizes,
 )
+from siglip2_multimodal_hash.memory.needs import Load, require_memory
+from siglip2_multimodal_hash.memory.towers import tower_sizes
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
@@ -100,11 +98,12 @@ def tune_towers(
         # NaFlex resizes its position embeddings by a kernel whose gradient sums in any order.
         torch.use_deterministic_algorithms(True, warn_only=True)
     adapted = make_trainable(towers.model, settings)
-    config = _head_config(towers.model.config, len(index.category_names), settings)
+    sizes = tower_sizes(settings.towers, towers.model.config.to_dict())
+    config = settings.head(sizes.image.width, sizes.caption_dim, len(index.category_names))
     precision = choose_precision(settings.mixed_precision, device)
     load = tuning_load(towers.model, config, settings, precision)
     needs = require_memory(load, free, settings.mode)
-    logger.info("tuning (%s) needs about %s, of %.2f free", settings.mode, needs, free / GIB)
+    logger.info("tuning (%s) needs about %s, of %s free", settings.mode, needs, size_text(free))
     with contextlib.ExitStack() as stack:
         attempt = f"tune.batch_size = {load.batch}, where {needs} was expected"
         stack.enter_context(explained_out_of_memory(attempt, _LESS_MEMORY))
@@ -114,7 +113,7 @@ def tune_towers(
         network = HashNetwork(config).to(device)
         best, history = _run_epochs(encoder, network, index, source, settings)
     if device.type == "cuda":
-        logger.info("the card held %.2f GiB at most", torch.cuda.max_memory_reserved() / GIB)
+        logger.info("the card held %s at most", size_text(torch.cuda.max_memory_reserved()))
     record = {
         "tune": settings.mode,
         "trained_weights": load.trained,
@@ -152,12 +151,6 @@ def tuning_load(model: Any, head: HeadConfig, settings: TuneSettings, precision:
         checkpointing=settings.gradient_checkpointing,
         cuda=precision.device.type == "cuda",
     )
-
-
-def _head_config(towers: Any, classes: int, settings: TuneSettings) -> HeadConfig:
-    text = towers.text_config
-    caption_dim = getattr(text, "projection_size", None) or text.hidden_size
-    return settings.head(towers.vision_config.hidden_size, caption_dim, classes)
 
 
 def _run_epochs(

@@ -1,16 +1,14 @@
 """Settings of the towers' tuning; heads and rates of the ``train`` stage are not among them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import (
     AmpDtype,
     CaptionPolicy,
-    ClassifierParams,
-    DecomposerParams,
-    FusionParams,
-    HashParams,
     LossParams,
     Params,
     PrecisionName,
@@ -38,16 +36,16 @@ class TowerChoice:
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """Parameters of the tuning, with the sections that shape the head."""
+    """Parameters of the tuning.
+
+    ``head`` is :meth:`.HeadConfig.from_params` with its first argument given.
+    """
 
     mode: Tuning
     gradient_checkpointing: bool
     towers: TowerChoice
     tune: TuneParams
-    decomposer: DecomposerParams
-    fusion: FusionParams
-    hash: HashParams
-    classifier: ClassifierParams
+    head: Callable[[int, int, int], HeadConfig]
     loss: LossParams
     eval_caption: CaptionPolicy
     adam: AdamSettings
@@ -66,23 +64,6 @@ class TuneSettings:
         """The parameter behind :attr:`peak_lr`."""
         return "tune.lora.lr" if self.mode == "lora" else "tune.lr"
 
-    def head(self, image_dim: int, caption_dim: int, classes: int) -> HeadConfig:
-        """The head on towers of these widths.
-
-        Raises:
-            ParamsError: The widths do not suit the fusion.
-        """
-        return HeadConfig.from_params(
-            self.decomposer,
-            self.fusion,
-            self.hash,
-            self.classifier,
-            cosine_weight=self.loss.cosine_weight,
-            image_dim=image_dim,
-            caption_dim=caption_dim,
-            classes=classes,
-        )
-
     @classmethod
     def from_params(cls, params: Params) -> Self:
         """Sections that the stage reads whole, and single parameters of the others."""
@@ -96,10 +77,7 @@ class TuneSettings:
                 text_max_length=params.backbone.text_max_length,
             ),
             tune=params.tune,
-            decomposer=params.decomposer,
-            fusion=params.fusion,
-            hash=params.hash,
-            classifier=params.classifier,
+            head=partial(HeadConfig.from_params, params),
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
             adam=AdamSettings.of_optimizer(params),

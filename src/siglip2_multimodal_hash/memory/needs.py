@@ -1,4 +1,4 @@
-"""Memory: how much a run takes, by arithmetic, and how much there is; sizes in bytes.
+"""What a run takes of the memory and of the disk, by arithmetic; sizes in bytes.
 
 N images, M captions, C classes; D_i and D_t the widths of their embeddings; a tower of width D,
 MLP width F, L layers and T positions; B the batch. What is a bound and not exact errs upwards.
@@ -38,26 +38,15 @@ the card would, and twice what ``train`` takes, because two variants are fitted 
 - The backward pass holds the gradients of one layer's activations beside all this.
 """
 
-import contextlib
 import itertools
-import logging
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import psutil
-import torch
-
-from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.spec import TowerSpec
+from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import THREADS
+from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
 from siglip2_multimodal_hash.models.config import BILINEAR_RANK, HeadConfig
-from siglip2_multimodal_hash.params import MemoryParams, Params
-
-logger = logging.getLogger(__name__)
+from siglip2_multimodal_hash.params import Params
 
 GIB = 2**30
 CUDA_CONTEXT = int(0.7 * GIB)
@@ -70,10 +59,6 @@ VALIDATION_CHUNK = 2048
 CLASSES = 80
 QUERY_SHARE = 0.1
 """Share of the images that are queries, for which evaluation keeps three rows of scores."""
-EMERGENCY_PRESET = "rtx5080-16gb-emergency"
-
-# The rest is for the network, its optimiser, the activations and everybody else.
-MOST_OF_CARD, MOST_OF_MEMORY = 0.7, 0.6
 
 _FLOAT = 4
 _BYTES_PER_WEIGHT = 20
@@ -81,183 +66,6 @@ _TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
 _PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
 _COCO_PIXELS = 640 * 480
 _VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
-
-# SigLIP 2's sizes (Tschannen et al., 2025): width, width of the MLP, layers.
-_SIZES = {
-    "base": (768, 3072, 12),
-    "large": (1024, 4096, 24),
-    "so400m": (1152, 4304, 27),
-    "giant": (1536, 6144, 40),
-}
-# The giant's text tower is that of so400m.
-_TEXT_SIZES = _SIZES | {"giant": _SIZES["so400m"]}
-_VOCABULARY = 256_000
-
-# What transformers assumes where config.json is silent: it leaves out what equals its default.
-_VISION_DEFAULTS: dict[str, Any] = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "image_size": 224,
-    "patch_size": 16,
-}
-_TEXT_DEFAULTS: dict[str, Any] = {
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_hidden_layers": 12,
-    "vocab_size": 32_000,
-}
-
-_CGROUPS = Path("/sys/fs/cgroup")
-# Limit, usage, what of the usage is page cache and under which name: of version 2 and version 1.
-_CGROUP_FILES = (
-    ("memory.max", "memory.current", "memory.stat", "file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_cache",
-    ),
-)
-
-
-def total_memory(cgroups: Path = _CGROUPS) -> int:
-    """Main memory of the machine, or the limit of the container."""
-    return min([psutil.virtual_memory().total, *(limit for limit, _ in _containers(cgroups))])
-
-
-def free_memory(device: torch.device, cgroups: Path = _CGROUPS) -> int:
-    """Memory that this process may still take: of the card, or main memory without swapping."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return min([psutil.virtual_memory().available, *(free for _, free in _containers(cgroups))])
-
-
-def _containers(root: Path) -> list[tuple[int, int]]:
-    """Limit and what it leaves, page cache included; empty where there is no limit."""
-    found = []
-    for limit, usage, statistics, cache in _CGROUP_FILES:
-        with contextlib.suppress(OSError, ValueError, KeyError):  # no limit reads as `max`
-            allowed, used = (int((root / n).read_text(encoding="ascii")) for n in (limit, usage))
-            lines = (root / statistics).read_text(encoding="ascii").splitlines()
-            cached = int(dict(line.split() for line in lines)[cache])
-            found.append((allowed, allowed - used + cached))
-    return found
-
-
-def fits_memory(needed: int) -> bool:
-    """Test whether ``needed`` bytes may be copied into this machine's memory."""
-    return needed <= MOST_OF_MEMORY * free_memory(torch.device("cpu"))
-
-
-def fits_device(needed: int, device: torch.device) -> bool:
-    """Test whether ``needed`` bytes may be copied to ``device``; on the CPU always true."""
-    if device.type != "cuda":
-        return True
-    free = free_memory(device)
-    if needed <= MOST_OF_CARD * free:
-        return True
-    logger.info(
-        "the training embeddings (%.1f GB) stay in main memory: the card has %.1f GB free",
-        needed / 1e9,
-        free / 1e9,
-    )
-    return False
-
-
-@dataclass(frozen=True)
-class Tower:
-    """One tower: D, F, L, T positions per item, and the 4-byte values of an item as it enters."""
-
-    width: int
-    mlp_width: int
-    layers: int
-    positions: int
-    input_values: int
-
-    @property
-    def layer_weights(self) -> int:
-        """4 D² for query, key, value and output; 2 D F for the MLP; biases and norms are small."""
-        return self.layers * (4 * self.width**2 + 2 * self.width * self.mlp_width)
-
-
-@dataclass(frozen=True)
-class TowerSizes:
-    """Both towers.
-
-    Attributes:
-        image: The image tower.
-        text: The text tower.
-        caption_dim: Width of its pooled output, which a projection makes that of the images.
-        parameters: Of both together.
-        known: False where the name tells nothing and base's sizes stand in.
-    """
-
-    image: Tower
-    text: Tower
-    caption_dim: int
-    parameters: int
-    known: bool = True
-
-
-def tower_sizes(
-    backbone: TowerSpec, config: Mapping[str, Any] | None, weights: int | None = None
-) -> TowerSizes:
-    """The sizes of a checkpoint.
-
-    Args:
-        backbone: Name, patches of a NaFlex image, tokens of a text.
-        config: Content of ``config.json``. None where it is not here: then the name on the hub
-            tells, such as ``large-patch16-256``.
-        weights: Bytes of the weights, 4 each: SigLIP 2's are float32. None counts them by the
-            layers, the vocabulary and the image tower's pooling head (4 D² + 2 D F).
-    """
-    known = True
-    if config is None or not isinstance(config.get("vision_config"), Mapping):
-        config, known = _config_by_name(backbone.checkpoint)
-    vision = _VISION_DEFAULTS | dict(config["vision_config"])
-    text = _TEXT_DEFAULTS | dict(config.get("text_config") or {})
-    patch = vision["patch_size"]
-    flexible = config.get("model_type") == "siglip2"
-    patches = backbone.max_num_patches if flexible else (vision["image_size"] // patch) ** 2
-    values = patches * 3 * patch**2 if flexible else 3 * vision["image_size"] ** 2
-    image_tower = _tower(vision, patches, values)
-    length = backbone.text_max_length
-    text_tower = _tower(text, length, 2 * length)  # token numbers are int64
-    head = image_tower.layer_weights // image_tower.layers
-    counted = image_tower.layer_weights + head + text_tower.layer_weights
-    counted += text["vocab_size"] * text_tower.width + 3 * patch**2 * image_tower.width
-    parameters = weights // 4 if weights else counted
-    caption_dim = text.get("projection_size", text_tower.width)
-    return TowerSizes(image_tower, text_tower, caption_dim, parameters, known)
-
-
-def _tower(config: Mapping[str, Any], positions: int, input_values: int) -> Tower:
-    return Tower(
-        config["hidden_size"],
-        config["intermediate_size"],
-        config["num_hidden_layers"],
-        positions,
-        input_values,
-    )
-
-
-def _config_by_name(name: str) -> tuple[dict[str, Any], bool]:
-    size = next((size for size in _SIZES if size in name), None)
-    shape = re.search(r"patch(\d+)-(\d+|naflex)", name)
-    patch, side = shape.groups() if shape else ("16", "256")
-    vision = _named(_SIZES[size or "base"]) | {"patch_size": int(patch)}
-    text = _named(_TEXT_SIZES[size or "base"]) | {"vocab_size": _VOCABULARY}
-    text["projection_size"] = vision["hidden_size"]
-    kind = "siglip2" if side == "naflex" else "siglip"
-    if side != "naflex":
-        vision["image_size"] = int(side)
-    config = {"model_type": kind, "vision_config": vision, "text_config": text}
-    return config, bool(size and shape)
-
-
-def _named(size: tuple[int, int, int]) -> dict[str, int]:
-    return dict(zip(("hidden_size", "intermediate_size", "num_hidden_layers"), size, strict=True))
 
 
 @dataclass(frozen=True)
@@ -310,10 +118,10 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     """The needs of ``params`` on a card or without one.
 
     Raises:
-        ParamsError: See :func:`head_of`.
+        ParamsError: Their widths do not suit the fusion or the loss.
     """
     size = dataset_size(params)
-    head = head_of(params, towers)
+    head = HeadConfig.from_params(params, towers.image.width, towers.caption_dim, CLASSES)
     loader = params.runtime.dataloader
     embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
     labels = _FLOAT * size.images * CLASSES
@@ -367,24 +175,6 @@ def _interaction_weights(head: HeadConfig) -> int:
     if head.fusion == "low_rank_bilinear":
         return (head.input_dim + 2) * BILINEAR_RANK * head.mlp_input_dim
     return 0
-
-
-def head_of(params: Params, towers: TowerSizes) -> HeadConfig:
-    """The head that ``train`` will build on these towers.
-
-    Raises:
-        ParamsError: Their widths do not suit the fusion or the loss.
-    """
-    return HeadConfig.from_params(
-        params.decomposer,
-        params.fusion,
-        params.hash,
-        params.classifier,
-        cosine_weight=params.loss.cosine_weight,
-        image_dim=towers.image.width,
-        caption_dim=towers.caption_dim,
-        classes=CLASSES,
-    )
 
 
 def _output_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
@@ -456,8 +246,8 @@ class TuningNeeds:
             ("activations", self.activations),
             ("overhead", self.overhead),
         )
-        listed = ", ".join(f"{name} {size / GIB:.2f}" for name, size in parts)
-        return f"{self.total / GIB:.2f} GiB ({listed})"
+        listed = ", ".join(f"{name} {size_text(size)}" for name, size in parts)
+        return f"{size_text(self.total)} ({listed})"
 
 
 def tuning_needs(load: Load) -> TuningNeeds:
@@ -547,7 +337,7 @@ def require_memory(load: Load, free: int, mode: str) -> TuningNeeds:
     where = "the card" if load.cuda else "the main memory"
     raise InputError(
         f"backbone.tune = {mode} with tune.batch_size = {load.batch} needs about {needs}, "
-        f"and {where} has {free / GIB:.2f} GiB free",
+        f"and {where} has {size_text(free)} free",
         _remedy(load, free, mode),
     )
 
@@ -568,100 +358,3 @@ def _remedy(load: Load, free: int, mode: str) -> str:
     if not ways:
         ways.append("choose a smaller backbone.checkpoint, or a machine with more memory")
     return ", or ".join(ways)
-
-
-class CudaProbe:
-    """Memory of a CUDA device, in bytes."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-
-    def allocated(self) -> int:
-        """Held by tensors now."""
-        return torch.cuda.memory_allocated(self._device)
-
-    def reserved(self) -> int:
-        """Taken from the card by PyTorch now, cache included."""
-        return torch.cuda.memory_reserved(self._device)
-
-    def peak(self) -> int:
-        """Most that was ever reserved."""
-        return torch.cuda.max_memory_reserved(self._device)
-
-    def capacity(self) -> int:
-        """Memory of the card."""
-        return int(torch.cuda.get_device_properties(self._device).total_memory)
-
-    def release_cache(self) -> None:
-        """Give the cached, unused memory back to the card."""
-        torch.cuda.empty_cache()
-
-
-class MemoryWatch:
-    """Log, warn and release at the updates that ``runtime.memory`` names.
-
-    Args:
-        params: The ``runtime.memory`` section.
-        probe: None, as on the CPU, switches the watch off.
-        every: Updates between two looks.
-    """
-
-    def __init__(self, params: MemoryParams, probe: CudaProbe | None, every: int) -> None:
-        self._params = params
-        self._probe = probe
-        self._every = every
-        self._alerted = False
-
-    def after_update(self, update: int) -> None:
-        """Call after each update, counted from 1 over the whole run."""
-        if self._probe is None:
-            return
-        if update % self._every == 0:
-            self._look(self._probe, update)
-        interval = self._params.empty_cache_steps
-        if interval and update % interval == 0:
-            self._probe.release_cache()
-
-    def _look(self, probe: CudaProbe, update: int) -> None:
-        reserved, capacity = probe.reserved(), probe.capacity()
-        if self._params.log_gpu_memory:
-            logger.info(
-                "update %d: GPU memory %.2f GiB allocated, %.2f reserved, %.2f peak, of %.2f",
-                update,
-                probe.allocated() / GIB,
-                reserved / GIB,
-                probe.peak() / GIB,
-                capacity / GIB,
-            )
-        above = reserved >= self._params.alert_vram_fraction * capacity
-        # Once each time the line is crossed, not at every look above it.
-        if above and not self._alerted:
-            logger.warning(
-                "update %d: %.0f%% of the card's %.2f GiB are reserved "
-                "(runtime.memory.alert_vram_fraction = %g); lower training.batch_size",
-                update,
-                100 * reserved / capacity,
-                capacity / GIB,
-                self._params.alert_vram_fraction,
-            )
-        self._alerted = above
-
-
-@contextlib.contextmanager
-def explained_out_of_memory(attempt: str, remedy: str) -> Iterator[None]:
-    """Turn a lack of memory into a message that names the parameter.
-
-    Args:
-        attempt: What was too large: ``training.batch_size = 4096``.
-        remedy: What the user can do about it.
-
-    Raises:
-        InputError: PyTorch ran out of memory in the block.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        reason = str(error).splitlines()[0]
-        raise InputError(f"out of memory with {attempt}: {reason}", remedy) from None

@@ -9,16 +9,15 @@ import torch
 from ruamel.yaml import YAML
 from safetensors import safe_open
 
-from siglip2_multimodal_hash.memory import (
+from siglip2_multimodal_hash.memory.needs import (
     CUDA_CONTEXT,
     GIB,
     PROCESS,
-    Tower,
     dataset_size,
     head_weights,
     layer_bytes,
-    tower_sizes,
 )
+from siglip2_multimodal_hash.memory.towers import Tower, tower_sizes
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from tests.doctor.machines import ROOT, needs_of, params_with, towers_of
@@ -84,10 +83,7 @@ def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
         fusion__type=fusion,
         knn__distance="cosine",
     )
-    config = HeadConfig.from_params(
-        params.decomposer, params.fusion, params.hash, params.classifier,
-        cosine_weight=1.0, image_dim=12, caption_dim=12, classes=80,
-    )  # fmt: skip
+    config = HeadConfig.from_params(params, 12, 12, 80)
     with torch.device("meta"):
         counted = sum(w.numel() for w in HashNetwork(config).parameters())
     assert head_weights(config) == pytest.approx(counted, rel=0.01)

@@ -11,10 +11,8 @@ import psutil
 import pytest
 import torch
 
-from siglip2_multimodal_hash import memory
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.memory import (
-    GIB,
+from siglip2_multimodal_hash.memory.limits import (
     CudaProbe,
     MemoryWatch,
     explained_out_of_memory,
@@ -23,6 +21,7 @@ from siglip2_multimodal_hash.memory import (
     free_memory,
     total_memory,
 )
+from siglip2_multimodal_hash.memory.needs import GIB
 from siglip2_multimodal_hash.params import MemoryParams
 
 
@@ -76,7 +75,7 @@ def test_point_11_the_capacity_is_the_cards_own(
     card = FakeCard(size)
     card.reserved_gib = 7.5
     MemoryWatch(watching(), card, every=1).after_update(1)
-    assert f"7.50 peak, of {size:.2f}" in log.messages[0]
+    assert f"7.5 GiB peak, of {size:.1f} GiB" in log.messages[0]
     assert bool(warnings(log)) == warned
 
 
@@ -99,7 +98,7 @@ def test_it_warns_once_each_time_the_line_is_crossed(log: pytest.LogCaptureFixtu
         card.reserved_gib = reserved
         watch.after_update(update)
     first, second = warnings(log)
-    assert first.startswith("update 2: 90% of the card's 10.00 GiB")
+    assert first.startswith("update 2: 90% of the card's 10.0 GiB")
     assert "alert_vram_fraction = 0.9" in first
     assert "training.batch_size" in first
     assert second.startswith("update 5: 95%")
@@ -171,10 +170,11 @@ def test_a_container_without_a_limit_has_the_machines_memory(tmp_path: Path) -> 
     assert total_memory(tmp_path) == psutil.virtual_memory().total
 
 
-def test_how_much_the_main_memory_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_memory", lambda _: 1_024_000)
-    assert fits_memory(614_400)
-    assert not fits_memory(614_401)
+def test_how_much_the_main_memory_takes(tmp_path: Path) -> None:
+    for name, content in (("max", "1024000"), ("current", "0"), ("stat", "file 0")):
+        (tmp_path / f"memory.{name}").write_text(f"{content}\n")
+    assert fits_memory(614_400, tmp_path)
+    assert not fits_memory(614_401, tmp_path)
 
 
 def test_how_much_a_card_takes(
@@ -186,6 +186,6 @@ def test_how_much_a_card_takes(
     with caplog.at_level(logging.INFO):
         assert not fits_device(2 * 10**9, card)
     assert caplog.messages == [
-        "the training embeddings (2.0 GB) stay in main memory: the card has 1.0 GB free"
+        "the training embeddings (1.9 GiB) stay in main memory: the card has 953.7 MiB free"
     ]
     assert fits_device(2**60, torch.device("cpu"))
