@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.errors import DataError, InputError
 
 LABELS_FILE = "labels80_trainval2014.npz"
 CLASSES = 80
@@ -19,6 +19,25 @@ class RealLabels(NamedTuple):
     labels: npt.NDArray[np.uint8]  # [n, 80]
     is_val: npt.NDArray[np.bool_]  # [n]
     categories: list[tuple[int, str]]  # 80 ids and names, ascending
+
+    def of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Labels of some images, [len(ids), 80]; an image that is not here has none."""
+        labels = np.zeros((len(ids), CLASSES), dtype=np.uint8)
+        known = np.isin(ids, self.ids)
+        labels[known] = self.labels[rows_of(self.ids, ids[known])]
+        return labels
+
+
+def rows_of(known: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each of ``ids`` stands in ``known``, whose ids are in any order, each once.
+
+    Raises:
+        DataError: It is not there.
+    """
+    position = {one: row for row, one in enumerate(known.tolist())}
+    if missing := [one for one in ids.tolist() if one not in position]:
+        raise DataError(f"{len(missing)} images are not among the ids, such as {missing[0]}")
+    return np.array([position[one] for one in ids.tolist()], dtype=np.int64)
 
 
 def read_real_labels(folder: Path) -> RealLabels:
