@@ -42,7 +42,7 @@ def test_the_table_of_a_split(
     fit = {"best_epoch": 7, "head": {"modalities": "both"}}
     baselines = {"logistic_regression": predictor(0.4, fixed=0.5)}
     details.mkdir(parents=True)
-    for name, found in detail_files(head(0.6), baselines, fit).items():
+    for name, found in detail_files(head(0.6), baselines, fit, {}).items():
         (details / f"{name}.json").write_text(json.dumps(found))
     assert smhash("table", *arguments) == 0
     rows = capsys.readouterr().out.splitlines()[2:]
