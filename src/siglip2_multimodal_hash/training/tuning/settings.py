@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.initialisation import FitStart
 from siglip2_multimodal_hash.params import (
     AmpDtype,
     CaptionPolicy,
@@ -55,6 +56,11 @@ class TuneSettings:
     mixed_precision: PrecisionName
     seed: int
     runtime: RuntimeParams
+
+    @property
+    def start(self) -> FitStart:
+        """Where the head's fit starts."""
+        return FitStart.from_params(self.fusion, self.classifier)
 
     @property
     def peak_lr(self) -> float:
