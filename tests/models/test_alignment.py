@@ -19,7 +19,7 @@ from siglip2_multimodal_hash.models.alignment import (
     sigmoid_loss,
 )
 from siglip2_multimodal_hash.models.losses import HeadLoss
-from tests.models.heads import loss_params, network, pairs, random_labels
+from tests.models.heads import head_config, loss_params, network, pairs, random_labels
 
 Array = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def test_the_head_weighs_it_and_batches_are_apart(alignment: Any) -> None:
 
 def test_a_learned_temperature_starts_at_the_set_one_and_is_bounded() -> None:
     params = loss_params(alignment="sigmoid", temperature=0.2, learn_temperature=True)
-    scale = learned_scale(params)
+    scale = learned_scale(params, head_config())
     assert scale is not None
     assert scale.scale().item() == pytest.approx(5.0)
     head, labels = network(), random_labels(6)
@@ -137,11 +137,16 @@ def test_a_learned_temperature_starts_at_the_set_one_and_is_bounded() -> None:
 
 
 def test_only_what_is_used_is_learned() -> None:
-    learn = {"learn_temperature": True}
-    assert learned_scale(loss_params(alignment="cosine", **learn)) is None
-    assert learned_scale(loss_params(alignment="infonce")) is None
-    assert learned_scale(loss_params(alignment="infonce", cosine_weight=0.0, **learn)) is None
-    found = AlignmentScale(loss_params(alignment="infonce", **learn))
+    learn = {"alignment": "infonce", "learn_temperature": True}
+    for params in (
+        loss_params(**learn | {"alignment": "cosine"}),
+        loss_params(alignment="infonce"),
+        loss_params(**learn, cosine_weight=0.0),
+    ):
+        assert learned_scale(params, head_config()) is None
+    for head in ({"fusion": "raw"}, {"fusion": "concat", "modalities": "image"}):
+        assert learned_scale(loss_params(**learn), head_config(**head)) is None
+    found = AlignmentScale(loss_params(**learn))
     assert [name for name, _ in found.named_parameters()] == ["log_scale"]
 
 

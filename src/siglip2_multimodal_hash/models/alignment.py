@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import LossParams
 
 SIGMOID_BIAS = -10.0
@@ -38,8 +39,10 @@ class AlignmentScale(nn.Module):
         return self.log_scale.exp().clamp(max=MAX_SCALE)
 
 
-def learned_scale(params: LossParams) -> AlignmentScale | None:
+def learned_scale(params: LossParams, head: HeadConfig) -> AlignmentScale | None:
     """The learned temperature; None where it is a set value, or nothing is divided by it."""
+    if head.fusion == "raw" or head.modalities != "both":
+        return None
     weighs = params.alignment != "cosine" and params.cosine_weight > 0
     return AlignmentScale(params) if weighs and params.learn_temperature else None
 

@@ -298,7 +298,7 @@ def build_trainer(
     weighted = settings.loss.imbalance == "class_weights"
     probe = CudaProbe(device) if device.type == "cuda" else None
     watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
-    scale = learned_scale(settings.loss)
+    scale = learned_scale(settings.loss, network.config)
     weights: list[dict[str, Any]] = [{"params": list(network.parameters())}]
     if scale is not None:
         weights.append({"params": list(scale.to(device).parameters()), "weight_decay": 0.0})

@@ -203,7 +203,7 @@ def _build_trainer(
         {"params": list(trainable_weights(encoder.towers.model).values())},
         {"params": list(network.parameters())},
     ]
-    scale = learned_scale(settings.loss)
+    scale = learned_scale(settings.loss, network.config)
     if scale is not None:
         groups.append({"params": list(scale.to(device).parameters()), "weight_decay": 0.0})
     return TowerTrainer(
