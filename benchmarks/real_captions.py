@@ -120,7 +120,9 @@ def head_figures(data: RealCaptions, params: Params) -> dict[str, Any]:
     )
     val = ValidationData.select(rows.val, image=vectors.image, caption=texts, labels=data.labels)
     config = head_config(params, vectors)
-    network = fit(config, train, val, FitSettings.from_params(params)).network
+    network = fit(
+        config, train, val, FitSettings.from_params(params, params.monitored_vote)
+    ).network
     soft, scores = encode_dataset(network, vectors.image, texts, 2048)
     codes = HeadCodes(soft, binarize(soft) if params.hash.bits else None, scores)
     return evaluate_by_search(codes, data.labels, rows, params.knn)

@@ -123,3 +123,8 @@ def test_following_the_vote_leaves_the_weights_of_an_epoch_as_they_are() -> None
     one, other = (monitored_fit(name, dropout=0.3) for name in ("mlp", "knn"))
     for record, again in zip(one.history, other.history, strict=True):
         assert all(again[name] == value for name, value in record.items())
+
+
+def test_a_vote_that_is_missing_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="needs the vote"):
+        FitSettings.from_params(small_params(training={"monitor": "knn"}))

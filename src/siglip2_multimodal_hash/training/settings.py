@@ -59,6 +59,10 @@ class FitSettings:
     eval_caption: CaptionPolicy = "first"
     vote: KnnParams | None = None
 
+    def __post_init__(self) -> None:
+        if self.vote is None and self.training.monitor in ("knn", "hybrid"):
+            raise ValueError(f"training.monitor = {self.training.monitor} needs the vote")
+
     @classmethod
     def from_params(cls, params: Params, vote: KnnParams | None = None) -> Self:
         """Take the sections out of the whole.
