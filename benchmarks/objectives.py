@@ -55,6 +55,8 @@ def _profile(objective: str, **loss: Any) -> Changes:
 BARE: Changes = {"loss": {"objective": "plan"}, "hash": {"normalize": "none"}}
 PLAN: Changes = {
     **BARE,
+    "fusion": {"standardise": "none", "init": "default"},
+    "classifier": {"prior": False},
     "training": {"num_epochs": 30, "early_stopping_patience": 5},
     "optimizer": {"lr": 2e-4},
 }
@@ -70,8 +72,8 @@ PROFILES: dict[str, Changes] = {
     "discrete_pairwise": _profile("discrete_pairwise", code_weight=0.01),
     "float": {**_profile("plan"), **FLOAT},
 }
-"""Sections of params.yaml that each profile changes; ``plan`` has the plan's rate, epochs and
-patience, too, ``float`` no bits: it is searched by cosine, the bound of what codes can keep."""
+"""Sections of params.yaml that each profile changes; ``plan`` has the plan's start, rate, epochs
+and patience, too, ``float`` no bits: it is searched by cosine, the bound of what codes can keep."""
 
 # Distances that need no more than the bits of an item.
 SHORT_ITEMS = ("hamming", "asymmetric", "whitened")
@@ -91,7 +93,9 @@ class Bench:
         """Fit a profile and run it over every image."""
         params = changed(self.params, changes)
         config = head_config(params, self.vectors)
-        settings = FitSettings.from_params(params.model_copy(update={"seed": seed}))
+        settings = FitSettings.from_params(
+            params.model_copy(update={"seed": seed}), params.monitored_vote
+        )
         network = fit(config, self.train, self.val, settings).network
         soft, scores = encode_embeddings(network, self.vectors, self.policy, 512)
         return HeadCodes(soft, binarize(soft) if config.bits else None, scores)

@@ -143,7 +143,9 @@ def fit_head(data: RealData, rows: SplitRows, params: Params) -> HeadCodes:
     )
     val = ValidationData.select(rows.val, image=vectors.image, caption=texts, labels=data.labels)
     config = head_config(params, vectors)
-    network = fit(config, train, val, FitSettings.from_params(params)).network
+    network = fit(
+        config, train, val, FitSettings.from_params(params, params.monitored_vote)
+    ).network
     soft, scores = encode_dataset(network, vectors.image, texts, BATCH)
     return HeadCodes(soft, binarize(soft) if config.bits else None, scores)
 

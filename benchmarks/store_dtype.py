@@ -27,7 +27,7 @@ from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import Params, load_params
-from stages import build_faiss_index, evaluate_knn, extract_hashes, train
+from stages import build_faiss_index, check_params, evaluate_knn, extract_hashes, train
 
 SEEDS = (42, 43, 44)
 DTYPES = ("float32", "float16")
@@ -70,7 +70,9 @@ def largest_errors(exact: Vectors, close: Vectors, eps: float) -> tuple[float, f
 def final_figures(params: Params, index: Path, embeddings: Path, work: Path) -> dict[str, float]:
     """The figures of :data:`FIGURES` after the stages from ``train`` to ``evaluate_knn``."""
     head, codes, faiss, out = (work / name for name in ("head", "codes", "faiss", "evaluation"))
-    train.main(params, index, embeddings, head, work / "live")
+    vote = work / "monitored_vote.json"
+    check_params.main(params, work / "params_checked.json", vote)
+    train.main(params, index, embeddings, vote, head, work / "live")
     extract_hashes.main(params, embeddings, head, codes)
     build_faiss_index.main(params, index, codes, faiss)
     evaluate_knn.main(params, index, codes, faiss, out)

@@ -90,12 +90,12 @@ def overhead_seconds(
     fitted = Fitted(trainer.network, trainer.optimizer, trainer.scaler)
     state = FitState(1, [{"epoch": 1}], BestEpoch())
     start = time.perf_counter()
-    _, val_map = validate(
+    _, figures = validate(
         trainer.network, trainer.loss, val, trainer.precision, trainer.settings, place="val"
     )
-    state.best.offer(1, val_map, trainer.network)
+    state.best.offer(1, figures["mAP"], trainer.network)
     with unfinished_fit(folder / "head", params.checkpointing, {}) as work:
-        work.record(state, val_map, fitted)
+        work.record(state, figures["mAP"], fitted)
     return time.perf_counter() - start
 
 

@@ -7,10 +7,16 @@ from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
 
 
-def main(params: Params, out: Path) -> None:
-    """Write the same word every time, so that a change of parameters re-runs nothing by itself."""
+def main(params: Params, out: Path, vote: Path) -> None:
+    """Write the same word every time, so that a change of parameters re-runs nothing by itself.
+
+    And to ``vote`` the vote that fits follow, so that where they follow none a change of the
+    section ``knn`` fits nothing anew.
+    """
     write_json(out, "params.yaml: every parameter is known and allowed")
+    followed = params.monitored_vote
+    write_json(vote, None if followed is None else followed.model_dump(mode="json"))
 
 
 if __name__ == "__main__":
-    run_stage(main, "out")
+    run_stage(main, "out", "vote")

@@ -10,16 +10,17 @@ from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.training.inference import encode_dataset
 from siglip2_multimodal_hash.training.loop import Checkpoints, fit
+from siglip2_multimodal_hash.training.monitor import read_vote
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
 
 
-def main(params: Params, index: Path, embeddings: Path, out: Path, live: Path) -> None:
+def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, live: Path) -> None:
     """Write the checkpoints and the history of the fit; below ``live``, what trackers show."""
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
     config = head_config(params, vectors)
-    settings = FitSettings.from_params(params)
+    settings = FitSettings.from_params(params, read_vote(vote))
     result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
     if config.bits:
         batch = params.runtime.dataloader.inference_batch_size
@@ -28,4 +29,4 @@ def main(params: Params, index: Path, embeddings: Path, out: Path, live: Path) -
 
 
 if __name__ == "__main__":
-    run_stage(main, "index", "embeddings", "out", "live")
+    run_stage(main, "index", "embeddings", "vote", "out", "live")

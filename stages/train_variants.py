@@ -8,17 +8,17 @@ from siglip2_multimodal_hash.files import replacing
 from siglip2_multimodal_hash.params import Params
 
 
-def main(params: Params, index: Path, embeddings: Path, out: Path) -> None:
+def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path) -> None:
     """Write the codes of each variant into a folder of its name."""
     with replacing(out) as temporary:
         temporary.mkdir()
         if params.baselines.variants:
-            fit_variants(params, index, embeddings, temporary)
+            fit_variants(params, index, embeddings, vote, temporary)
         else:
             leave_out_all(temporary, "baselines.variants is false")
 
 
-def fit_variants(params: Params, index: Path, embeddings: Path, folder: Path) -> None:
+def fit_variants(params: Params, index: Path, embeddings: Path, vote: Path, folder: Path) -> None:
     """Fit those that the features allow."""
     # PyTorch alone takes longer to load than everything else where there is nothing to fit.
     from siglip2_multimodal_hash.baselines.fitting import BaselineTask, fit_baselines
@@ -29,6 +29,7 @@ def fit_variants(params: Params, index: Path, embeddings: Path, folder: Path) ->
     )
     from siglip2_multimodal_hash.features.store import load_embeddings
     from siglip2_multimodal_hash.retrieval.store import write_head_codes
+    from siglip2_multimodal_hash.training.monitor import read_vote
     from siglip2_multimodal_hash.training.settings import FitSettings
 
     head = common_head(params, load_embeddings(embeddings))
@@ -37,7 +38,7 @@ def fit_variants(params: Params, index: Path, embeddings: Path, folder: Path) ->
         embeddings,
         params.dataset.eval_caption,
         variant_configs(head),
-        FitSettings.from_params(params),
+        FitSettings.from_params(params, read_vote(vote)),
     )
     write_left_out(folder, left_out_variants(head))
     for codes in fit_baselines(task):
@@ -45,4 +46,4 @@ def fit_variants(params: Params, index: Path, embeddings: Path, folder: Path) ->
 
 
 if __name__ == "__main__":
-    run_stage(main, "index", "embeddings", "out")
+    run_stage(main, "index", "embeddings", "vote", "out")

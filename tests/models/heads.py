@@ -39,7 +39,10 @@ def loss_params(**changes: Any) -> LossParams:
     values: dict[str, Any] = {
         "objective": "plan",
         "bce_weight": 1.0,
+        "alignment": "cosine",
         "cosine_weight": 1.0,
+        "temperature": 0.1,
+        "learn_temperature": False,
         "hash_weight": 0.1,
         "lambda_balance": 0.1,
         "lambda_decorr": 0.01,

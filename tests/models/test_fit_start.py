@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
+from siglip2_multimodal_hash.models.initialisation import (
+    FitStart,
+    set_class_prior,
+    standardise_inputs,
+)
 from siglip2_multimodal_hash.models.network import HashNetwork
-from tests.models.heads import network, pairs
+from tests.models.heads import CLASSES, head_config, network, pairs
 
 
 def batches(v_img: torch.Tensor, v_txt: torch.Tensor, size: int) -> Iterator[Any]:
@@ -68,3 +72,54 @@ def test_the_prior_becomes_the_bias_of_the_classifier() -> None:
     before = {name: v.clone() for name, v in without.state_dict().items()}
     set_class_prior(without, prior)
     assert all(torch.equal(before[name], v) for name, v in without.state_dict().items())
+
+
+def started(start: FitStart, **changes: Any) -> HashNetwork:
+    torch.manual_seed(0)
+    head = start.build(head_config(**changes))
+    start.apply(head, [(pairs(50)[0], pairs(50)[1])], torch.arange(float(CLASSES)))
+    return head
+
+
+def test_the_start_is_by_default_what_the_two_steps_make_it() -> None:
+    by_hand = network()
+    standardise_inputs(by_hand, [(pairs(50)[0], pairs(50)[1])])
+    set_class_prior(by_hand, torch.arange(float(CLASSES)))
+    found = started(FitStart()).state_dict()
+    assert all(torch.equal(found[name], v) for name, v in by_hand.state_dict().items())
+
+
+def test_the_plans_start_is_pytorchs_own() -> None:
+    """Weights and biases uniform within 1 / sqrt(inputs); no statistics, no prior."""
+    plan = started(FitStart(standardise="none", init="default", prior=False), adapter="linear")
+    assert torch.equal(plan.fusion.standardise.scale, torch.ones(plan.config.input_dim))
+    assert torch.equal(plan.image_adapter.weight.detach(), torch.eye(plan.config.image_dim))
+    mlp = [layer for layer in plan.fusion.layers if isinstance(layer, torch.nn.Linear)]
+    for layer in (*mlp, plan.hash_layer, plan.classifier):
+        assert layer is not None
+        bound = layer.in_features**-0.5
+        for v in (layer.weight, layer.bias):
+            assert 0.5 * bound < v.detach().abs().max() <= bound
+    again = started(FitStart(standardise="none", init="default", prior=False), adapter="linear")
+    assert torch.equal(again.classifier.weight, plan.classifier.weight)
+
+
+@pytest.mark.parametrize("changes", [{"bits": 0}, {"classifier_bias": False}])
+def test_the_plans_start_suits_heads_with_less(changes: dict[str, Any]) -> None:
+    started(FitStart(standardise="none", init="default", prior=False), **changes)
+
+
+def test_each_switch_is_one_of_its_own() -> None:
+    heads = {
+        name: started(FitStart(**{name: value})).state_dict()
+        for name, value in (("standardise", "none"), ("init", "default"), ("prior", False))
+    }
+    plain = started(FitStart()).state_dict()
+    changed = {
+        name: {key for key, v in head.items() if not torch.equal(v, plain[key])}
+        for name, head in heads.items()
+    }
+    assert changed["standardise"] == {"fusion.standardise.mean", "fusion.standardise.scale"}
+    assert changed["prior"] == {"classifier.bias"}
+    assert not changed["init"] & (changed["standardise"] | changed["prior"])
+    assert "hash_layer.weight" in changed["init"]

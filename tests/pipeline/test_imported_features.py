@@ -40,6 +40,7 @@ def project(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "params.yaml").write_text(small_params(), encoding="utf-8")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     monkeypatch.chdir(tmp_path)
+    assert run_stage(commands()["check_params"]) == 0
     return tmp_path
 
 

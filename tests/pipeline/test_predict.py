@@ -296,7 +296,8 @@ def fit_again(workspace: Path, **changes: str) -> None:
     for name in ("head", "codes", "database.faiss", "database.faiss.json", "evaluation"):
         (workspace / OUTPUTS / name).unlink()
     words = commands()
-    for stage in ("train", "extract_hashes", "build_faiss_index", "evaluate_knn"):
+    stages = ("check_params", "train", "extract_hashes", "build_faiss_index", "evaluate_knn")
+    for stage in stages:
         assert run_stage(words[stage]) == 0
 
 

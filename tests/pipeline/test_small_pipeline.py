@@ -176,9 +176,10 @@ def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(finished_run,
     words = commands()["train_variants"]
     made = words[words.index("--out") + 1]
     (tmp_path / "data").symlink_to(folder / "data")
-    embeddings = Path(words[words.index("--embeddings") + 1])
-    (tmp_path / embeddings).parent.mkdir(parents=True)
-    (tmp_path / embeddings).symlink_to(folder / embeddings)
+    for read in ("--embeddings", "--vote"):
+        path = Path(words[words.index(read) + 1])
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).symlink_to(folder / path)
     with working_in(tmp_path):
         assert run_stage(words) == 0
     files = sorted(path.relative_to(folder) for path in (folder / made).rglob("*.npy"))

@@ -96,9 +96,9 @@ def make_example(folder: Path, bits: int) -> Example:
     history: list[dict[str, Any]] = [
         {"epoch": 1, "lr": 1e-4, "train_total": 2.5, "train_bce": 2.0},
         {"epoch": 2, "lr": 2e-4, "train_total": 1.5, "train_bce": 1.25}
-        | {"val_total": 1.75, "val_bce": 1.5, "val_mAP": 0.5},
+        | {"val_total": 1.75, "val_bce": 1.5, "val_mAP": 0.5, "val_bit_entropy": 0.75},
         {"epoch": 3, "lr": 1e-4, "train_total": 1.0, "train_bce": 0.75}
-        | {"val_total": 1.7, "val_bce": 1.4, "val_mAP": 0.625},
+        | {"val_total": 1.7, "val_bce": 1.4, "val_mAP": 0.625, "val_bit_entropy": 0.875},
     ]
     evaluation = read_evaluation(folder)
     # Of 100 x 100 pixels a person covers 4%, a hot dog 8%, a cat 12%.

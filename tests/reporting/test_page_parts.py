@@ -212,6 +212,26 @@ def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -
     json.dumps([one.spec for one in made], allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("noted", "series"),
+    [
+        ({"bit_entropy": "0.9"}, {"bits"}),
+        ({"bit_entropy": "0.9", "direction_cosine": "0.98"}, {"bits", "directions"}),
+        ({"direction_cosine": "0.98"}, {"directions"}),
+    ],
+)
+def test_signs_of_a_collapse_are_drawn_where_they_were_noted(
+    example: Any, noted: Any, series: set[str]
+) -> None:
+    val = [{"epoch": str(epoch), "total": "2", **noted} for epoch in (1, 2)]
+    made = training_charts(inputs_of(example, training={"train": val, "val": val}))
+    (found,) = [one for one in made if one.title == "Bits and directions on val by epoch"]
+    assert {
+        name for name in ("bits", "directions") if f'"{name}"' in json.dumps(found.spec)
+    } == series
+    assert len(found.legend) == len(series)
+
+
 def test_neighbours_that_were_not_found_are_not_listed(example: Any) -> None:
     stored = example.evaluation.predictions["test"]
     rows, similarities = (array.copy() for array in stored.neighbours)

@@ -21,10 +21,15 @@ def small_params(**sections: dict[str, Any]) -> Params:
     """The repository's params.yaml; what the tests rely on is set here, then ``sections``."""
     base: dict[str, dict[str, Any]] = {
         "hash": {"normalize": "none"},
+        "fusion": {"standardise": "column", "init": "he"},
+        "classifier": {"prior": True},
         "loss": {
             "objective": "plan",
             "bce_weight": 1.0,
+            "alignment": "cosine",
             "cosine_weight": 1.0,
+            "temperature": 0.1,
+            "learn_temperature": False,
             "hash_weight": 0.1,
             "lambda_balance": 0.1,
             "lambda_decorr": 0.01,
@@ -37,11 +42,12 @@ def small_params(**sections: dict[str, Any]) -> Params:
             "num_epochs": 3,
             "val_every_n_epochs": 1,
             "gradient_clip_norm": 1.0,
+            "monitor": "mlp",
             "early_stopping_patience": 100,
             "mixed_precision": "auto",
         },
         "optimizer": {"lr": 0.01, "weight_decay": 0.01},
-        "scheduler": {"warmup_epochs": 1, "min_lr": 1e-4},
+        "scheduler": {"type": "cosine", "warmup_epochs": 1, "min_lr": 1e-4},
         "checkpointing": {"save_top_k": 2, "save_last": True, "save_every_n_epochs": 0},
     }
     params = PARAMS
@@ -55,7 +61,8 @@ def small_params(**sections: dict[str, Any]) -> Params:
 
 
 def small_settings(**sections: dict[str, Any]) -> FitSettings:
-    return FitSettings.from_params(small_params(**sections))
+    params = small_params(**sections)
+    return FitSettings.from_params(params, params.monitored_vote)
 
 
 def checkpointing(**changes: Any) -> CheckpointingParams:

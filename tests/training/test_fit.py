@@ -39,7 +39,7 @@ def small_fit(folder: Path | None = None, **sections: dict[str, Any]) -> FitResu
 
 def scripted_validation(monkeypatch: pytest.MonkeyPatch, val_maps: Iterable[float]) -> None:
     left = iter(val_maps)
-    monkeypatch.setattr(loop, "validate", lambda *_, **__: ({"total": 1.0}, next(left)))
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: ({"total": 1.0}, {"mAP": next(left)}))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -111,7 +111,7 @@ def test_the_history_names_every_part() -> None:
     first = small_fit().history[0]
     parts = ("total", "bce", "cosine", "quantisation", "balance", "decorrelation")
     expected = {f"{split}_{part}" for split in ("train", "val") for part in parts}
-    assert set(first) == {"epoch", "lr", "val_mAP"} | expected
+    assert set(first) == {"epoch", "lr", "val_mAP", "val_bit_entropy"} | expected
     assert first["epoch"] == 1
 
 

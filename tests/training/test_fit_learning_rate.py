@@ -1,6 +1,7 @@
 """DESIGN section 5, point 7: a rate for each update, warm-up, half a cosine, down to min_lr."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,15 @@ from siglip2_multimodal_hash.training.schedule import learning_rate
 from tests.training.small_fits import small_head, small_settings, small_training, small_validation
 
 
-def rates(peak: float, floor: float, warmup: int, total: int) -> list[float]:
+def rates(peak: float, floor: float, warmup: int, total: int, decay: Any = "cosine") -> list[float]:
     return [
         learning_rate(
-            update, peak_lr=peak, min_lr=floor, warmup_updates=warmup, total_updates=total
+            update,
+            peak_lr=peak,
+            min_lr=floor,
+            warmup_updates=warmup,
+            total_updates=total,
+            decay=decay,
         )
         for update in range(total)
     ]
@@ -25,6 +31,21 @@ def test_point_7_by_hand() -> None:
     # From the peak at update 3, six steps down: 0.1 + 0.9 (1 + cos(pi k / 6)) / 2.
     falling = [0.9397114, 0.775, 0.55, 0.325, 0.1602886, 0.1]
     assert found == pytest.approx([0.25, 0.5, 0.75, 1.0, *falling])
+
+
+def test_a_straight_line_and_a_constant_rate_by_hand() -> None:
+    linear, constant = (rates(1.0, 0.1, 2, 5, decay) for decay in ("linear", "constant"))
+    assert linear == pytest.approx([0.5, 1.0, 0.7, 0.4, 0.1])
+    assert constant == [0.5, 1.0, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("decay", ["cosine", "linear", "constant"])
+def test_a_fit_follows_the_decay(decay: str) -> None:
+    options = small_settings(scheduler={"type": decay}, training={"num_epochs": 4})
+    history = fit(small_head(), small_training(48), small_validation(), options).history
+    # Three updates an epoch.
+    expected = rates(0.01, 1e-4, 3, 12, decay)[2::3]
+    assert [record["lr"] for record in history] == expected
 
 
 def test_point_7_without_warm_up_the_first_update_has_the_peak() -> None:

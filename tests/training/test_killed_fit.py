@@ -83,7 +83,9 @@ def partial(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def interrupted_after(
+    epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch, **sections: dict[str, Any]
+) -> None:
     """Leave a fit of that many whole epochs."""
     calls: list[int] = []
     original = loop.validate
@@ -97,7 +99,28 @@ def interrupted_after(epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patch:
         patch.setattr(loop, "validate", stop)
         with pytest.raises(KeyboardInterrupt):
-            resumable_fit(out)
+            resumable_fit(out, **sections)
+
+
+@pytest.mark.parametrize("monitor", ["mlp", "knn"])
+@pytest.mark.parametrize("alignment", ["sigmoid", "infonce"])
+def test_a_learned_temperature_goes_on_from_where_it_was(
+    alignment: str, monitor: str, out: Path, epochs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections: dict[str, Any] = {
+        "loss": {"alignment": alignment, "learn_temperature": True, "temperature": 0.5},
+        "training": {"monitor": monitor},
+        "knn": {"K": 5},
+    }
+    resumable_fit(out.with_name("whole"), **sections)
+    interrupted_after(3, out, monkeypatch, **sections)
+    epochs.clear()
+    result = resumable_fit(out, **sections)
+    assert epochs == [4, 5, 6]
+    assert contents(out) == contents(out.with_name("whole"))
+    temperatures = [record["temperature"] for record in result.history]
+    assert len(set(temperatures)) == EPOCHS
+    assert not any("scale" in name for name in result.network.state_dict() if "fusion" not in name)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +194,7 @@ def test_patience_is_counted_across_the_break(
         calls.append(epoch)
         if calls == [1, 2, 3, 4]:
             raise KeyboardInterrupt
-        return {"total": 1.0}, scores[epoch]
+        return {"total": 1.0}, {"mAP": scores[epoch]}
 
     monkeypatch.setattr(loop, "validate", scripted)
     patience: dict[str, Any] = {"training": {"early_stopping_patience": 2}}

@@ -74,6 +74,11 @@ class HeadConfig(Section):
         return self.image_dim, self.caption_dim
 
     @property
+    def trains_directions(self) -> bool:
+        """Whether anything trainable stands before the directions; the towers are frozen."""
+        return self.fusion != "raw" and (self.adapter != "none" or self.project_dim > 0)
+
+    @property
     def input_dim(self) -> int:
         """Width of what the modalities give, before any interaction."""
         if self.fusion == "magnitude":

@@ -85,8 +85,8 @@ class ResidualAdapter(nn.Module):
 def build_adapter(kind: Adapter, dim: int) -> nn.Module:
     """The trainable map in front of the decomposition; each is exactly the identity at the start.
 
-    With frozen towers and ``none`` the directions do not depend on any parameter, so the cosine
-    alignment loss has no gradient; ``linear`` and ``residual`` give it one.
+    With frozen towers, ``none`` and no projection the directions do not depend on any parameter, so
+    the alignment has no gradient; ``linear`` and ``residual`` give it one.
     """
     if kind == "linear":
         return LinearAdapter(dim)

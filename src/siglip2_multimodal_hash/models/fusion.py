@@ -146,7 +146,7 @@ class FusionMLP(nn.Module):
     initialisation, z is nearly the same for every pair; the hash layer then turns each bit into a
     constant within two epochs, and no gradient is left to bring it back. Hence the
     standardisation, and an initialisation that keeps the variance through the layers (He et al.,
-    ICCV 2015).
+    ICCV 2015); :class:`.initialisation.FitStart` can do without.
 
     Args:
         config: Its widths, ``fusion``, ``mlp_dims`` (the last is the width of z), ``dropout`` and

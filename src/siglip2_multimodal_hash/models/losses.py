@@ -1,10 +1,11 @@
 """The training objective: classification, alignment of the modalities, and quality of the bits.
 
-total = bce_weight * bce + cosine_weight * cosine + bits
+total = bce_weight * bce + cosine_weight * alignment + bits
 bits  = hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
         for ``loss.objective: plan``, and code_weight * code for the others (:mod:`.objectives`)
 
-``bce`` stands for whichever form of the cross-entropy ``loss.imbalance`` chooses.
+``bce`` stands for whichever form of the cross-entropy ``loss.imbalance`` chooses, ``alignment`` for
+1 - cos of each pair (``loss.alignment: cosine``) or one of :mod:`.alignment`.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from siglip2_multimodal_hash.models.alignment import AlignmentScale, contrastive_alignment
 from siglip2_multimodal_hash.models.hashing import (
     balance_loss,
     decorrelation_loss,
@@ -113,6 +115,7 @@ class LossParts(NamedTuple):
     balance: Tensor | None
     decorrelation: Tensor | None
     code: Tensor | None = None
+    alignment: Tensor | None = None  # of `sigmoid` and `infonce`, in the place of `cosine`
 
     def present(self) -> dict[str, Tensor]:
         """The parts that apply, by name."""
@@ -123,7 +126,7 @@ class LossParts(NamedTuple):
 class HeadLoss:
     """The objective of the head as a callable.
 
-    The hash terms apply where there is a hash layer, the cosine term where the head compares the
+    The hash terms apply where there is a hash layer, the alignment where the head compares the
     directions of two modalities.
 
     Args:
@@ -132,11 +135,13 @@ class HeadLoss:
             :func:`positive_weights`.
         classify: The head's classifier, [B, bits] -> [B, C]; the discrete objectives need it,
             because theirs sees the signs of the code.
+        scale: The learned temperature of the alignment; see :func:`.alignment.learned_scale`.
     """
 
     params: LossParams
     positive_weights: Tensor | None = None
     classify: Callable[[Tensor], Tensor] | None = None
+    scale: AlignmentScale | None = None
 
     def __post_init__(self) -> None:
         if self.classify is None and self.params.objective in DISCRETE:
@@ -152,18 +157,19 @@ class HeadLoss:
         Args:
             output: Of one or more batches of equal size, B pairs in all.
             labels: float32 [B, C] of 0 and 1.
-            batches: Number of batches. Balance, decorrelation and similarity of pairs
-                are properties of a batch; of several, the mean is taken.
+            batches: Number of batches. Balance, decorrelation, similarity of pairs and alignment
+                against other pairs are properties of a batch; of several, the mean is taken.
             progress: Share of the fit that is done, in [0, 1]; validation stands at its end.
         """
         params = self.params
         bce = self._classification(self._logits(output), labels)
         total = params.bce_weight * bce
-        cosine = self._cosine(output)
-        if cosine is not None:
-            total = total + params.cosine_weight * cosine
+        cosine, alignment = self._alignment(output, labels, batches)
+        for aligned in (cosine, alignment):
+            if aligned is not None:
+                total = total + params.cosine_weight * aligned
         if output.pre_code is None or output.soft_code is None:
-            return LossParts(total, bce, cosine, None, None, None)
+            return LossParts(total, bce, cosine, None, None, None, alignment=alignment)
         u, h, y = (
             part.float().reshape(batches, -1, part.shape[-1])
             for part in (output.pre_code, output.soft_code, labels)
@@ -171,13 +177,15 @@ class HeadLoss:
         if params.objective != "plan":
             code = code_loss(params, u, h, y, progress)
             total = total + params.code_weight * code
-            return LossParts(total, bce, cosine, None, None, None, code)
+            return LossParts(total, bce, cosine, None, None, None, code, alignment)
         quantisation, balance = quantisation_loss(h), balance_loss(h)
         decorrelation = decorrelation_loss(h)
         total = total + params.hash_weight * (
             quantisation + params.lambda_balance * balance + params.lambda_decorr * decorrelation
         )
-        return LossParts(total, bce, cosine, quantisation, balance, decorrelation)
+        return LossParts(
+            total, bce, cosine, quantisation, balance, decorrelation, alignment=alignment
+        )
 
     def prior_logits(self, labels: Tensor) -> Tensor:
         """The logits that suit a class's frequency alone: its log odds, weighted as the loss is.
@@ -224,11 +232,17 @@ class HeadLoss:
     def _weights(self) -> Tensor | None:
         return self.positive_weights if self.params.imbalance == "class_weights" else None
 
-    def _cosine(self, output: HeadOutput) -> Tensor | None:
+    def _alignment(
+        self, output: HeadOutput, labels: Tensor, batches: int
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """The cosine term, or the one against other pairs: one of the two, or neither."""
         d_img, d_txt = output.d_img, output.d_txt
-        if d_img is None or d_txt is None:
-            return None
         # A head of unlike widths is built for a weight of 0 alone.
-        if d_img.shape[-1] != d_txt.shape[-1]:
-            return None
-        return cosine_alignment_loss(d_img, d_txt)
+        if d_img is None or d_txt is None or d_img.shape[-1] != d_txt.shape[-1]:
+            return None, None
+        if self.params.alignment == "cosine":
+            return cosine_alignment_loss(d_img, d_txt), None
+        d_img, d_txt, y = (
+            part.float().reshape(batches, -1, part.shape[-1]) for part in (d_img, d_txt, labels)
+        )
+        return None, contrastive_alignment(self.params, d_img, d_txt, y, self.scale)

@@ -13,6 +13,8 @@ FusionType = Literal[
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Normalize = Literal["none", "batchnorm"]
+Standardise = Literal["none", "column"]
+Initialisation = Literal["default", "he"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 # Without an interaction, so also of one modality.
@@ -31,6 +33,8 @@ class FusionParams(Section):
     mlp_dims: IntTuple
     dropout: Dropout
     activation: Activation
+    standardise: Standardise
+    init: Initialisation
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

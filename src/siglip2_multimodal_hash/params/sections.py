@@ -14,9 +14,11 @@ from siglip2_multimodal_hash.params.types import (
     AmpDtype,
     CaptionPolicy,
     DatasetName,
+    Decay,
     DecayFloat,
     DeviceName,
     HostAndPort,
+    Monitor,
     Name,
     NonNegativeFloat,
     NonNegativeInt,
@@ -114,12 +116,16 @@ class DecomposerParams(Section):
 
 class ClassifierParams(Section):
     use_bias: bool
+    prior: bool
 
 
 class LossParams(Section):
     objective: Literal["plan", "pairwise", "central", "orthogonal", "discrete", "discrete_pairwise"]
     bce_weight: NonNegativeFloat
+    alignment: Literal["cosine", "sigmoid", "infonce"]
     cosine_weight: NonNegativeFloat
+    temperature: PositiveFloat
+    learn_temperature: bool
     hash_weight: NonNegativeFloat
     lambda_balance: NonNegativeFloat
     lambda_decorr: NonNegativeFloat
@@ -141,6 +147,7 @@ class TrainingParams(Section):
     num_epochs: PositiveInt
     val_every_n_epochs: PositiveInt
     gradient_clip_norm: PositiveFloat
+    monitor: Monitor
     early_stopping_patience: PositiveInt
     mixed_precision: PrecisionName
 
@@ -153,6 +160,7 @@ class OptimizerParams(Section):
 
 
 class SchedulerParams(Section):
+    type: Decay
     warmup_epochs: NonNegativeInt
     min_lr: NonNegativeFloat
 

@@ -72,6 +72,11 @@ class Params(Section):
     seed: NonNegativeInt
     runtime: RuntimeParams
 
+    @property
+    def monitored_vote(self) -> KnnParams | None:
+        """The vote that chooses the best epoch of a fit; None where the classifier does."""
+        return self.knn if self.training.monitor in ("knn", "hybrid") else None
+
     @model_validator(mode="after")
     def _combinations(self) -> Self:
         if self.knn.distance == "hybrid":

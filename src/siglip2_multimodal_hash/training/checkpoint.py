@@ -1,10 +1,11 @@
 """Checkpoints: the folder that a fit leaves, the way back to a network, and unfinished fits.
 
-- ``best.safetensors``: weights of the epoch with the best val mAP.
+- ``best.safetensors``: weights of the best epoch by ``training.monitor``.
 - ``last.safetensors``: weights after the last epoch (``checkpointing.save_last``).
-- ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1.
+- ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1; the
+  figure is the one that is monitored.
 - ``epoch=05.safetensors``: every ``save_every_n_epochs``-th epoch.
-- ``config.json``: the head's config, the best epoch and its val mAP.
+- ``config.json``: the head's config, the best epoch and its monitored figure.
 - ``history.json``: one record per epoch.
 
 Until the fit is complete, the folder lies beside its place, together with
@@ -15,6 +16,7 @@ Until the fit is complete, the folder lies beside its place, together with
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,6 +27,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError, ParamsError, explained_disk
 from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.models.alignment import AlignmentScale
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams
@@ -39,7 +42,7 @@ EpochRecord = dict[str, int | float]
 
 
 class _Kept(NamedTuple):
-    val_map: float
+    score: float
     epoch: int
     path: Path
 
@@ -50,16 +53,20 @@ class CheckpointWriter:
     Args:
         folder: Created; the caller makes it appear whole or not at all.
         params: The ``checkpointing`` section.
+        monitored: Name of the score of an epoch; see :mod:`.monitor`.
     """
 
-    def __init__(self, folder: Path, params: CheckpointingParams) -> None:
+    def __init__(
+        self, folder: Path, params: CheckpointingParams, monitored: str = "val_mAP"
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._params = params
+        self._monitored = monitored
         self._top: list[_Kept] = []
         self._regular: list[str] = []
 
-    def after_epoch(self, epoch: int, weights: Mapping[str, Tensor], val_map: float | None) -> None:
+    def after_epoch(self, epoch: int, weights: Mapping[str, Tensor], score: float | None) -> None:
         """Keep the weights if they are due or among the best.
 
         What they push out of the best stays until :meth:`finish`: the progress may name it still.
@@ -67,17 +74,17 @@ class CheckpointWriter:
         Args:
             epoch: Counted from 1.
             weights: The network's state.
-            val_map: None where this epoch was not validated.
+            score: None where this epoch was not validated.
         """
         interval = self._params.save_every_n_epochs
         if interval and epoch % interval == 0:
             self._regular.append(f"epoch={epoch:02d}.safetensors")
             save_weights(self._folder / self._regular[-1], weights)
-        if val_map is None:
+        if score is None:
             return
-        path = self._folder / f"epoch={epoch:02d}-val_mAP={val_map:.4f}.safetensors"
+        path = self._folder / f"epoch={epoch:02d}-{self._monitored}={score:.4f}.safetensors"
         # The earlier epoch is the better one of two equals.
-        ranked = sorted([*self._top, _Kept(val_map, epoch, path)], key=lambda k: (-k[0], k[1]))
+        ranked = sorted([*self._top, _Kept(score, epoch, path)], key=lambda k: (-k[0], k[1]))
         self._top = ranked[: self._params.save_top_k]
         if any(kept.epoch == epoch for kept in self._top):
             save_weights(path, weights)
@@ -89,13 +96,13 @@ class CheckpointWriter:
 
     def to_json(self) -> dict[str, Any]:
         """State as JSON, for :meth:`restore`."""
-        top = [{"epoch": k.epoch, "val_mAP": k.val_map, "file": k.path.name} for k in self._top]
+        top = [{"epoch": k.epoch, "score": k.score, "file": k.path.name} for k in self._top]
         return {"top": top, "regular": self._regular}
 
     def restore(self, stored: Mapping[str, Any]) -> None:
         """Go on from the files of an earlier writer, which lie in the folder."""
         self._top = [
-            _Kept(kept["val_mAP"], kept["epoch"], self._folder / kept["file"])
+            _Kept(kept["score"], kept["epoch"], self._folder / kept["file"])
             for kept in stored["top"]
         ]
         self._regular = list(stored["regular"])
@@ -111,7 +118,11 @@ class CheckpointWriter:
         write_durably(self._folder / BEST, best.path.read_bytes())
         if self._params.save_last:
             save_weights(self._folder / LAST, last_weights)
-        summary = {"head": config.to_json(), "best_epoch": best.epoch, "val_mAP": best.val_map}
+        summary = {
+            "head": config.to_json(),
+            "best_epoch": best.epoch,
+            self._monitored: best.score,
+        }
         write_json(self._folder / CONFIG, summary)
         write_json(self._folder / HISTORY, history)
 
@@ -187,15 +198,15 @@ class BestEpoch:
     """The best weights so far, and for how many validations they have been that."""
 
     epoch: int = 0
-    val_map: float = -1.0
+    score: float = -1.0
     weights: dict[str, Tensor] = field(default_factory=dict)
     validations_since: int = 0
 
-    def offer(self, epoch: int, val_map: float, network: HashNetwork) -> None:
+    def offer(self, epoch: int, score: float, network: HashNetwork) -> None:
         """Take the network's weights over if they are better."""
         self.validations_since += 1
-        if val_map > self.val_map:
-            self.epoch, self.val_map, self.validations_since = epoch, val_map, 0
+        if score > self.score:
+            self.epoch, self.score, self.validations_since = epoch, score, 0
             self.weights = {name: v.detach().clone() for name, v in network.state_dict().items()}
 
 
@@ -219,7 +230,7 @@ class FitState:
             "epoch": self.epoch,
             "history": self.history,
             "best_epoch": best.epoch,
-            "best_val_mAP": best.val_map,
+            "best_score": best.score,
             "validations_since": best.validations_since,
         }
 
@@ -228,7 +239,7 @@ class FitState:
         """The way back from :meth:`to_json`, without the weights."""
         best = BestEpoch(
             epoch=stored["best_epoch"],
-            val_map=stored["best_val_mAP"],
+            score=stored["best_score"],
             validations_since=stored["validations_since"],
         )
         return cls(stored["epoch"], stored["history"], best)
@@ -240,15 +251,16 @@ class Fitted(NamedTuple):
     network: HashNetwork
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
+    scale: AlignmentScale | None = None  # of the loss; no part of the head's checkpoints
 
 
 class UnfinishedFit:
     """A fit on its way, recorded after each epoch; made by :func:`unfinished_fit`."""
 
-    def __init__(self, work: Unfinished, params: CheckpointingParams) -> None:
+    def __init__(self, work: Unfinished, params: CheckpointingParams, monitored: str) -> None:
         self._work = work
-        self._params = params
-        self._writer = CheckpointWriter(work.folder, params)
+        self._new_writer = partial(CheckpointWriter, work.folder, params, monitored)
+        self._writer = self._new_writer()
 
     def restore(self, fitted: Fitted) -> FitState:
         """Bring network, optimiser and scaler to where an earlier run left them.
@@ -259,7 +271,7 @@ class UnfinishedFit:
 
         def take_up(progress: dict[str, Any]) -> FitState:
             state = FitState.from_json(progress["state"])
-            writer = CheckpointWriter(self._work.folder, self._params)
+            writer = self._new_writer()
             writer.restore(progress["checkpoints"])
             if state.best.epoch:
                 state.best.weights = load_weights(self._work.folder / writer.files[0])
@@ -270,12 +282,12 @@ class UnfinishedFit:
 
         return self._work.restore(take_up) or FitState()
 
-    def record(self, state: FitState, val_map: float | None, fitted: Fitted) -> None:
+    def record(self, state: FitState, score: float | None, fitted: Fitted) -> None:
         """Keep an epoch; from then on it is not computed again.
 
         Args:
             state: With this epoch in it.
-            val_map: None where the epoch was not validated.
+            score: None where the epoch was not validated.
             fitted: After this epoch.
 
         Raises:
@@ -283,7 +295,7 @@ class UnfinishedFit:
         """
         name = _state_name(state.epoch)
         with explained_disk(self._work.root, DISK_REMEDY):
-            self._writer.after_epoch(state.epoch, fitted.network.state_dict(), val_map)
+            self._writer.after_epoch(state.epoch, fitted.network.state_dict(), score)
             save_weights(self._work.root / name, _tensors(fitted))
         self._work.record(
             f"{state.epoch} epoch{'s' if state.epoch > 1 else ''}",
@@ -308,7 +320,10 @@ class UnfinishedFit:
 
 @contextmanager
 def unfinished_fit(
-    target: Path, params: CheckpointingParams, fingerprint: Mapping[str, Any]
+    target: Path,
+    params: CheckpointingParams,
+    fingerprint: Mapping[str, Any],
+    monitored: str = "val_mAP",
 ) -> Iterator[UnfinishedFit]:
     """Open the unfinished fit beside ``target``, or begin it.
 
@@ -316,12 +331,13 @@ def unfinished_fit(
         target: The folder of the output.
         params: The ``checkpointing`` section.
         fingerprint: Everything that decides the bytes of the fit; work of another is discarded.
+        monitored: Name of the score of an epoch.
 
     Raises:
         DataError: Another process is at it.
     """
     with unfinished(target, fingerprint) as work:
-        yield UnfinishedFit(work, params)
+        yield UnfinishedFit(work, params, monitored)
 
 
 def _state_name(epoch: int) -> str:
@@ -329,8 +345,10 @@ def _state_name(epoch: int) -> str:
 
 
 def _tensors(fitted: Fitted) -> dict[str, Tensor]:
-    """Weights as ``network.NAME``, moments as ``optimizer.INDEX.NAME``."""
+    """Weights as ``network.NAME`` and ``scale.NAME``, moments as ``optimizer.INDEX.NAME``."""
     tensors = {f"network.{name}": v for name, v in fitted.network.state_dict().items()}
+    if fitted.scale is not None:
+        tensors |= {f"scale.{name}": v for name, v in fitted.scale.state_dict().items()}
     for index, moments in fitted.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": v for name, v in moments.items()}
     return tensors
@@ -338,15 +356,17 @@ def _tensors(fitted: Fitted) -> dict[str, Tensor]:
 
 def _set_tensors(fitted: Fitted, tensors: Mapping[str, Tensor]) -> None:
     """The way back from :func:`_tensors`."""
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, dict[str, Tensor]] = {"network": {}, "scale": {}}
     moments: dict[int, dict[str, Tensor]] = {}
     for key, v in tensors.items():
         kind, _, rest = key.partition(".")
-        if kind == "network":
-            weights[rest] = v
+        if kind in weights:
+            weights[kind][rest] = v
         else:
             index, _, name = rest.partition(".")
             moments.setdefault(int(index), {})[name] = v.clone()
-    fitted.network.load_state_dict(weights)
+    fitted.network.load_state_dict(weights["network"])
+    if fitted.scale is not None:
+        fitted.scale.load_state_dict(weights["scale"])
     groups = fitted.optimizer.state_dict()["param_groups"]
     fitted.optimizer.load_state_dict({"state": moments, "param_groups": groups})

@@ -14,11 +14,16 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
 from siglip2_multimodal_hash.memory.limits import fits_device, fits_memory
+from siglip2_multimodal_hash.params import CaptionPolicy
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
     "by dataset.mojicoco"
 )
+# Pairs that go through the head at a time: some 30 MB of activations for SigLIP 2 base. Not
+# `runtime.dataloader.inference_batch_size`: kernels for another number of rows round differently,
+# and no parameter of `runtime` may change what comes out.
+CHUNK = 2048
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
 
@@ -157,7 +162,7 @@ class TrainingData:
             self.labels.index_select(0, rows.to(device, non_blocking=True)),
         )
 
-    def first_pairs(self, batch_size: int = 2048) -> Iterator[tuple[Tensor, Tensor]]:
+    def first_pairs(self, batch_size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
         """Each image with the first of its captions, in order: [B, D_i] and [B, D_t]."""
         device = self.v_img.device
         firsts = self.caption_offsets[:-1].to(device)
@@ -165,6 +170,21 @@ class TrainingData:
         for chunk in torch.split(rows, batch_size):
             v_img, v_txt, _ = self.batch(chunk, firsts.index_select(0, chunk))
             yield v_img, v_txt
+
+    def evaluation_pairs(self, policy: CaptionPolicy) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each image with the caption embedding that evaluation uses, in order, as above."""
+        if policy == "first":
+            yield from self.first_pairs()
+            return
+        offsets = self.caption_offsets
+        for rows in torch.split(torch.arange(len(self)), CHUNK):
+            bounds = offsets[rows[0] : rows[-1] + 2]
+            taken = torch.arange(int(bounds[0]), int(bounds[-1]), device=self.captions.device)
+            captions = self.captions.index_select(0, taken).double()
+            means = torch.segment_reduce(
+                captions, "mean", offsets=(bounds - bounds[0]).to(captions.device), axis=0
+            )
+            yield self.v_img.index_select(0, rows.to(self.v_img.device)), means.float()
 
     def to(self, device: torch.device) -> Self:
         """The same data for a fit on ``device``: all of it there, or the labels where it is full.
@@ -224,6 +244,10 @@ class ValidationData:
         return cls(
             _float_tensor(image[rows]), _float_tensor(caption[rows]), _float_tensor(labels[rows])
         )
+
+    def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images and captions in order, :data:`CHUNK` at a time: [B, D_i] and [B, D_t]."""
+        return zip(torch.split(self.v_img, CHUNK), torch.split(self.v_txt, CHUNK), strict=True)
 
     def to(self, device: torch.device) -> Self:
         """The same data on ``device``."""

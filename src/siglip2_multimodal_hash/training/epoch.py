@@ -109,9 +109,8 @@ class EpochTrainer:
     def _clip(self) -> Tensor:
         """Clip the gradient, and return what its norm was before."""
         self.scaler.unscale_(self.optimizer)
-        return torch.nn.utils.clip_grad_norm_(
-            self.optimizer.param_groups[0]["params"], self.settings.training.gradient_clip_norm
-        )
+        weights = [v for group in self.optimizer.param_groups for v in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(weights, self.settings.training.gradient_clip_norm)
 
     def _step(self) -> None:
         self.scaler.step(self.optimizer)

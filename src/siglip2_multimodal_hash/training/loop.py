@@ -19,8 +19,8 @@ from siglip2_multimodal_hash.memory.limits import (
     MemoryWatch,
     explained_out_of_memory,
 )
+from siglip2_multimodal_hash.models.alignment import learned_scale
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
@@ -34,6 +34,7 @@ from siglip2_multimodal_hash.training.checkpoint import (
     UnfinishedFit,
     unfinished_fit,
 )
+from siglip2_multimodal_hash.training.collapse import direction_figures, warn_of_collapse
 from siglip2_multimodal_hash.training.data import (
     TrainingData,
     ValidationData,
@@ -41,6 +42,7 @@ from siglip2_multimodal_hash.training.data import (
     rows_sha256,
 )
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from siglip2_multimodal_hash.training.monitor import MONITORED, vote_figures
 from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
@@ -51,7 +53,7 @@ from siglip2_multimodal_hash.training.trackers import (
     open_trackers,
     step_figures,
 )
-from siglip2_multimodal_hash.training.validation import validate
+from siglip2_multimodal_hash.training.validation import run_head, validate
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class FitResult:
 
     network: HashNetwork
     best_epoch: int  # counted from 1
-    val_map: float  # of the best epoch
+    val_map: float  # of the classifier, in that epoch
     history: list[EpochRecord]  # one record per epoch, see `fit`
 
 
@@ -98,11 +100,12 @@ def fit(
     Every epoch draws the order of the images and one caption of each, from (seed, epoch). Updates
     are AdamW's, at a rate set for each (see :mod:`.schedule`), with the gradient's norm clipped.
     Validation is done every ``val_every_n_epochs`` and after the last epoch; the fit stops when
-    ``early_stopping_patience`` validations in a row bring no better val mAP.
+    ``early_stopping_patience`` validations in a row bring no better figure of ``training.monitor``.
 
     The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
-    ``train_total``, ``train_bce`` and the other parts that apply, and where the epoch was validated
-    the same under ``val_`` and ``val_mAP``.
+    ``temperature`` where it is learned, ``train_total``, ``train_bce`` and the other parts that
+    apply, and where the epoch was validated the same under ``val_``, ``val_mAP``, the monitored
+    figure, and the signs of a collapse (:mod:`.collapse`).
 
     Args:
         config: Shape of the head.
@@ -131,14 +134,19 @@ def fit(
         )
         stack.enter_context(tidy_logging(settings.runtime.logging))
         seed_everything(settings.seed)
-        network = HashNetwork(config).to(device)
+        network = settings.start.build(config).to(device)
         pairs = settings.training.batch_size * settings.training.accumulation_steps
         stack.enter_context(threads_of_fit(network, pairs, device))
         work = None
         if checkpoints is not None:
             made_by = _fingerprint(config, train, val, settings, checkpoints.params, device)
             work = stack.enter_context(
-                unfinished_fit(checkpoints.folder, checkpoints.params, made_by)
+                unfinished_fit(
+                    checkpoints.folder,
+                    checkpoints.params,
+                    made_by,
+                    MONITORED[settings.training.monitor],
+                )
             )
         live = None if checkpoints is None else checkpoints.live
         return _run_epochs(network, train.to(device), val.to(device), settings, work, live)
@@ -155,11 +163,17 @@ def _run_epochs(
     params = settings.training
     updates = updates_per_epoch(len(train), params)
     trainer = build_trainer(network, train, settings, updates)
-    fitted = Fitted(network, trainer.optimizer, trainer.scaler)
+    fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
+    # A fit that is continued starts from the same weights, so it need not remember this.
+    unfitted = (
+        direction_figures(run_head(network, val, trainer.precision))
+        if network.config.trains_directions
+        else {}
+    )
     state = FitState() if work is None else work.restore(fitted)
     if not state.epoch:
-        standardise_inputs(network, train.first_pairs())
-        set_class_prior(network, trainer.loss.prior_logits(train.labels))
+        prior = trainer.loss.prior_logits(train.labels)
+        settings.start.apply(network, train.first_pairs(), prior)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
@@ -169,31 +183,37 @@ def _run_epochs(
     described = network.config.to_json() | {settings.lr_name: settings.lr}
     with open_trackers(logs, live, state.epoch * updates, described) as trackers:
         while state.epoch < params.num_epochs and not _exhausted(best, params):
-            val_map = _run_epoch(trainer, val, state, updates, trackers)
+            score = _run_epoch(trainer, val, state, updates, trackers)
+            title = f"epoch {state.epoch}/{params.num_epochs}"
+            warn_of_collapse(title, state.history, unfitted, settings.loss, network.config)
             if work is not None:
-                work.record(state, val_map, fitted)
+                work.record(state, score, fitted)
+    monitored = MONITORED[params.monitor]
     if _exhausted(best, params):
         logger.info(
-            "stopped after epoch %d: no better val mAP than %.4f (epoch %d) in %d validations",
+            "stopped after epoch %d: no better %s than %.4f (epoch %d) in %d validations",
             state.epoch,
-            best.val_map,
+            monitored.replace("_", " "),
+            best.score,
             best.epoch,
             best.validations_since,
         )
     if work is not None:
         work.complete(network.config, state, network)
     network.load_state_dict(best.weights)
-    return FitResult(network.eval(), best.epoch, best.val_map, state.history)
+    val_map = state.history[best.epoch - 1]["val_mAP"]
+    return FitResult(network.eval(), best.epoch, val_map, state.history)
 
 
 def _run_epoch(
     trainer: EpochTrainer, val: ValidationData, state: FitState, updates: int, trackers: Trackers
 ) -> float | None:
-    """Add an epoch to ``state``; its val mAP, or None where it is not validated."""
+    """Add an epoch to ``state``; its monitored figure, or None where it is not validated."""
     settings, network, best = trainer.settings, trainer.network, state.best
     params, epoch = settings.training, state.epoch + 1
     before, title = state.epoch * updates, f"epoch {epoch}/{params.num_epochs}"
-    known = {"best_val_mAP": best.val_map} if best.epoch else {}
+    monitored = MONITORED[params.monitor]
+    known = {f"best_{monitored}": best.score} if best.epoch else {}
     progress = EpochProgress(settings.runtime.logging, title, updates, known)
 
     def report(done: int, figures: Mapping[str, float]) -> None:
@@ -203,20 +223,25 @@ def _run_epoch(
     with contextlib.closing(progress):
         train_losses = trainer.run(epoch, before, report)
         record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
+        if trainer.loss.scale is not None:
+            record["temperature"] = 1 / trainer.loss.scale.scale().item()
         record |= {f"train_{name}": value for name, value in train_losses.items()}
-        val_map = None
+        score = None
         if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
-            val_losses, val_map = validate(
+            losses, figures = validate(
                 network, trainer.loss, val, trainer.precision, settings, place=title
             )
-            record |= {f"val_{name}": value for name, value in val_losses.items()}
-            record["val_mAP"] = val_map
-            best.offer(epoch, val_map, network)
+            if (vote := settings.vote) is not None:
+                policy = settings.eval_caption
+                figures |= vote_figures(network, trainer.data, val, vote, policy)
+            record |= {f"val_{name}": value for name, value in (losses | figures).items()}
+            score = record[monitored]
+            best.offer(epoch, score, network)
         state.history.append(record)
         state.epoch = epoch
         progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
         trackers.log(epoch_figures(record), before + updates)
-    return val_map
+    return score
 
 
 def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
@@ -244,6 +269,9 @@ def _fingerprint(
     values |= {f"optimizer.{key}": value for key, value in asdict(settings.adam).items()}
     values |= {
         settings.lr_name: settings.lr,
+        "start": asdict(settings.start),
+        "vote": None if settings.vote is None else settings.vote.model_dump(),
+        "dataset.eval_caption": settings.eval_caption,
         "seed": settings.seed,
         "training data": rows_sha256(
             train.v_img, train.captions, train.caption_offsets, train.labels
@@ -270,16 +298,21 @@ def build_trainer(
     weighted = settings.loss.imbalance == "class_weights"
     probe = CudaProbe(device) if device.type == "cuda" else None
     watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
+    scale = learned_scale(settings.loss, network.config)
+    weights: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    if scale is not None:
+        weights.append({"params": list(scale.to(device).parameters()), "weight_decay": 0.0})
     return EpochTrainer(
         network=network,
         loss=HeadLoss(
             settings.loss,
             positive_weights(train.labels) if weighted else None,
             network.classifier,
+            scale,
         ),
         data=train,
         optimizer=torch.optim.AdamW(
-            network.parameters(),
+            weights,
             lr=settings.lr,
             betas=adam.betas,
             eps=adam.eps,
@@ -295,6 +328,7 @@ def build_trainer(
             min_lr=settings.scheduler.min_lr,
             warmup_updates=settings.scheduler.warmup_epochs * updates,
             total_updates=settings.training.num_epochs * updates,
+            decay=settings.scheduler.type,
         ),
         after_update=watch.after_update,
     )

@@ -69,7 +69,7 @@ class Series(NamedTuple):
 
 
 def training_charts(inputs: ReportInputs) -> list[Figure]:
-    """Loss of train and val, and mAP on val, by epoch."""
+    """Loss of train and val, mAP on val, and signs of a collapse there, by epoch."""
     losses = {
         split: [(float(one["epoch"]), float(one["total"])) for one in records if "total" in one]
         for split, records in inputs.training.items()
@@ -110,7 +110,30 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
                 [*_legend(series), (f"best: epoch {best[0]:g}, {best[1]:.1f} %", "mark")],
             )
         )
-    return figures
+    return figures + _collapse_chart(inputs.training["val"], x)
+
+
+def _collapse_chart(records: Sequence[Record], x: alt.X) -> list[Figure]:
+    """Entropy of the bits and mean cosine of different items, where the fit noted them."""
+    found = (
+        Series(
+            name,
+            colour,
+            [(float(one["epoch"]), float(one[column])) for one in records if column in one],
+            [f"epoch {one['epoch']}: {float(one[column]):.3f}" for one in records if column in one],
+            label,
+        )
+        for column, name, colour, label in (
+            ("bit_entropy", "bits", "one", "entropy of the bits (0: constants)"),
+            ("direction_cosine", "directions", "two", "cosine of different items (1: all are one)"),
+        )
+    )
+    series = [one for one in found if one.points]
+    if not series:
+        return []
+    title = "Bits and directions on val by epoch"
+    y = alt.Y("y:Q", title="entropy, cosine")
+    return [Figure(title, _lines(title, x, y, series), _legend(series))]
 
 
 def precision_recall_charts(inputs: ReportInputs) -> list[Figure]:

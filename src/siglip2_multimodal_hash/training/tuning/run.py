@@ -28,8 +28,8 @@ from siglip2_multimodal_hash.memory.limits import (
 )
 from siglip2_multimodal_hash.memory.needs import Load, require_memory
 from siglip2_multimodal_hash.memory.towers import tower_sizes
+from siglip2_multimodal_hash.models.alignment import learned_scale
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.initialisation import set_class_prior, standardise_inputs
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.checkpoint import EpochRecord
@@ -110,7 +110,7 @@ def tune_towers(
         stack.enter_context(tidy_logging(settings.runtime.logging))
         towers.model.to(device)
         encoder = TowerEncoder(replace(towers, device=device), precision)
-        network = HashNetwork(config).to(device)
+        network = settings.start.build(config).to(device)
         best, history = _run_epochs(encoder, network, index, source, settings)
     if device.type == "cuda":
         logger.info("the card held %s at most", size_text(torch.cuda.max_memory_reserved()))
@@ -196,6 +196,9 @@ def _build_trainer(
         {"params": list(trainable_weights(encoder.towers.model).values())},
         {"params": list(network.parameters())},
     ]
+    scale = learned_scale(settings.loss, network.config)
+    if scale is not None:
+        groups.append({"params": list(scale.to(device).parameters()), "weight_decay": 0.0})
     return TowerTrainer(
         encoder=encoder,
         network=network,
@@ -203,6 +206,7 @@ def _build_trainer(
             settings.loss,
             positive_weights(train.labels).to(device) if weighted else None,
             network.classifier,
+            scale,
         ),
         optimizer=torch.optim.AdamW(
             groups,
@@ -223,7 +227,7 @@ def _build_trainer(
             warmup_updates=int(tune.warmup_share * total),
             total_updates=total,
         ),
-        peak_lrs=(settings.peak_lr, tune.head_lr),
+        peak_lrs=(settings.peak_lr, *[tune.head_lr] * (len(groups) - 1)),
     )
 
 
@@ -240,8 +244,8 @@ def _start_head(
     sample = train.first(STATISTICS_IMAGES, generator)
     seen = encoder.split(source, sample, "first", settings.runtime)
     seen = seen.to(encoder.towers.device)
-    standardise_inputs(network, [(seen.v_img, seen.v_txt)])
-    set_class_prior(network, loss.prior_logits(train.labels.to(encoder.towers.device)))
+    prior = loss.prior_logits(train.labels.to(encoder.towers.device))
+    settings.start.apply(network, [(seen.v_img, seen.v_txt)], prior)
 
 
 def _val_map(

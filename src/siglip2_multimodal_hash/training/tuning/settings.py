@@ -6,6 +6,7 @@ from functools import partial
 from typing import Self
 
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.initialisation import FitStart
 from siglip2_multimodal_hash.params import (
     AmpDtype,
     CaptionPolicy,
@@ -46,6 +47,7 @@ class TuneSettings:
     towers: TowerChoice
     tune: TuneParams
     head: Callable[[int, int, int], HeadConfig]
+    start: FitStart
     loss: LossParams
     eval_caption: CaptionPolicy
     adam: AdamSettings
@@ -78,6 +80,7 @@ class TuneSettings:
             ),
             tune=params.tune,
             head=partial(HeadConfig.from_params, params),
+            start=FitStart.from_params(params.fusion, params.classifier),
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
             adam=AdamSettings.of_optimizer(params),

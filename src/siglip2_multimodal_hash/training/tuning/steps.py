@@ -28,7 +28,7 @@ class TowerTrainer:
     Args:
         total_updates: Of the whole run.
         share_of_peak: Of the learning rates, at an update counted from 0 over the whole run.
-        peak_lrs: Of the optimizer's groups: the towers and the head.
+        peak_lrs: Of the optimizer's groups: the towers, the head, and what the loss learns.
     """
 
     encoder: TowerEncoder
@@ -40,7 +40,7 @@ class TowerTrainer:
     settings: TuneSettings
     total_updates: int
     share_of_peak: Callable[[int], float]
-    peak_lrs: tuple[float, float]
+    peak_lrs: tuple[float, ...]
 
     def run(
         self,
