@@ -3,18 +3,24 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.decomposition import DirectionProjection
+from siglip2_multimodal_hash.models.initialisation import (
+    principal_components,
+    set_principal_projections,
+)
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from tests.models.heads import head_config, loss_params, network, pairs, random_labels
 
 
 def test_by_hand() -> None:
-    project = DirectionProjection(2, 3, eps=0.0)
+    project = DirectionProjection(2, 3, eps=0.0, learned=True)
     with torch.no_grad():
         project.weight.copy_(torch.tensor([[3.0, 0.0], [0.0, 4.0], [0.0, 0.0]]))
     directions = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
@@ -24,7 +30,7 @@ def test_by_hand() -> None:
 
 
 def test_a_wider_space_keeps_every_angle_at_the_start() -> None:
-    project = DirectionProjection(6, 9, eps=1e-6)
+    project = DirectionProjection(6, 9, eps=1e-6, learned=True)
     directions = torch.nn.functional.normalize(pairs(5)[0], dim=1)
     projected = project(directions)
     torch.testing.assert_close(projected @ projected.T, directions @ directions.T)
@@ -98,3 +104,40 @@ def test_a_width_is_a_whole_number(value: Any) -> None:
 def test_a_modality_that_is_not_used_may_have_no_width() -> None:
     assert head_config(fusion="concat", modalities="image", caption_dim=0).input_dim == 6
     assert head_config(fusion="concat", modalities="caption", image_dim=0).input_dim == 6
+
+
+def test_a_fixed_map_is_that_onto_the_principal_components() -> None:
+    """As scikit-learn's PCA, without its centring: the direction keeps its origin."""
+    v_img, v_txt = pairs(300, image_dim=8, caption_dim=3)
+    head = network(image_dim=8, caption_dim=3, project_dim=2, projection="pca")
+    batches = zip(torch.split(v_img, 64), torch.split(v_txt, 64), strict=True)
+    set_principal_projections(head, batches)
+    for projection, v in zip(head.projections(), (v_img, v_txt), strict=True):
+        assert not projection.weight.requires_grad
+        directions = torch.nn.functional.normalize(v, dim=1).numpy()
+        expected = PCA(2, svd_solver="full").fit(directions).components_
+        cosines = (projection.weight.numpy() * expected).sum(axis=1)
+        np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-5)
+
+
+def test_equal_widths_share_the_components_of_both() -> None:
+    v_img, v_txt = pairs(300)
+    head = network(project_dim=2, projection="pca")
+    set_principal_projections(head, [(v_img, v_txt)])
+    image, caption = (projection.weight for projection in head.projections())
+    assert torch.equal(image, caption)
+
+
+def test_components_that_the_data_do_not_span_are_0() -> None:
+    """Three directions vary in two dimensions, and no map leads beyond the width itself."""
+    v = torch.eye(5)[:3]
+    head = network(image_dim=5, caption_dim=5, project_dim=7, projection="pca")
+    set_principal_projections(head, [(v, v)])
+    lengths = head.image_projection.weight.norm(dim=1)
+    torch.testing.assert_close(lengths, torch.tensor([1.0, 1, 0, 0, 0, 0, 0]))
+
+
+def test_the_component_of_hand_made_variances() -> None:
+    covariance = torch.diag(torch.tensor([1.0, 4.0, 0.0], dtype=torch.float64))
+    found = principal_components(covariance, 2)
+    assert torch.equal(found.float(), torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))

@@ -32,6 +32,27 @@ def test_the_mlp_sees_mean_0_and_variance_1(changes: dict[str, Any]) -> None:
     np.testing.assert_allclose(x.std(axis=0), 1, rtol=1e-4)
 
 
+def test_a_shared_scale_keeps_the_proportions_of_the_columns() -> None:
+    """Directions and products by one scale, each log-magnitude by its own."""
+    head, (v_img, v_txt) = network(), pairs(500)
+    standardise_inputs(head, batches(v_img, v_txt, 64), shared=True)
+    raw = head.fusion_input(v_img, v_txt).detach().double().numpy()
+    x = head.fusion.standardise(torch.from_numpy(raw)).numpy()
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    alike, magnitudes = x[:, :-2], x[:, -2:]
+    np.testing.assert_allclose(alike.var(axis=0).mean(), 1, rtol=1e-4)
+    ratio = alike.std(axis=0) / raw[:, :-2].std(axis=0)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+    np.testing.assert_allclose(magnitudes.std(axis=0), 1, rtol=1e-4)
+
+
+def test_magnitudes_alone_have_a_scale_each() -> None:
+    head, (v_img, v_txt) = network(fusion="magnitude"), pairs(200)
+    standardise_inputs(head, [(v_img, v_txt)], shared=True)
+    x = head.fusion.standardise(head.fusion_input(v_img, v_txt)).detach().numpy()
+    np.testing.assert_allclose(x.std(axis=0), 1, rtol=1e-4)
+
+
 def test_the_size_of_the_batches_changes_nothing() -> None:
     v_img, v_txt = pairs(100)
     one, other = network(), network()
@@ -77,7 +98,7 @@ def test_the_prior_becomes_the_bias_of_the_classifier() -> None:
 def started(start: FitStart, **changes: Any) -> HashNetwork:
     torch.manual_seed(0)
     head = start.build(head_config(**changes))
-    start.apply(head, [(pairs(50)[0], pairs(50)[1])], torch.arange(float(CLASSES)))
+    start.apply(head, lambda: [(pairs(50)[0], pairs(50)[1])], torch.arange(float(CLASSES)))
     return head
 
 

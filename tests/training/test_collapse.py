@@ -145,5 +145,9 @@ def test_constant_bits_are_warned_of_once(
 def test_a_head_knows_whether_its_directions_can_move() -> None:
     moving = [{"adapter": "linear"}, {"adapter": "residual"}, {"project_dim": 4}]
     assert all(small_head(**one).trains_directions for one in moving)
-    frozen = [{}, {"fusion": "raw", "adapter": "linear", "bits": 0}]
+    frozen = [
+        {},
+        {"project_dim": 4, "projection": "pca"},
+        {"fusion": "raw", "adapter": "linear", "bits": 0},
+    ]
     assert not any(small_head(**one).trains_directions for one in frozen)

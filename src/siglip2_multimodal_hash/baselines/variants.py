@@ -35,6 +35,7 @@ def common_head(params: Params, vectors: Embeddings) -> HeadConfig:
         bits=params.hash.bits,
         classifier_bias=params.classifier.use_bias,
         project_dim=params.fusion.project_dim,
+        projection=params.fusion.projection,
         normalize=params.hash.normalize,
     )
 

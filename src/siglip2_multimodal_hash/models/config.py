@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.params import (
     Params,
     PositiveFloat,
     PositiveInt,
+    Projection,
     Section,
     WholeBits,
     check_widths,
@@ -31,7 +32,11 @@ BILINEAR_RANK = 5
 """Products that :class:`.fusion.LowRankBilinear` adds up for each element."""
 
 # Left out of JSON where not chosen: older checkpoints do not know these choices.
-_UNCHOSEN: dict[str, Any] = {"project_dim": 0, "normalize": "none"}
+_UNCHOSEN: dict[str, Any] = {
+    "project_dim": 0,
+    "projection": "learned",
+    "normalize": "none",
+}
 
 
 class HeadConfig(Section):
@@ -43,8 +48,9 @@ class HeadConfig(Section):
     ``magnitude`` = [m_img, m_txt] alone; ``raw`` = [v_img, v_txt] without any decomposition.
     ``concat``, ``magnitude`` and ``raw`` may also take a single modality; the width of the other
     may then be 0. ``bits`` = 0 leaves out the hash layer. ``project_dim`` is the width that the
-    directions are mapped to before the fusion, 0 for none. ``normalize`` is what stands before the
-    sign, see :class:`.hashing.HashLayer`.
+    directions are mapped to before the fusion, 0 for none, and ``projection`` is the kind of that
+    map, fixed or learned, see :class:`.decomposition.DirectionProjection`. ``normalize`` is what
+    stands before the sign, see :class:`.hashing.HashLayer`.
 
     Raises:
         pydantic.ValidationError: A value is of another type or out of range. Combinations are
@@ -64,6 +70,7 @@ class HeadConfig(Section):
     bits: WholeBits
     classifier_bias: bool
     project_dim: NonNegativeInt = 0
+    projection: Projection = "learned"
     normalize: Normalize = "none"
 
     @property
@@ -76,24 +83,28 @@ class HeadConfig(Section):
     @property
     def trains_directions(self) -> bool:
         """Whether anything trainable stands before the directions; the towers are frozen."""
-        return self.fusion != "raw" and (self.adapter != "none" or self.project_dim > 0)
+        learned = self.project_dim > 0 and self.projection == "learned"
+        return self.fusion != "raw" and (self.adapter != "none" or learned)
+
+    @property
+    def magnitudes(self) -> int:
+        """Number of log-magnitudes in the input; they are its last columns."""
+        if self.fusion == "magnitude":
+            return 2 if self.modalities == "both" else 1
+        return 2 if self.fusion == "hadamard_with_magnitude" else 0
 
     @property
     def input_dim(self) -> int:
         """Width of what the modalities give, before any interaction."""
         if self.fusion == "magnitude":
-            return 2 if self.modalities == "both" else 1
+            return self.magnitudes
         image, caption = self.direction_dims
         if self.modalities == "image":
             return image
         if self.modalities == "caption":
             return caption
-        width = image + caption
-        if multiplies(self.fusion):
-            width += image
-        if self.fusion == "hadamard_with_magnitude":
-            width += 2
-        return width
+        products = image if multiplies(self.fusion) else 0
+        return image + caption + products + self.magnitudes
 
     @property
     def mlp_input_dim(self) -> int:
@@ -135,12 +146,15 @@ class HeadConfig(Section):
             bits=params.hash.bits,
             classifier_bias=params.classifier.use_bias,
             project_dim=fusion.project_dim,
+            projection=fusion.projection,
             normalize=params.hash.normalize,
         )
 
     def to_json(self) -> dict[str, Any]:
         """A dict that JSON can hold and :meth:`from_json` reads."""
         value = self.model_dump(mode="json")
+        if not self.project_dim:
+            del value["projection"]
         return {key: one for key, one in value.items() if one != _UNCHOSEN.get(key)}
 
     @classmethod

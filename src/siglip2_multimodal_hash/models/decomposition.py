@@ -34,22 +34,25 @@ def decompose(v: Tensor, eps: float) -> Decomposed:
 
 
 class DirectionProjection(nn.Linear):
-    """A learned linear map of directions to another width, at unit length again.
+    """A linear map of directions to another width, at unit length again.
 
     Orthogonal at the start: angles then stay what they are where the width does not shrink, and
     nearly so where it does (Johnson and Lindenstrauss, 1984). No bias: it would move the origin
-    that directions are seen from.
+    that directions are seen from. A fixed one gets the principal components of the training
+    directions; see :func:`.initialisation.set_principal_projections`.
 
     Args:
         dim: Width of the direction.
         project_dim: Width to map it to.
         eps: Keeps a zero row finite.
+        learned: Whether the weights are trained.
     """
 
-    def __init__(self, dim: int, project_dim: int, eps: float) -> None:
+    def __init__(self, dim: int, project_dim: int, eps: float, *, learned: bool) -> None:
         super().__init__(dim, project_dim, bias=False)
         self._eps = eps
         nn.init.orthogonal_(self.weight)
+        self.weight.requires_grad_(learned)
 
     def forward(self, direction: Tensor) -> Tensor:
         """[B, D] -> [B, P]."""

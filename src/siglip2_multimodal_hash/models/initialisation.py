@@ -6,7 +6,7 @@ way to lower the cross-entropy of rare labels is to make every bit a constant, a
 loss then holds the bits there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,7 +25,7 @@ from siglip2_multimodal_hash.params import (
 
 @dataclass(frozen=True)
 class FitStart:
-    """Where a fit starts; the values here are those of a head that is to be as good as it can be.
+    """Where a fit starts; the values here are those of a classifier of raw embeddings.
 
     Attributes:
         standardise: ``fusion.standardise``.
@@ -50,17 +50,22 @@ class FitStart:
         return network
 
     def apply(
-        self, network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], prior: Tensor
+        self,
+        network: HashNetwork,
+        pairs: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+        prior: Tensor,
     ) -> None:
         """Set what the training data decide.
 
         Args:
             network: From :meth:`build`.
-            pairs: See :func:`standardise_inputs`.
+            pairs: Starts a pass over the training data; see :func:`standardise_inputs`.
             prior: See :func:`set_class_prior`.
         """
-        if self.standardise == "column":
-            standardise_inputs(network, pairs)
+        if network.config.project_dim and network.config.projection == "pca":
+            set_principal_projections(network, pairs())
+        if self.standardise != "none":
+            standardise_inputs(network, pairs(), shared=self.standardise == "shared")
         if self.prior:
             set_class_prior(network, prior)
 
@@ -77,12 +82,72 @@ def reset_to_default(network: HashNetwork) -> None:
 
 
 @torch.no_grad()
-def standardise_inputs(network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+def set_principal_projections(network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Make each projection that onto the first principal components of its directions.
+
+    A map learned with the rest of the head over-fits where images are few: its weights are as many
+    as those of the MLP's first layer. Directions of equal width share the components of both
+    together, so that their products stay on common axes. Components that these pairs do not span
+    are 0, because nothing would decide them.
+
+    Args:
+        network: Not trained yet.
+        pairs: Batches of image embeddings [B, D_i] and caption embeddings [B, D_t].
+    """
+    projections = network.projections()
+    nothing = torch.zeros((), dtype=torch.float64)
+    totals, squares = [nothing] * len(projections), [nothing] * len(projections)
+    count = 0
+    for v_img, v_txt in pairs:
+        # float64: see `standardise_inputs`.
+        found = [part.direction.double().cpu() for part in network.decomposed(v_img, v_txt)]
+        count += len(found[0])
+        for number, d in enumerate(found):
+            totals[number] = totals[number] + d.sum(0)
+            squares[number] = squares[number] + d.T @ d
+    covariances = [
+        square / count - total.outer(total) / count**2
+        for total, square in zip(totals, squares, strict=True)
+    ]
+    if len({projection.in_features for projection in projections}) == 1:
+        covariances = [sum(covariances[1:], covariances[0])] * len(projections)
+    for projection, covariance in zip(projections, covariances, strict=True):
+        components = principal_components(covariance, projection.out_features)
+        projection.weight.copy_(components)
+
+
+def principal_components(covariance: Tensor, count: int) -> Tensor:
+    """The eigenvectors of the largest eigenvalues, [count, D], the largest first.
+
+    Each has its largest element positive, because its sign is arbitrary. Those of no variance, and
+    those beyond D, are 0.
+
+    Args:
+        covariance: float64 [D, D].
+        count: Number of components.
+    """
+    variances, vectors = torch.linalg.eigh(covariance)
+    components = vectors.T.flip(0)
+    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
+    components = components * largest.sign()
+    nothing = variances.flip(0) <= variances[-1] * len(variances) * torch.finfo(variances.dtype).eps
+    components[nothing] = 0
+    missing = components.new_zeros(max(count - len(components), 0), len(components))
+    return torch.cat([components[:count], missing])
+
+
+@torch.no_grad()
+def standardise_inputs(
+    network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], *, shared: bool = False
+) -> None:
     """Give the fusion MLP inputs of mean 0 and variance 1 over these pairs.
 
     Args:
         network: Not trained yet.
         pairs: Batches of image embeddings [B, D_i] and caption embeddings [B, D_t].
+        shared: One scale for all elements of directions and products, which then have variance 1
+            on average: a scale per column would raise those that hardly vary, which are mostly
+            noise, to the rest. A log-magnitude, in units of its own, keeps a scale of its own.
     """
     count = 0
     total = square_total = torch.zeros(())
@@ -92,7 +157,11 @@ def standardise_inputs(network: HashNetwork, pairs: Iterable[tuple[Tensor, Tenso
         count += len(x)
         total, square_total = total.to(x) + x.sum(0), square_total.to(x) + x.square().sum(0)
     mean = total / count
-    deviation = (square_total / count - mean.square()).clamp(min=0).sqrt()
+    variance = (square_total / count - mean.square()).clamp(min=0)
+    if shared:
+        alike = variance[: len(variance) - network.config.magnitudes]
+        alike.fill_(alike.mean() if len(alike) else 0)
+    deviation = variance.sqrt()
     network.fusion.standardise.set_statistics(mean, deviation)
 
 

@@ -110,20 +110,27 @@ class HashNetwork(nn.Module):
         """The input of the fusion MLP for these embeddings, [B, input_dim]; see :meth:`forward`."""
         return self._views(v_img, v_txt).joined
 
-    def _views(self, v_img: Tensor | None, v_txt: Tensor | None) -> "_Views":
+    def decomposed(self, v_img: Tensor | None, v_txt: Tensor | None) -> list[Decomposed]:
+        """The modalities in use, behind an adapter and before a projection; see :meth:`forward`."""
+        return [decompose(v, self.config.eps) for v in self._adapted(v_img, v_txt)]
+
+    def _adapted(self, v_img: Tensor | None, v_txt: Tensor | None) -> list[Tensor]:
         vectors: list[Tensor] = []
         if self.uses_image:
             vectors.append(self.image_adapter(_needed(v_img, "v_img")))
         if self.uses_caption:
             vectors.append(self.caption_adapter(_needed(v_txt, "v_txt")))
+        return vectors
+
+    def _views(self, v_img: Tensor | None, v_txt: Tensor | None) -> "_Views":
         if self.config.fusion == "raw":
-            return _Views(torch.cat(vectors, dim=-1), None, None)
-        parts = [decompose(v, self.config.eps) for v in vectors]
+            return _Views(torch.cat(self._adapted(v_img, v_txt), dim=-1), None, None)
+        parts = self.decomposed(v_img, v_txt)
         if self.config.project_dim:
             # The magnitude is that of the embedding: the projection sees the direction alone.
             parts = [
                 Decomposed(project(part.direction), part.magnitude)
-                for project, part in zip(self._projections(), parts, strict=True)
+                for project, part in zip(self.projections(), parts, strict=True)
             ]
         if len(parts) == 1:
             image, caption = (parts[0], None) if self.uses_image else (None, parts[0])
@@ -133,19 +140,21 @@ class HashNetwork(nn.Module):
 
     def _add_projections(self) -> None:
         config = self.config
+
+        def projection(dim: int) -> DirectionProjection:
+            learned = config.projection == "learned"
+            return DirectionProjection(dim, config.project_dim, config.eps, learned=learned)
+
         if self.uses_image:
-            self.image_projection = DirectionProjection(
-                config.image_dim, config.project_dim, config.eps
-            )
+            self.image_projection = projection(config.image_dim)
         if self.uses_caption:
-            self.caption_projection = DirectionProjection(
-                config.caption_dim, config.project_dim, config.eps
-            )
+            self.caption_projection = projection(config.caption_dim)
         if self.uses_image and self.uses_caption and config.image_dim == config.caption_dim:
             # Towers that were trained together share their axes: the products start on them.
             self.caption_projection.load_state_dict(self.image_projection.state_dict())
 
-    def _projections(self) -> list[DirectionProjection]:
+    def projections(self) -> list[DirectionProjection]:
+        """The projections of the modalities in use, images first."""
         used = [(self.uses_image, "image_projection"), (self.uses_caption, "caption_projection")]
         return [getattr(self, name) for uses, name in used if uses]
 

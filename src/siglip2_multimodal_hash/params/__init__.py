@@ -9,6 +9,7 @@ from siglip2_multimodal_hash.params.fusion import (
     Initialisation,
     Modalities,
     Normalize,
+    Projection,
     Standardise,
     check_widths,
     multiplies,

@@ -13,7 +13,8 @@ FusionType = Literal[
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Normalize = Literal["none", "batchnorm"]
-Standardise = Literal["none", "column"]
+Standardise = Literal["none", "column", "shared"]
+Projection = Literal["pca", "learned"]
 Initialisation = Literal["default", "he"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
@@ -30,6 +31,7 @@ class FusionParams(Section):
     type: FusionType
     modalities: Modalities
     project_dim: NonNegativeInt
+    projection: Projection
     mlp_dims: IntTuple
     dropout: Dropout
     activation: Activation

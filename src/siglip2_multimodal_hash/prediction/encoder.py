@@ -178,7 +178,7 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
 
     The checkpoint's are in force: its weights fit no others.
     """
-    both = {
+    both: dict[str, tuple[object, object]] = {
         "decomposer.eps": (params.decomposer.eps, head.eps),
         "decomposer.adapter": (params.decomposer.adapter, head.adapter),
         "fusion.type": (params.fusion.type, head.fusion),
@@ -190,6 +190,8 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
         "hash.normalize": (params.hash.normalize, head.normalize),
         "classifier.use_bias": (params.classifier.use_bias, head.classifier_bias),
     }
+    if head.project_dim:
+        both["fusion.projection"] = (params.fusion.projection, head.projection)
     return [
         f"{key} = {now} in params.yaml, {built} in the head, which is used (`dvc repro` retrains)"
         for key, (now, built) in both.items()

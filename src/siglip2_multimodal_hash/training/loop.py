@@ -173,7 +173,7 @@ def _run_epochs(
     state = FitState() if work is None else work.restore(fitted)
     if not state.epoch:
         prior = trainer.loss.prior_logits(train.labels)
-        settings.start.apply(network, train.first_pairs(), prior)
+        settings.start.apply(network, train.first_pairs, prior)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "

@@ -245,7 +245,7 @@ def _start_head(
     seen = encoder.split(source, sample, "first", settings.runtime)
     seen = seen.to(encoder.towers.device)
     prior = loss.prior_logits(train.labels.to(encoder.towers.device))
-    settings.start.apply(network, [(seen.v_img, seen.v_txt)], prior)
+    settings.start.apply(network, lambda: [(seen.v_img, seen.v_txt)], prior)
 
 
 def _val_map(
