@@ -114,7 +114,7 @@ def _fit(
 
 
 def _settings_of(config: HeadConfig, settings: FitSettings) -> FitSettings:
-    """Settings of a baseline: lengths alone have no directions to align, so no cosine term."""
+    """Settings of a baseline: lengths alone have no directions to align."""
     if config.fusion != "magnitude":
         return settings
     return replace(settings, loss=settings.loss.model_copy(update={"cosine_weight": 0.0}))
