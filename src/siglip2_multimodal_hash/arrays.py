@@ -161,6 +161,13 @@ def check_positives(name: str, found: bool) -> None:
         )
 
 
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """Divide element by element, with 0 where ``whole`` is 0."""
+    parts, wholes = np.broadcast_arrays(part, whole)
+    found: Floats = np.divide(parts, wholes, out=np.zeros(parts.shape), where=wholes > 0)
+    return found
+
+
 def first_nonfinite_row(array: npt.NDArray[Any]) -> int | None:
     """The first row of a matrix that holds NaN or infinity; None where all are finite."""
     finite = np.isfinite(array).all(axis=1)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.arrays import check_positives
 from siglip2_multimodal_hash.evaluation.comparison import figures_of
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.items import ItemResults
@@ -36,8 +36,7 @@ def draw_figures(results: ItemResults, *, draws: int) -> Drawn:
         DataError: No image has a label.
     """
     images = len(results.items.labels)
-    if not results.items.labels.any():
-        raise DataError("labels of test: no class has a positive, so no figure is defined")
+    check_positives("labels of test", bool(results.items.labels.any()))
     named = figures_of(results)
     figures = [named[name] for name in FIGURES]
 
