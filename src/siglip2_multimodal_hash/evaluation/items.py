@@ -20,14 +20,6 @@ from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import PREDICTORS
 
 RETRIEVAL_FIGURE = "mAP@all"
-ITEM_FILES = (
-    "categories.json",
-    "figures.json",
-    "test-image_ids.npy",
-    "test-labels.npy",
-    "test-retrieval.npy",
-    *(f"test-{name}.npy" for name in PREDICTORS),
-)
 _OLD = "they were made before the results of each image were kept: run the experiment again"
 
 
