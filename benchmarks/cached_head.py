@@ -22,7 +22,7 @@ class CachedHead:
 
     Args:
         width: Of both embeddings.
-        device: Where to train.
+        device: Device of the training.
     """
 
     def __init__(self, width: int, device: torch.device) -> None:

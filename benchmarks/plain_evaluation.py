@@ -36,7 +36,7 @@ def argsort_map(codes: CodeSet, cutoff: int | None = None, order: Order = as_fou
     Args:
         codes: Q queries, N items.
         cutoff: R; None for all.
-        order: How ties are ordered.
+        order: Order of ties.
     """
     queries, database = (
         np.unpackbits(packed, axis=1).astype(np.float32) * 2 - 1

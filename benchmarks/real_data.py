@@ -17,15 +17,14 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from benchmarks.real_labels import CLASSES, read_real_labels, rows_of
-from siglip2_multimodal_hash.arrays import load_array
+from siglip2_multimodal_hash.arrays import Labels, Rows, Vectors, load_array
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.evaluation.heads import Labels, Rows, SplitRows
+from siglip2_multimodal_hash.evaluation.heads import SplitRows
 from siglip2_multimodal_hash.features.store import Embeddings
 
 TFIDF_DIMENSIONS = 256
 
 Ids = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class RealData:
     Attributes:
         labels: uint8 [N, 80].
         embeddings: A modality that there is not is 0 wide, as the class prompts are.
-        pool: What may be trained on.
+        pool: Images that may be trained on.
         val: None: a part of the pool.
         test: None: the folds of a cross-validation of the pool.
     """

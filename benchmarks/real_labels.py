@@ -29,10 +29,10 @@ class RealLabels(NamedTuple):
 
 
 def rows_of(known: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where each of ``ids`` stands in ``known``, whose ids are in any order, each once.
+    """Position of each of ``ids`` in ``known``, whose ids are in any order, each once.
 
     Raises:
-        DataError: It is not there.
+        DataError: One is not there.
     """
     position = {one: row for row, one in enumerate(known.tolist())}
     if missing := [one for one in ids.tolist() if one not in position]:

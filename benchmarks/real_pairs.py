@@ -1,4 +1,4 @@
-"""The method on real features of COCO photos and captions, beside what needs no training.
+"""The method on real features of COCO photos and captions, beside codes without training.
 
     python benchmarks/real_pairs.py --features FOLDER --annotations FOLDER [--data pairs]
         [--folds 5] [--seeds 0,1,2] [--train N] [--row NAME:KEY=VALUE,...]
@@ -74,9 +74,9 @@ COLUMNS = {
     "hybrid": "hybrid",
     "retrieval": "retrieval",
 }
-"""Figures, all of them mAP, and what the table calls them."""
+"""Figures, all of them mAP, and their names in the table."""
 UNTRAINED = {"float": "float KNN", "lsh": "LSH", "pca_sign": "PCA-sign", "itq": "ITQ", "pq": "PQ"}
-"""Rows of codes that nothing is trained for, and what the table calls them."""
+"""Rows of untrained codes, and their names in the table."""
 PROBE = "linear probe"
 VAL_IMAGES = {"pairs": 160, "captions": 2000, "views": 2000, "tfidf": 0}
 BATCH = 2048
@@ -105,7 +105,7 @@ def params_of_row(values: Mapping[str, Any], data: RealData) -> Params:
 def compare(
     data: RealData, heads: Mapping[str, Params], splits: Mapping[int, Sequence[SplitRows]]
 ) -> Runs:
-    """The runs of every head, and of what stands beside them.
+    """The runs of every head, of the untrained codes and of the linear probe.
 
     Args:
         data: Features and labels.

@@ -1,4 +1,4 @@
-"""How long the figures of tags and the linear probe take, beside scikit-learn's.
+"""Time of the figures of tags and of the linear probe, beside scikit-learn's.
 
     env OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/scikit_learn.py
 
@@ -22,6 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
+from siglip2_multimodal_hash.arrays import Labels, Scores
 from siglip2_multimodal_hash.baselines.logistic import STRENGTHS, fit_logistic_regression
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.errors import run_guarded
@@ -45,9 +46,6 @@ from sklearn.preprocessing import StandardScaler
 
 DRAWS = 20
 THRESHOLD = 0.3
-
-Scores = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
 
 Way = Callable[[], npt.NDArray[Any]]
 

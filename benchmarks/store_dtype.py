@@ -3,7 +3,7 @@
     python benchmarks/store_dtype.py [--index FILE] [--embeddings FOLDER] [--seeds 42 43 44]
 
 takes the embeddings of a finished `dvc repro` (float32), rounds them as `backbone.store_dtype:
-float16` does, and runs the stages from `train` to `evaluate_knn` on both, once a seed, with
+float16` does, and runs the stages from `train` to `evaluate_knn` on both, once per seed, with
 params.yaml as it is. The spread between the seeds is the scale for the difference between the two.
 Errors are the largest over all images and captions. The last line is JSON: ``bytes_ratio``,
 ``magnitude_relative_error`` and ``log_magnitude_relative_error`` by modality, ``map`` (test mAP of

@@ -29,7 +29,7 @@ def write_features(
 
     Args:
         folder: Exists.
-        images: How many.
+        images: Number of images.
         width: D.
         annotations: A folder with the real labels; None draws them, 2.9 per image.
         seed: Of all that is drawn.

@@ -48,7 +48,7 @@ class Images:
     """JPEGs by name.
 
     Attributes:
-        source: Where they lie.
+        source: Folder of the images.
         names: Of all of them.
         described: For the result.
     """
@@ -117,7 +117,7 @@ def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Im
         which: The tower.
         photos: A folder of JPEGs, or None to render into ``scratch``.
         scratch: An empty folder.
-        count: How many to render at most.
+        count: Most to render.
 
     Raises:
         InputError: There is no JPEG in the folder.
@@ -167,7 +167,7 @@ def measure_each(
     Args:
         arguments: See :func:`parse_options`.
         loads: By tower and device.
-        images: How many images a load takes.
+        images: Number of images of a load.
         measure: Figures of a tower.
 
     Returns:

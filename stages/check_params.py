@@ -10,8 +10,8 @@ from siglip2_multimodal_hash.params import Params
 def main(params: Params, out: Path, vote: Path) -> None:
     """Write the same word every time, so that a change of parameters re-runs nothing by itself.
 
-    And to ``vote`` the vote that fits follow, so that where they follow none a change of the
-    section ``knn`` fits nothing anew.
+    ``vote`` gets the vote that fits follow, so that where they follow none a change of the section
+    ``knn`` fits nothing anew.
     """
     write_json(out, "params.yaml: every parameter is known and allowed")
     followed = params.monitored_vote

@@ -27,7 +27,7 @@ def arm(room, name, method, call, when):
         room: Dotted name of a package.
         name: Of the signal.
         method: A ``module:function`` or ``module:Class.method`` of the room.
-        call: Which call of it, counted from 1.
+        call: Number of the call, counted from 1.
         when: ``before`` or ``after`` that call.
     """
     module, _, path = method.partition(":")

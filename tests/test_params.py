@@ -21,7 +21,7 @@ from siglip2_multimodal_hash.params import (
     load_params,
     parse_params,
 )
-from siglip2_multimodal_hash.presets import load_preset, override_text, parse_assignment
+from siglip2_multimodal_hash.presets import override_text, parse_assignment
 
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS_FILE = ROOT / "params.yaml"
@@ -66,46 +66,15 @@ def test_the_repository_s_own_file_loads() -> None:
     assert load_params(PARAMS_FILE) == parse_params(RAW)
 
 
-PLAN: dict[str, Any] = {
-    "dataset.protocol": "karpathy",
-    "backbone.text_max_length": 64,
-    "backbone.max_num_patches": 256,
-    "decomposer.eps": 1e-6,
-    "decomposer.adapter": "none",
-    "fusion.type": "hadamard_with_magnitude",
-    "fusion.mlp_dims": (1024, 512),
-    "fusion.dropout": 0.1,
-    "hash.bits": 64,
-    "loss.bce_weight": 1.0,
-    "loss.cosine_weight": 1.0,
-    "loss.hash_weight": 0.1,
-    "loss.lambda_balance": 0.1,
-    "loss.lambda_decorr": 0.01,
-    "loss.focal_alpha": 0.25,
-    "loss.focal_gamma": 2.0,
-    "training.batch_size": 32,
-    "training.accumulation_steps": 2,
-    "training.num_epochs": 30,
-    "training.gradient_clip_norm": 1.0,
-    "training.early_stopping_patience": 5,
-    "optimizer.lr": 2e-4,
-    "optimizer.weight_decay": 0.01,
-    "optimizer.betas": (0.9, 0.999),
-    "scheduler.warmup_epochs": 2,
-    "scheduler.min_lr": 1e-6,
-    "checkpointing.save_top_k": 3,
-    "knn.K": 20,
-    "knn.tau": 0.07,
-    "knn.top_n_tags": 5,
-    "seed": 42,
-}
-
-
-def test_the_plans_profile_has_the_plans_values() -> None:
-    plan = load_preset("plan-v2.2", PARAMS_FILE.parent / "configs" / "presets").overrides
-    text = override_text(TEXT, plan, source="params.yaml")
-    params = parse_params(YAML(typ="safe", pure=True).load(text))
-    assert {key: value_at(params, key) for key in PLAN} == PLAN
+def test_batch_and_split_are_the_plans() -> None:
+    plan = {
+        "dataset.protocol": "karpathy",
+        "backbone.max_num_patches": 256,
+        "training.batch_size": 32,
+        "training.accumulation_steps": 2,
+    }
+    params = load_params(PARAMS_FILE)
+    assert {key: value_at(params, key) for key in plan} == plan
 
 
 def test_no_parameter_has_a_default_in_code() -> None:

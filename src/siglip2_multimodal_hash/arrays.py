@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.files import replacing
 Codes = npt.NDArray[np.uint8]
 Vectors = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
-Scores = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
@@ -111,7 +111,7 @@ def check_labels(name: str, labels: npt.NDArray[Any]) -> Labels:
 
 def check_scores(
     name: str, scores: npt.NDArray[Any], labels_name: str, labels: npt.NDArray[Any]
-) -> Scores:
+) -> Floats:
     """Return ``scores`` as C-contiguous float64 of the shape of ``labels``.
 
     float64 holds every float32 exactly, so scores tie there just when they tie here.
@@ -159,6 +159,13 @@ def check_positives(name: str, found: bool) -> None:
             f"{name}: no class has a positive, so no figure is defined",
             "give the split more images",
         )
+
+
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+    """Divide element by element, with 0 where ``whole`` is 0."""
+    parts, wholes = np.broadcast_arrays(part, whole)
+    found: Floats = np.divide(parts, wholes, out=np.zeros(parts.shape), where=wholes > 0)
+    return found
 
 
 def first_nonfinite_row(array: npt.NDArray[Any]) -> int | None:

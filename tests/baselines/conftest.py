@@ -1,3 +1,3 @@
-"""What every test of a fit needs of the process."""
+"""Settings of the process for every test of a fit."""
 
 from tests.training.conftest import _restored_determinism  # noqa: F401

@@ -68,7 +68,7 @@ def test_each_variant_can_be_fitted(name: str) -> None:
     assert 0 < result.val_map <= 1
     assert ("train_quantisation" in result.history[0]) == (config.bits > 0)
     both = name in ("direction_only", "magnitude_only")
-    assert ("train_cosine" in result.history[0]) == both
+    assert ("train_alignment" in result.history[0]) == both
 
 
 def vectors(image: int = DIM, caption: int = DIM) -> Embeddings:

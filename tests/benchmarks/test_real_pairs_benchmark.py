@@ -96,7 +96,7 @@ def test_photos_meet_their_captions_and_labels(folder: Path) -> None:
     assert data.labels[4].nonzero()[0].tolist() == sorted({104 % 6, 104 % 7})
 
 
-def test_each_image_is_tested_once_a_seed(folder: Path) -> None:
+def test_each_image_is_tested_once_per_seed(folder: Path) -> None:
     data = read_pairs(folder, folder)
     splits = data.splits(folds=3, val=10, train=None, seed=0)
     assert [(len(one.train), len(one.val), len(one.test)) for one in splits] == [(70, 10, 40)] * 3

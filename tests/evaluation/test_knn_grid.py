@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from siglip2_multimodal_hash.arrays import Labels
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_head, predict
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_head, predict
 from siglip2_multimodal_hash.evaluation.knn_grid import (
     GridRow,
     KnnGrid,

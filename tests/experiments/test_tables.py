@@ -11,8 +11,10 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
 from siglip2_multimodal_hash.experiments.draws import FIGURES, difference, draw_figures
 from siglip2_multimodal_hash.experiments.table_text import as_csv, escape, latex, markdown
-from siglip2_multimodal_hash.experiments.tables import TAGS, Run, Table, build_table
+from siglip2_multimodal_hash.experiments.tables import Run, Table, build_table
 from siglip2_multimodal_hash.params import PREDICTORS
+
+TAGS = "tags mAP"
 
 
 def drawn(value: float, *draws: float) -> np.ndarray:

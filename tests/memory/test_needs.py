@@ -90,7 +90,7 @@ def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
 
 
 def test_the_disk_of_the_default_run() -> None:
-    """What dvc.lock says the stages wrote."""
+    """Bytes that the stages wrote, by dvc.lock."""
     lock, stages = (
         YAML(typ="safe", pure=True).load((ROOT / name).read_text(encoding="utf-8"))["stages"]
         for name in ("dvc.lock", "dvc.yaml")

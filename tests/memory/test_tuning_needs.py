@@ -1,4 +1,4 @@
-"""The memory of a tuning: the estimate by hand, and how it refuses what does not fit."""
+"""The memory of a tuning: the estimate by hand, and the refusal of a load that does not fit."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The alignments with negatives against plain loops, and which pairs are negatives."""
+"""The alignments with negatives against plain loops, and their negatives."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from siglip2_multimodal_hash.models.alignment import (
     MAX_SCALE,
     AlignmentScale,
-    contrastive_alignment,
+    alignment_loss,
     info_nce_loss,
     learned_scale,
     negative_pairs,
@@ -108,10 +108,9 @@ def test_the_head_weighs_it_and_batches_are_apart(alignment: Any) -> None:
     output = head(*pairs(12))
     parts = HeadLoss(params)(output, labels, batches=3)
     assert parts.alignment is not None
-    assert "cosine" not in parts.present()
     assert parts.total.item() == pytest.approx(0.7 * parts.alignment.item())
     apart = [
-        contrastive_alignment(params, d_img[None], d_txt[None], y[None], None)
+        alignment_loss(params, d_img[None], d_txt[None], y[None])
         for d_img, d_txt, y in zip(
             *(torch.split(v, 4) for v in (output.d_img, output.d_txt, labels)), strict=True
         )
@@ -148,8 +147,3 @@ def test_only_what_is_used_is_learned() -> None:
         assert learned_scale(loss_params(**learn), head_config(**head)) is None
     found = AlignmentScale(loss_params(**learn))
     assert [name for name, _ in found.named_parameters()] == ["log_scale"]
-
-
-def test_the_alignment_of_pairs_alone_is_none_of_these() -> None:
-    with pytest.raises(ValueError, match="cosine"):
-        contrastive_alignment(loss_params(), *torch.ones(3, 1, 2, 2), None)

@@ -71,11 +71,11 @@ def test_equal_widths_start_on_shared_axes() -> None:
     torch.testing.assert_close(output.d_img, output.d_txt)
 
 
-def test_the_cosine_term_is_defined_and_trains_the_projections() -> None:
+def test_the_alignment_is_defined_and_trains_the_projections() -> None:
     head = network(image_dim=8, caption_dim=3, project_dim=5)
     loss = HeadLoss(loss_params(bce_weight=0.0, hash_weight=0.0, cosine_weight=1.0))
     parts = loss(head(*pairs(12, image_dim=8, caption_dim=3)), random_labels(12))
-    assert parts.cosine is not None
+    assert parts.alignment is not None
     torch.autograd.backward(parts.total)
     for projection in (head.image_projection, head.caption_projection):
         assert projection.weight.grad is not None

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siglip2_multimodal_hash.models.alignment import cosine_loss
 from siglip2_multimodal_hash.models.losses import (
     MAX_POSITIVE_WEIGHT,
     HeadLoss,
     asymmetric_loss,
-    cosine_alignment_loss,
     focal_loss,
     positive_weights,
 )
@@ -177,7 +177,7 @@ def test_cosine_by_hand() -> None:
     d_img = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
     d_txt = torch.tensor([[1.0, 0.0], [0.8, -0.6], [0.0, -1.0]])
     # 1 - cos: 0, 1 and 2.
-    assert cosine_alignment_loss(d_img, d_txt).item() == pytest.approx(1.0)
+    assert cosine_loss(d_img, d_txt).item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("imbalance", ["none", "focal", "class_weights", "asymmetric"])
@@ -215,7 +215,7 @@ def test_the_total_is_the_weighted_sum(imbalance: str) -> None:
     expected = {
         "total": total,
         "bce": bce,
-        "cosine": cosine,
+        "alignment": cosine,
         "quantisation": quantisation,
         "balance": balance,
         "decorrelation": decorrelation,
@@ -244,7 +244,7 @@ def test_parts_that_do_not_apply_are_left_out() -> None:
     labels, loss = random_labels(5), HeadLoss(loss_params())
     v_img, v_txt = pairs(5)
     no_hash = loss(network(bits=0)(v_img, v_txt), labels)
-    assert set(no_hash.present()) == {"total", "bce", "cosine"}
+    assert set(no_hash.present()) == {"total", "bce", "alignment"}
     single = loss(network(fusion="concat", modalities="image")(v_img, None), labels)
     assert set(single.present()) == {"total", "bce", "quantisation", "balance", "decorrelation"}
     plain = loss(network(fusion="raw", bits=0)(v_img, v_txt), labels)
@@ -255,7 +255,7 @@ def test_parts_that_do_not_apply_are_left_out() -> None:
 def test_directions_of_unequal_widths_cannot_be_aligned() -> None:
     output = network(fusion="concat", caption_dim=9)(*pairs(3, caption_dim=9))
     without = HeadLoss(loss_params(cosine_weight=0.0))(output, random_labels(3))
-    assert without.cosine is None
+    assert without.alignment is None
 
 
 def test_half_precision_outputs_are_judged_in_float32() -> None:

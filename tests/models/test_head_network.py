@@ -1,4 +1,4 @@
-"""The whole head: forward by parts, gradients of the cosine term, inference."""
+"""The whole head: forward by parts, gradients of the alignment, inference."""
 
 import copy
 from typing import Any
@@ -13,7 +13,7 @@ from tests.models.heads import BITS, CLASSES, loss_params, network, pairs, rando
 
 
 def gradients(head: HashNetwork, cosine_weight: float) -> dict[str, torch.Tensor]:
-    """Of the objective with no other term than the cosine one where the weight is not 0."""
+    """Of the objective with no other term than the alignment where the weight is not 0."""
     head.zero_grad()
     loss = HeadLoss(loss_params(cosine_weight=cosine_weight))
     torch.autograd.backward(loss(head(*pairs(12)), random_labels(12)).total)

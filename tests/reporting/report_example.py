@@ -61,7 +61,7 @@ ERRORS: dict[str, Any] = {
 
 
 def inputs_of(example: Any, **changes: Any) -> ReportInputs:
-    """What the stage would read."""
+    """Inputs of the page, as the stage reads them."""
     settings: dict[str, Any] = {
         "title": "Tags & <codes>",
         "dataset": example.dataset,
@@ -91,7 +91,7 @@ def report(
 
 
 def data_of(text: str) -> dict[str, Any]:
-    """What the scripts of a page read."""
+    """Data of the scripts of a page."""
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])

@@ -93,7 +93,7 @@ def test_curves_are_those_of_the_evaluation(example: Any) -> None:
     assert note == f"distance ≤ {least}: recall 100.0, precision {points[least][1]:.1f}"
 
 
-def test_maps_have_a_cell_a_setting_and_mark_two() -> None:
+def test_maps_have_a_cell_per_setting_and_mark_two() -> None:
     hamming, cosine = vote_maps(GRID, KNN)
     cells = {(cell["K"], cell["vote"]): cell for cell in rows_of(hamming, 0)}
     assert {key: cell["value"] for key, cell in cells.items()} == {
@@ -140,7 +140,7 @@ def test_distances_say_the_mean_of_both_kinds(example: Any) -> None:
     assert sum(shares) == pytest.approx(100, rel=1e-4)
 
 
-def test_calibration_has_a_line_a_predictor(example: Any) -> None:
+def test_calibration_has_a_line_per_predictor(example: Any) -> None:
     legend = calibration_chart(inputs_of(example)).legend
     for name, (said, colour) in zip(("knn", "mlp", "hybrid"), legend, strict=True):
         error = example.evaluation.figures[name]["test"]["ece"]

@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def followed(address: str, page: Path) -> Path:
-    """Where a browser arrives that has opened the page."""
+    """The path that an address on a page leads to."""
     parts = urlsplit(urljoin(page.as_uri(), address))
     assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("file", "", "", "")
     return Path(unquote(parts.path))

@@ -24,7 +24,7 @@ VOID = {"meta", "img"}
 
 
 class Page(HTMLParser):
-    """What a browser would see: elements with attributes, text, and whether tags are closed."""
+    """A page as a browser sees it: elements with attributes, text, tags that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -69,9 +69,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_nan_in_one_batch_stops_a_fit_without_a_loss_scale(
     every: int, spoil: Callable[..., None]
 ) -> None:
-    spoil({UPDATES + 2}, "cosine", float("nan"))
+    spoil({UPDATES + 2}, "alignment", float("nan"))
     with pytest.raises(
-        InputError, match=r"^epoch 2, update 2: the loss is NaN or infinite \(cosine\): .*diverged"
+        InputError,
+        match=r"^epoch 2, update 2: the loss is NaN or infinite \(alignment\): .*diverged",
     ):
         small_fit(every)
 

@@ -109,7 +109,7 @@ def test_no_parameter_of_runtime_changes_what_comes_out() -> None:
 
 def test_the_history_names_every_part() -> None:
     first = small_fit().history[0]
-    parts = ("total", "bce", "cosine", "quantisation", "balance", "decorrelation")
+    parts = ("total", "bce", "alignment", "quantisation", "balance", "decorrelation")
     expected = {f"{split}_{part}" for split in ("train", "val") for part in parts}
     assert set(first) == {"epoch", "lr", "val_mAP", "val_bit_entropy"} | expected
     assert first["epoch"] == 1

@@ -1,1 +1,1 @@
-"""What a head's figures are read against: classifiers, the head with less, untrained codes."""
+"""References for a head's figures: classifiers, the head with less, untrained codes."""

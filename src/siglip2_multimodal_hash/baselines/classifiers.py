@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import check_size
+from siglip2_multimodal_hash.arrays import Labels, Scores, check_size
 from siglip2_multimodal_hash.baselines.fitting import BaselineTask, fit_baselines
 from siglip2_multimodal_hash.baselines.logistic import fit_logistic_regression
 from siglip2_multimodal_hash.baselines.store import ClassifierResults, Modality, named
@@ -19,8 +19,6 @@ from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.evaluation.heads import (
     QUERY_SPLITS,
     SIGMOID_THRESHOLD,
-    Labels,
-    Scores,
     SplitRows,
 )
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions

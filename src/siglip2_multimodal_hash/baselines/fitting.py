@@ -39,7 +39,7 @@ class BaselineTask:
     Attributes:
         index: The dataset's index.
         embeddings: Folder of the embeddings that belong to it.
-        policy: Which caption evaluation uses.
+        policy: Caption of an image in evaluation.
         heads: By name, in the order in which they are begun.
         settings: Of every fit.
     """
@@ -65,7 +65,7 @@ class BaselineCodes:
 def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
     """Fit every head of the task, and yield them in the order in which they are done.
 
-    On a CPU each with one thread, and up to :data:`.kernels.THREADS` of them at a time in
+    On a CPU each with one thread, and up to :data:`..kernels.THREADS` of them at a time in
     processes (``runtime.dataloader.num_workers``: 0 or 1 uses none); on a GPU one after the other.
     A baseline's weights depend on neither the others nor the number of processes.
 
@@ -114,7 +114,7 @@ def _fit(
 
 
 def _settings_of(config: HeadConfig, settings: FitSettings) -> FitSettings:
-    """Settings of a baseline: lengths alone have no directions to align, so no cosine term."""
+    """Settings of a baseline: lengths alone have no directions to align."""
     if config.fusion != "magnitude":
         return settings
     return replace(settings, loss=settings.loss.model_copy(update={"cosine_weight": 0.0}))

@@ -95,7 +95,7 @@ def fit_logistic_regression(
         val: float32 [m, D].
         val_labels: uint8 [m, C].
         strengths: Lambdas, in falling order.
-        device: Where to fit; None is the CPU.
+        device: Device of the fit; None is the CPU.
 
     Raises:
         DataError: There is no training row, or the rows of vectors and labels differ.

@@ -19,9 +19,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
+from siglip2_multimodal_hash.arrays import Codes, Labels, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, Labels, SplitRows
+from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, SplitRows
 from siglip2_multimodal_hash.evaluation.protocol import (
     Figures,
     evaluate_predictions,

@@ -1,4 +1,4 @@
-"""What stages hand on of the baselines: classifiers' results, and which variants are left out.
+"""Baselines between stages: results of classifiers, and reasons of variants that are left out.
 
 Nothing here takes long to load: where no baseline is wanted, a stage reads and writes this alone.
 """

@@ -5,9 +5,10 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Labels, Rows
 from siglip2_multimodal_hash.baselines.linear_codes import fit_itq, fit_lsh, fit_pca_sign
 from siglip2_multimodal_hash.baselines.product_codes import CENTROIDS, evaluate_product_codes
-from siglip2_multimodal_hash.evaluation.heads import Labels, Rows, SplitRows, evaluate_by_search
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.params import KnnParams, Params
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
@@ -59,7 +60,7 @@ def evaluate_untrained(
         vectors: float32 [N, D]; see :func:`float_embedding`.
         labels: uint8 [N, C].
         rows: The splits; whatever is fitted is fitted on train.
-        knn: How to vote; the float vectors are searched by cosine.
+        knn: Settings of the vote; the float vectors are searched by cosine.
         bits: Width of the linear codes, and of the bytes of PQ; 0 leaves them out.
         seed: Of LSH's hyperplanes, ITQ's first rotation and PQ's first centroids.
 

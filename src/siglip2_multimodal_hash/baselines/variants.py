@@ -1,11 +1,12 @@
-"""The head with less: which variants of the one of params.yaml there are, and their figures."""
+"""The head with less: variants of the one of params.yaml, and their figures."""
 
 import logging
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.arrays import Labels
 from siglip2_multimodal_hash.baselines.store import modality_of, read_left_out
-from siglip2_multimodal_hash.evaluation.heads import Labels, SplitRows, evaluate_by_search
+from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -74,7 +75,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # [m_img, m_txt], or the one there is: the lengths without the directions.
     "magnitude_only": {"fusion": "magnitude", "project_dim": 0},
 }
-"""What each changes of :func:`common_head`."""
+"""Changes of each to :func:`common_head`."""
 
 
 def left_out_variants(config: HeadConfig) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Floats
+from siglip2_multimodal_hash.arrays import Floats, check_positives
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
 from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE, ItemResults
@@ -109,8 +109,7 @@ def compare(
     runs = [*a, *b]
     check_same_queries(runs)
     items = runs[0].items
-    if not items.labels.any():
-        raise DataError("labels of test: no class has a positive, so no figure is defined")
+    check_positives("labels of test", bool(items.labels.any()))
     figures = [figures_of(run, metrics) for run in runs]
 
     def values(weights: Weights) -> Floats:

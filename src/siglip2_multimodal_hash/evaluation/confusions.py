@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Floats
+from siglip2_multimodal_hash.arrays import ratio
 
 SHOWN = 3
 
@@ -36,9 +36,9 @@ def confusions(
     wrong = true.T @ false.astype(np.float64)
     # Images of c without d; the rate of the false tag d over all images without d.
     without = images[:, None] - together
-    rate = _share(false.sum(axis=0).astype(np.float64), len(true) - images)
+    rate = ratio(false.sum(axis=0).astype(np.float64), len(true) - images)
     expected = without * rate
-    share, shown_too = _share(wrong, without), _share(together, images[:, None])
+    share, shown_too = ratio(wrong, without), ratio(together, images[:, None])
     excess = wrong - expected
     order = np.argsort(-excess, axis=1, kind="stable")[:, :SHOWN]
     return [
@@ -55,9 +55,3 @@ def confusions(
         ]
         for c in range(len(names))
     ]
-
-
-def _share(part: Floats, whole: Floats) -> Floats:
-    """Divide, with 0 where whole is 0."""
-    whole = np.broadcast_to(whole, part.shape)
-    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)

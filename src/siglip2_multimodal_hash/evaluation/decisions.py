@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores
+from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores, ratio
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import threshold_counts
 from siglip2_multimodal_hash.params import check_tag_count
@@ -54,9 +54,9 @@ class Decisions:
         if not some.any():
             raise DataError("labels: no class has a positive, so recall is undefined")
         hits, decided, positives = self.hits[some], self.decided[some], self.positives[some]
-        precision = _ratio(hits, decided)
+        precision = ratio(hits, decided)
         class_precision, class_recall = precision.mean(), (hits / positives).mean()
-        precision_all = float(_ratio(self.hits.sum(), self.decided.sum()))
+        precision_all = float(ratio(self.hits.sum(), self.decided.sum()))
         recall_all = float(self.hits.sum() / self.positives.sum())
         return {
             "CP": float(class_precision),
@@ -175,11 +175,6 @@ def _count(decided: Floats, labels: npt.NDArray[np.uint8]) -> Decisions:
         decided=decided.sum(axis=0),
         positives=labels.sum(axis=0, dtype=np.float64),
     )
-
-
-def _ratio(part: Any, whole: Any) -> Any:
-    """Divide, with 0 where whole is 0."""
-    return np.divide(part, whole, out=np.zeros_like(np.asarray(part)), where=whole > 0)
 
 
 def _harmonic_mean(a: float, b: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Scores
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.datasets.object_sizes import ObjectSizes, Shares, object_shares
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
@@ -24,8 +25,6 @@ from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.params import CaptionPolicy
 
 WORST = 20
-
-Scores = npt.NDArray[np.float32]
 
 
 def errors_of_test(

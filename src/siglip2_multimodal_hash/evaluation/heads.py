@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from siglip2_multimodal_hash.arrays import Floats, Labels, Rows, Scores
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality
 from siglip2_multimodal_hash.evaluation.items import RETRIEVAL_FIGURE
@@ -24,11 +24,6 @@ from siglip2_multimodal_hash.retrieval.voting import combine_scores, vote_scores
 
 QUERY_SPLITS = ("val", "test")
 SIGMOID_THRESHOLD = 0.5
-
-Labels = npt.NDArray[np.uint8]
-Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

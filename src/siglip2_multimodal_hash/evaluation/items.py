@@ -20,14 +20,6 @@ from siglip2_multimodal_hash.files import read_json, write_json
 from siglip2_multimodal_hash.params import PREDICTORS
 
 RETRIEVAL_FIGURE = "mAP@all"
-ITEM_FILES = (
-    "categories.json",
-    "figures.json",
-    "test-image_ids.npy",
-    "test-labels.npy",
-    "test-retrieval.npy",
-    *(f"test-{name}.npy" for name in PREDICTORS),
-)
 _OLD = "they were made before the results of each image were kept: run the experiment again"
 
 
@@ -88,7 +80,7 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
 
     Args:
         file_of: Such as ``lambda name: folder / name``.
-        remedy: What to do where a file is missing or damaged.
+        remedy: Advice where a file is missing or damaged.
 
     Raises:
         DataError: A file is missing, damaged, or does not fit the others.
@@ -120,8 +112,8 @@ def read_classifier_results(
     Args:
         items: The images, which were read beside a head.
         name: Of the classifier.
-        file_of: Where the files of :class:`..baselines.store.ClassifierResults` lie.
-        remedy: What to do where a file is missing or damaged.
+        file_of: Path of a file of :class:`..baselines.store.ClassifierResults` by its name.
+        remedy: Advice where a file is missing or damaged.
 
     Returns:
         Its scores in the place of every predictor's, and no retrieval, hence NaN.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, Labels, SplitRows, index_of_split
+from siglip2_multimodal_hash.arrays import Labels
+from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, SplitRows, index_of_split
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.protocol import Figures, evaluate_predictions
 from siglip2_multimodal_hash.evaluation.searched_split import SearchedSplit, first

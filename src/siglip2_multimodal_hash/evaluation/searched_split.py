@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from scipy.sparse import csr_array
 
+from siglip2_multimodal_hash.arrays import Labels, Scores
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
-from siglip2_multimodal_hash.evaluation.heads import Labels, Scores
 from siglip2_multimodal_hash.params import Distance, Hnsw, Vote
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours, SoftAndPacked
@@ -23,7 +23,7 @@ class SearchedSplit:
         classifier: Its scores of the queries, float32 [Q, C], where there is one.
         index: Over the database.
         labels: Of the queries, uint8 [Q, C].
-        database_labels: See :func:`.voting.sparse_labels`; float64 [D, C].
+        database_labels: See :func:`..retrieval.voting.sparse_labels`; float64 [D, C].
         shortlist: Candidates that the distance ``hybrid`` re-ranks.
         threshold: Least similarity that may vote under the vote ``threshold``.
         found: By distance the neighbours that were searched.

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Floats, check_labels, check_scores, check_size
+from siglip2_multimodal_hash.arrays import Floats, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
-from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
 
 DRAWS = 2000
 INTERVAL = (0.025, 0.975)
@@ -41,44 +40,8 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def map_difference(
-    scores_a: npt.NDArray[Any],
-    scores_b: npt.NDArray[Any],
-    labels: npt.NDArray[Any],
-    *,
-    seed: int,
-    draws: int = DRAWS,
-) -> Difference:
-    """Difference of the macro mAP of two predictors on the same photos.
-
-    A draw takes N photos with replacement, the same for both. Classes without a positive in a
-    draw are left out of its mean.
-
-    Args:
-        scores_a: float [N, C].
-        scores_b: float [N, C].
-        labels: uint8 [N, C].
-        seed: Of the draws.
-        draws: Their number.
-
-    Raises:
-        DataError: No positive, or bad arrays.
-    """
-    labels = check_labels("labels", labels)
-    if not labels.any():
-        raise DataError("labels: no class has a positive, so mAP is undefined")
-    first = WeightedPrecision(check_scores("scores a", scores_a, "labels", labels), labels)
-    second = WeightedPrecision(check_scores("scores b", scores_b, "labels", labels), labels)
-    return bootstrap(
-        lambda weights: np.array([mean_of_some(first(weights)) - mean_of_some(second(weights))]),
-        len(labels),
-        seed=seed,
-        draws=draws,
-    )[0]
-
-
 def mean_difference(
-    values_a: npt.NDArray[Any], values_b: npt.NDArray[Any], *, seed: int, draws: int = DRAWS
+    values_a: npt.NDArray[Any], values_b: npt.NDArray[Any], *, seed: int
 ) -> Difference:
     """Difference of the means of a figure that each query has, such as AP in retrieval.
 
@@ -86,7 +49,6 @@ def mean_difference(
         values_a: float [Q].
         values_b: float [Q], of the same queries.
         seed: Of the draws.
-        draws: Their number.
 
     Raises:
         DataError: The lengths differ, or there is no query.
@@ -99,7 +61,6 @@ def mean_difference(
         lambda weights: np.array([(weights * gaps).sum() / len(gaps)]),
         len(gaps),
         seed=seed,
-        draws=draws,
     )[0]
 
 

@@ -17,7 +17,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from siglip2_multimodal_hash.arrays import Counts, Floats
+from siglip2_multimodal_hash.arrays import Counts, Floats, ratio
 
 # Queries whose hypergeometric weights are held at a time: some 25 MB an array at a cutoff of 5,000.
 CUT_BLOCK = 1024
@@ -65,7 +65,7 @@ def expected_precision_at(groups: TieGroups, cutoff: int) -> Floats:
     A list shorter than N is filled up with irrelevant items, as trec_eval does.
     """
     head = groups.head(cutoff)
-    hits: Floats = (head.taken(cutoff) * _share(head.relevant, head.counts)).sum(axis=1)
+    hits: Floats = (head.taken(cutoff) * ratio(head.relevant, head.counts)).sum(axis=1)
     return hits / cutoff
 
 
@@ -87,7 +87,7 @@ def expected_average_precision(groups: TieGroups, cutoff: int) -> Floats:
     whole = np.where(taken == head.counts, taken, 0)
     sums = _precision_sums(head, whole).sum(axis=1)
     found = np.where(whole > 0, head.relevant, 0).sum(axis=1)
-    result = _share(sums, found)
+    result = ratio(sums, found)
     cut = np.argwhere(taken > whole)
     for start in range(0, len(cut), CUT_BLOCK):
         lists, group = cut[start : start + CUT_BLOCK].T
@@ -115,7 +115,7 @@ def expected_normalised_average_precision(groups: TieGroups, totals: Counts, cut
     """
     head = groups.head(cutoff)
     sums = _precision_sums(head, head.taken(cutoff)).sum(axis=1)
-    return _share(sums, np.minimum(totals, cutoff))
+    return ratio(sums, np.minimum(totals, cutoff))
 
 
 def expected_dcg(groups: TieGroups, cutoff: int) -> Floats:
@@ -124,7 +124,7 @@ def expected_dcg(groups: TieGroups, cutoff: int) -> Floats:
     discounts = _discount_sums(cutoff)
     start = np.minimum(head.before, cutoff)
     weights = discounts[start + head.taken(cutoff)] - discounts[start]
-    sums: Floats = (_share(head.gains, head.counts) * weights).sum(axis=1)
+    sums: Floats = (ratio(head.gains, head.counts) * weights).sum(axis=1)
     return sums
 
 
@@ -148,10 +148,10 @@ def _precision_sums(head: TieGroups, taken: Counts) -> Floats:
     """
     harmonic = _harmonic(int(head.counts.sum(axis=1).max(initial=0)))
     inverse = harmonic[head.before + taken] - harmonic[head.before]
-    slope = _share(head.relevant - 1, head.counts - 1)
+    slope = ratio(head.relevant - 1, head.counts - 1)
     first = (head.relevant_before + 1) * inverse
     sums = first + slope * (taken - (head.before + 1) * inverse)
-    expected: Floats = _share(head.relevant, head.counts) * sums
+    expected: Floats = ratio(head.relevant, head.counts) * sums
     return expected
 
 
@@ -163,10 +163,10 @@ def _cut_expectation(
     inverse = harmonic[b + m] - harmonic[b]
     # S(y) = y * first + y (y - 1) * second.
     first = (p + 1) * inverse / m
-    second = _share(m - (b + 1) * inverse, m * (m - 1))
+    second = ratio(m - (b + 1) * inverse, m * (m - 1))
     y, weights = _hypergeometric(n, r, m)
     expected = sums[:, None] + y * (first[:, None] + (y - 1) * second[:, None])
-    values: Floats = (weights * _share(expected, p[:, None] + y)).sum(axis=1)
+    values: Floats = (weights * ratio(expected, p[:, None] + y)).sum(axis=1)
     return values
 
 
@@ -185,19 +185,13 @@ def _hypergeometric(n: Counts, r: Counts, m: Counts) -> tuple[Counts, Floats]:
     # keep more digits than differences of log factorials.
     n, r, m = n[:, None], r[:, None], m[:, None]
     z = y[:, :-1]
-    ratio = _share((r - z) * (m - z), (z + 1) * (n - r - m + z + 1))
-    steps = np.log(ratio, out=np.zeros_like(ratio), where=valid[:, 1:])
+    factor = ratio((r - z) * (m - z), (z + 1) * (n - r - m + z + 1))
+    steps = np.log(factor, out=np.zeros_like(factor), where=valid[:, 1:])
     logs = np.zeros(y.shape)
     np.cumsum(steps, axis=1, out=logs[:, 1:])
     logs[~valid] = -np.inf
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return y, weights / weights.sum(axis=1, keepdims=True)
-
-
-def _share(part: Counts | Floats, whole: Counts | Floats) -> Floats:
-    """Divide, with 0 where whole is 0."""
-    shape = np.broadcast_shapes(part.shape, whole.shape)
-    return np.divide(part, whole, out=np.zeros(shape), where=whole > 0)
 
 
 @lru_cache(maxsize=4)

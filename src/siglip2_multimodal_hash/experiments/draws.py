@@ -1,12 +1,11 @@
 """Figures of single runs under the same draws of test images, so that any two differ in pairs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.arrays import check_positives
 from siglip2_multimodal_hash.evaluation.comparison import figures_of
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.items import ItemResults
@@ -20,9 +19,7 @@ _DECIMALS = 12
 Drawn = npt.NDArray[np.float64]
 
 
-def draw_figures(
-    results: ItemResults, *, draws: int, seed: int = 0, drawn: Callable[[], object] = lambda: None
-) -> Drawn:
+def draw_figures(results: ItemResults, *, draws: int) -> Drawn:
     """The figures of one run, on the images as they are and under each draw of them.
 
     Draw number i takes as many images as there are, with replacement; it is the same for all runs
@@ -31,8 +28,6 @@ def draw_figures(
     Args:
         results: Of each image; of the predictors, ``knn`` is read.
         draws: Their number.
-        seed: Of the draws.
-        drawn: Called after each draw, from any thread.
 
     Returns:
         float64 [1 + draws, 3], columns as in :data:`FIGURES`; NaN where a draw has no positive.
@@ -41,8 +36,7 @@ def draw_figures(
         DataError: No image has a label.
     """
     images = len(results.items.labels)
-    if not results.items.labels.any():
-        raise DataError("labels of test: no class has a positive, so no figure is defined")
+    check_positives("labels of test", bool(results.items.labels.any()))
     named = figures_of(results)
     figures = [named[name] for name in FIGURES]
 
@@ -50,11 +44,9 @@ def draw_figures(
         if index < 0:
             weights = np.ones(images, dtype=np.int64)
         else:
-            chosen = np.random.default_rng((seed, index)).integers(images, size=images)
+            chosen = np.random.default_rng((0, index)).integers(images, size=images)
             weights = np.bincount(chosen, minlength=images)
-        values = [figure(weights) for figure in figures]
-        drawn()
-        return values
+        return [figure(weights) for figure in figures]
 
     return np.array(in_threads(draw, range(-1, draws)), dtype=np.float64)
 

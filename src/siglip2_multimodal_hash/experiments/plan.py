@@ -32,7 +32,7 @@ class Planned:
 
     Attributes:
         name: Such as ``A2-bits-128-s1``, or ``coco2014-karpathy-mine-A2-bits-128-s1``.
-        overrides: What differs from params.yaml, by dotted key; the seed included.
+        overrides: Differences from params.yaml, by dotted key; the seed included.
         params: All parameters, nested.
     """
 
@@ -113,7 +113,7 @@ class Plan:
 
         Args:
             names: Of rows.
-            seeds: How many; None: as each row says.
+            seeds: Number of them; None: as each row says.
 
         Raises:
             ParamsError: See :meth:`experiment`.

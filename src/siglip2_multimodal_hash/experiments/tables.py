@@ -19,7 +19,6 @@ from siglip2_multimodal_hash.experiments.rows import Variant, load_rows
 from siglip2_multimodal_hash.experiments.status import State, Status, statuses
 from siglip2_multimodal_hash.params import PREDICTORS
 
-TAGS = next(iter(FIGURES.values()))
 COLUMNS = (
     "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How much memory there is, whether data fits it, and what to say when it runs out."""
+"""Memory that there is, tests of what fits it, and the message where it runs out."""
 
 import contextlib
 import logging
@@ -46,7 +46,7 @@ def free_memory(device: torch.device, cgroups: Path = _CGROUPS) -> int:
 
 
 def _containers(root: Path) -> list[tuple[int, int]]:
-    """Limit and what it leaves, page cache included; empty where there is no limit."""
+    """Limit and the rest that it leaves, page cache included; empty where there is no limit."""
     found = []
     for limit, usage, statistics, cache in _CGROUP_FILES:
         with contextlib.suppress(OSError, ValueError, KeyError):  # no limit reads as `max`
@@ -156,8 +156,8 @@ def explained_out_of_memory(attempt: str, remedy: str) -> Iterator[None]:
     """Turn a lack of memory into a message that names the parameter.
 
     Args:
-        attempt: What was too large: ``training.batch_size = 4096``.
-        remedy: What the user can do about it.
+        attempt: Setting that was too large: ``training.batch_size = 4096``.
+        remedy: Advice to the user.
 
     Raises:
         InputError: PyTorch ran out of memory in the block.

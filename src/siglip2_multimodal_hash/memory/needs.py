@@ -1,4 +1,4 @@
-"""What a run takes of the memory and of the disk, by arithmetic; sizes in bytes.
+"""Memory and disk that a run takes, by arithmetic; sizes in bytes.
 
 N images, M captions, C classes; D_i and D_t the widths of their embeddings; a tower of width D,
 MLP width F, L layers and T positions; B the batch. What is a bound and not exact errs upwards.
@@ -199,7 +199,7 @@ class Load:
         weights: Of both towers, adapters included.
         trained: Those of them that are trained.
         head_weights: Of the copy of the head, all of which are trained.
-        adapter_values: What the adapters of one layer keep per position: rank times their number.
+        adapter_values: Kept by the adapters of one layer per position: rank times their number.
         batch: B.
         half: Whether autocast computes in a half-precision dtype.
         checkpointing: Whether gradient checkpointing is on.

@@ -1,4 +1,4 @@
-"""Sizes of a checkpoint's towers: what the memory that they take depends on."""
+"""Sizes of a checkpoint's towers, which decide the memory that they take."""
 
 import re
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
-"""Alignment of image and caption directions against the other pairs of a batch.
+"""Alignment of image and caption directions: ``loss.alignment``.
 
-``loss.alignment: sigmoid`` is SigLIP's loss (Zhai et al., ICCV 2023), ``infonce`` CLIP's (Radford
-et al., ICML 2021). Unlike 1 - cos of each pair, both push the directions of different items apart,
-so that they do not all become one. B pairs of a batch, C classes, D the width of a direction.
+``cosine`` is 1 - cos of each pair, ``sigmoid`` SigLIP's loss (Zhai et al., ICCV 2023), ``infonce``
+CLIP's (Radford et al., ICML 2021). Unlike the first, the other two push the directions of different
+items apart, so that they do not all become one. B pairs of a batch, C classes, D the width of a
+direction.
 """
 
 import math
@@ -48,7 +49,7 @@ def learned_scale(params: LossParams, head: HeadConfig) -> AlignmentScale | None
 
 
 def negative_pairs(labels: Tensor) -> Tensor:
-    """Which pairs i, j are negatives, bool [..., B, B]: other items, but not of the same label set.
+    """Mask of negatives, bool [..., B, B]: pairs i, j of two items, but not of the same label set.
 
     Photos of the same things have captions that suit each other: to push them apart would work
     against the classes. Items without any label have nothing known in common, so they stay
@@ -60,6 +61,16 @@ def negative_pairs(labels: Tensor) -> Tensor:
     shared, counts = labels @ labels.mT, labels.sum(dim=-1)
     same = (shared == counts[..., :, None]) & (shared == counts[..., None, :]) & (shared > 0)
     return ~(same | torch.eye(labels.shape[-2], dtype=torch.bool, device=labels.device))
+
+
+def cosine_loss(d_img: Tensor, d_txt: Tensor) -> Tensor:
+    """Mean over the pairs of 1 - d_img . d_txt.
+
+    Args:
+        d_img: [..., D] image directions.
+        d_txt: [..., D] caption directions.
+    """
+    return 1 - (d_img * d_txt).sum(dim=-1).mean()
 
 
 def sigmoid_loss(
@@ -94,12 +105,12 @@ def info_nce_loss(cosines: Tensor, negatives: Tensor, scale: float | Tensor) -> 
     return ((of_images + of_captions) / 2 - matched).mean()
 
 
-def contrastive_alignment(
+def alignment_loss(
     params: LossParams,
     d_img: Tensor,
     d_txt: Tensor,
     labels: Tensor,
-    learned: AlignmentScale | None,
+    learned: AlignmentScale | None = None,
 ) -> Tensor:
     """The loss of ``params.alignment``, a scalar before weighting.
 
@@ -109,17 +120,12 @@ def contrastive_alignment(
         d_txt: float32 [batches, B, D].
         labels: float32 [batches, B, C] of 0 and 1.
         learned: See :func:`learned_scale`.
-
-    Raises:
-        ValueError: The alignment is ``cosine``, which compares no pair with another.
     """
+    if params.alignment == "cosine":
+        return cosine_loss(d_img, d_txt)
     cosines, negatives = d_img @ d_txt.mT, negative_pairs(labels)
     scale = 1 / params.temperature if learned is None else learned.scale()
-    match params.alignment:
-        case "sigmoid":
-            bias = SIGMOID_BIAS if learned is None else learned.bias
-            return sigmoid_loss(cosines, negatives, scale, bias)
-        case "infonce":
-            return info_nce_loss(cosines, negatives, scale)
-        case _:
-            raise ValueError(f"loss.alignment = {params.alignment}: compares each pair alone")
+    if params.alignment == "infonce":
+        return info_nce_loss(cosines, negatives, scale)
+    bias = SIGMOID_BIAS if learned is None else learned.bias
+    return sigmoid_loss(cosines, negatives, scale, bias)

@@ -82,7 +82,7 @@ class HeadConfig(Section):
 
     @property
     def trains_directions(self) -> bool:
-        """Whether anything trainable stands before the directions; the towers are frozen."""
+        """True where anything trainable stands before the directions; the towers are frozen."""
         learned = self.project_dim > 0 and self.projection == "learned"
         return self.fusion != "raw" and (self.adapter != "none" or learned)
 

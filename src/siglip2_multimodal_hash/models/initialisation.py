@@ -25,7 +25,7 @@ from siglip2_multimodal_hash.params import (
 
 @dataclass(frozen=True)
 class FitStart:
-    """Where a fit starts; the values here are those of a classifier of raw embeddings.
+    """Start of a fit; the values here are those of a classifier of raw embeddings.
 
     Attributes:
         standardise: ``fusion.standardise``.

@@ -4,8 +4,8 @@ total = bce_weight * bce + cosine_weight * alignment + bits
 bits  = hash_weight * (quantisation + lambda_balance * balance + lambda_decorr * decorrelation)
         for ``loss.objective: plan``, and code_weight * code for the others (:mod:`.objectives`)
 
-``bce`` stands for whichever form of the cross-entropy ``loss.imbalance`` chooses, ``alignment`` for
-1 - cos of each pair (``loss.alignment: cosine``) or one of :mod:`.alignment`.
+``bce`` stands for the form of the cross-entropy that ``loss.imbalance`` chooses, ``alignment`` for
+that of :mod:`.alignment` that ``loss.alignment`` does.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from siglip2_multimodal_hash.models.alignment import AlignmentScale, contrastive_alignment
+from siglip2_multimodal_hash.models.alignment import AlignmentScale, alignment_loss
 from siglip2_multimodal_hash.models.hashing import (
     balance_loss,
     decorrelation_loss,
@@ -95,27 +95,16 @@ def asymmetric_loss(
     return -(labels * positive + (1 - labels) * negative).mean()
 
 
-def cosine_alignment_loss(d_img: Tensor, d_txt: Tensor) -> Tensor:
-    """Mean over the batch of 1 - d_img . d_txt.
-
-    Args:
-        d_img: [B, D] image directions.
-        d_txt: [B, D] caption directions.
-    """
-    return 1 - (d_img * d_txt).sum(dim=-1).mean()
-
-
 class LossParts(NamedTuple):
     """The objective and its parts before weighting, scalars; a part that does not apply is None."""
 
     total: Tensor
     bce: Tensor
-    cosine: Tensor | None
-    quantisation: Tensor | None
-    balance: Tensor | None
-    decorrelation: Tensor | None
+    alignment: Tensor | None = None
+    quantisation: Tensor | None = None
+    balance: Tensor | None = None
+    decorrelation: Tensor | None = None
     code: Tensor | None = None
-    alignment: Tensor | None = None  # of `sigmoid` and `infonce`, in the place of `cosine`
 
     def present(self) -> dict[str, Tensor]:
         """The parts that apply, by name."""
@@ -164,12 +153,11 @@ class HeadLoss:
         params = self.params
         bce = self._classification(self._logits(output), labels)
         total = params.bce_weight * bce
-        cosine, alignment = self._alignment(output, labels, batches)
-        for aligned in (cosine, alignment):
-            if aligned is not None:
-                total = total + params.cosine_weight * aligned
+        alignment = self._alignment(output, labels, batches)
+        if alignment is not None:
+            total = total + params.cosine_weight * alignment
         if output.pre_code is None or output.soft_code is None:
-            return LossParts(total, bce, cosine, None, None, None, alignment=alignment)
+            return LossParts(total, bce, alignment)
         u, h, y = (
             part.float().reshape(batches, -1, part.shape[-1])
             for part in (output.pre_code, output.soft_code, labels)
@@ -177,15 +165,13 @@ class HeadLoss:
         if params.objective != "plan":
             code = code_loss(params, u, h, y, progress)
             total = total + params.code_weight * code
-            return LossParts(total, bce, cosine, None, None, None, code, alignment)
+            return LossParts(total, bce, alignment, code=code)
         quantisation, balance = quantisation_loss(h), balance_loss(h)
         decorrelation = decorrelation_loss(h)
         total = total + params.hash_weight * (
             quantisation + params.lambda_balance * balance + params.lambda_decorr * decorrelation
         )
-        return LossParts(
-            total, bce, cosine, quantisation, balance, decorrelation, alignment=alignment
-        )
+        return LossParts(total, bce, alignment, quantisation, balance, decorrelation)
 
     def prior_logits(self, labels: Tensor) -> Tensor:
         """The logits that suit a class's frequency alone: its log odds, weighted as the loss is.
@@ -232,17 +218,12 @@ class HeadLoss:
     def _weights(self) -> Tensor | None:
         return self.positive_weights if self.params.imbalance == "class_weights" else None
 
-    def _alignment(
-        self, output: HeadOutput, labels: Tensor, batches: int
-    ) -> tuple[Tensor | None, Tensor | None]:
-        """The cosine term, or the one against other pairs: one of the two, or neither."""
+    def _alignment(self, output: HeadOutput, labels: Tensor, batches: int) -> Tensor | None:
         d_img, d_txt = output.d_img, output.d_txt
         # A head of unlike widths is built for a weight of 0 alone.
         if d_img is None or d_txt is None or d_img.shape[-1] != d_txt.shape[-1]:
-            return None, None
-        if self.params.alignment == "cosine":
-            return cosine_alignment_loss(d_img, d_txt), None
+            return None
         d_img, d_txt, y = (
             part.float().reshape(batches, -1, part.shape[-1]) for part in (d_img, d_txt, labels)
         )
-        return None, contrastive_alignment(self.params, d_img, d_txt, y, self.scale)
+        return alignment_loss(self.params, d_img, d_txt, y, self.scale)

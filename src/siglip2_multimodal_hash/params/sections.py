@@ -151,6 +151,11 @@ class TrainingParams(Section):
     early_stopping_patience: PositiveInt
     mixed_precision: PrecisionName
 
+    @property
+    def follows_vote(self) -> bool:
+        """True where the best epoch of a fit is chosen by the vote, alone or mixed in."""
+        return self.monitor in ("knn", "hybrid")
+
 
 class OptimizerParams(Section):
     lr: PositiveFloat

@@ -75,7 +75,7 @@ class Params(Section):
     @property
     def monitored_vote(self) -> KnnParams | None:
         """The vote that chooses the best epoch of a fit; None where the classifier does."""
-        return self.knn if self.training.monitor in ("knn", "hybrid") else None
+        return self.knn if self.training.follows_vote else None
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:

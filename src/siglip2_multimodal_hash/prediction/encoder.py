@@ -7,7 +7,7 @@ of it, so all that can be compared is compared.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +22,11 @@ from siglip2_multimodal_hash.features.towers import Towers, load_towers
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
 from siglip2_multimodal_hash.prediction.photos import read_photo
 from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
-
-CaptionPolicy = Literal["first", "mean"]
 
 # Other kernels move a soft code by some 1e-6; another head, by about 1.
 _SAME_CODE = 1e-2

@@ -51,7 +51,7 @@ def write_report(
 
 
 def _context(inputs: ReportInputs) -> dict[str, Any]:
-    """What report.html shows, but the gallery."""
+    """Context of report.html, without the gallery."""
     return {
         "title": inputs.title,
         "facts": tables.facts(inputs),

@@ -13,7 +13,7 @@ def check_limits(params: Params, statistics: dict[str, Any]) -> None:
 
     Args:
         params: The parameters.
-        statistics: See :func:`.dataset_statistics`.
+        statistics: See :func:`..datasets.statistics.dataset_statistics`.
 
     Raises:
         InputError: More tags per photo than classes; more neighbours or clusters than the database

@@ -60,7 +60,7 @@ class FitSettings:
     vote: KnnParams | None = None
 
     def __post_init__(self) -> None:
-        if self.vote is None and self.training.monitor in ("knn", "hybrid"):
+        if self.vote is None and self.training.follows_vote:
             raise ValueError(f"training.monitor = {self.training.monitor} needs the vote")
 
     @classmethod
@@ -116,7 +116,7 @@ class FitSettings:
             asymmetric_clip=params.loss.asymmetric_clip,
         )
         training = params.training
-        if training.monitor in ("knn", "hybrid"):
+        if training.follows_vote:
             training = training.model_copy(update={"monitor": "mlp"})
         return cls(
             start=FitStart(),

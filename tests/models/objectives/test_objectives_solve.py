@@ -79,7 +79,7 @@ def test_the_classifier_of_a_discrete_objective_sees_the_signs() -> None:
     signs = torch.where(output.soft_code > 0, 1.0, -1.0)
     expected = torch.nn.functional.binary_cross_entropy_with_logits(head.classifier(signs), labels)
     torch.testing.assert_close(found.bce, expected)
-    assert set(found.present()) == {"total", "bce", "cosine", "code"}
+    assert set(found.present()) == {"total", "bce", "alignment", "code"}
     with pytest.raises(ValueError, match="needs the classifier"):
         HeadLoss(loss_params(objective="discrete"))
 
@@ -96,7 +96,7 @@ def test_batches_together_give_the_mean_of_their_losses(objective: str) -> None:
     apart = [loss(output.rows(n, n + 4), labels[n : n + 4], 1, 0.5).total for n in (0, 4, 8)]
     torch.testing.assert_close(together.total, torch.stack(apart).mean())
     assert together.code is not None
-    expected = together.bce + together.cosine + 0.7 * together.code
+    expected = together.bce + together.alignment + 0.7 * together.code
     torch.testing.assert_close(together.total, expected)
 
 
@@ -106,4 +106,4 @@ def test_without_a_hash_layer_the_classes_remain(objective: str) -> None:
     head, labels = HashNetwork(head_config(bits=0)), random_labels(5)
     loss = HeadLoss(loss_params(objective=objective), classify=head.classifier)
     parts = loss(head(*pairs(5)), labels)
-    assert set(parts.present()) == {"total", "bce", "cosine"}
+    assert set(parts.present()) == {"total", "bce", "alignment"}

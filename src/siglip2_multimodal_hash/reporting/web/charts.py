@@ -39,9 +39,9 @@ class Figure(NamedTuple):
 
     Attributes:
         title: Above it.
-        spec: Vega-Lite; its description is what a screen reader says.
+        spec: Vega-Lite; its description is the text of a screen reader.
         legend: Names, each with a class of page.css that colours it.
-        note: What the chart means.
+        note: Explanation below it.
     """
 
     title: str
@@ -54,10 +54,10 @@ class Series(NamedTuple):
     """One line.
 
     Attributes:
-        name: What the pointer calls it.
+        name: Its name beside the pointer.
         colour: ``knn``, ``mlp``, ``hybrid``, ``one`` or ``two`` of page.css.
         points: (x, y), by ascending x.
-        notes: What the pointer reads at each point.
+        notes: Text beside the pointer at each point.
         label: In the legend, where it is more than the name.
     """
 
@@ -350,7 +350,7 @@ def _lines(
     """Lines, of which the pointer reads all at once where it is nearest.
 
     Args:
-        said: What a screen reader says.
+        said: Text of a screen reader.
         x: Of the field ``x``.
         y: Of the field ``y``.
         series: Those without a point are left out.
@@ -397,7 +397,7 @@ def _lines(
 
 
 def _readings(series: Sequence[Series]) -> list[dict[str, Any]]:
-    """For every x of a point what each line is there, or at its nearest point."""
+    """For every x of a point the notes of all lines there, or at their nearest points."""
     places = [np.array([x for x, _ in one.points]) for one in series]
     readings = []
     for at in np.unique(np.concatenate(places)):

@@ -31,7 +31,7 @@ def gallery_data(inputs: ReportInputs, queries: int) -> Json:
     """The data of the gallery, without pictures.
 
     Args:
-        inputs: What was evaluated.
+        inputs: Results of the evaluation.
         queries: Images of test, spread evenly over the split.
     """
     rows = inputs.dataset.rows("test")

@@ -24,7 +24,7 @@ class ReportInputs:
     """One evaluated head.
 
     Attributes:
-        title: What was evaluated.
+        title: Dataset and backbone.
         dataset: The index.
         evaluation: Of the head.
         codes: Of every image.

@@ -22,7 +22,7 @@ def page_text(**context: Any) -> str:
     """The whole page.
 
     Args:
-        context: What report.html shows; autoescaping writes all of it as text. ``links`` lets the
+        context: Content of report.html; autoescaping writes all of it as text. ``links`` lets the
             page show pictures from this machine's disk, too.
     """
     style, scripts = packaged("page.css"), [vega(), "\n".join(map(packaged, SCRIPTS))]

@@ -32,7 +32,7 @@ def within_budget(
     """Data URLs of as many photos as fit.
 
     Args:
-        images: Where the photos are.
+        images: Source of the photos.
         wanted: Key, file name and side of each, the most important first. A key that comes again
             costs nothing.
         budget: Bytes that all of them may take. The first that does not fit ends it, so that what
