@@ -58,7 +58,7 @@ from siglip2_multimodal_hash.training.validation import run_head, validate
 logger = logging.getLogger(__name__)
 
 _LIBRARIES = ("numpy", "safetensors", "torch")
-_CODE = ("models/**/*.py", "training/**/*.py")
+_CODE = tuple(f"{room}/**/*.py" for room in ("models", "retrieval", "evaluation", "training"))
 _LESS_MEMORY = (
     "lower training.batch_size and raise training.accumulation_steps by the same factor, "
     f"or run `smhash use {EMERGENCY_PRESET}`, which does that; narrower "
@@ -164,16 +164,14 @@ def _run_epochs(
     updates = updates_per_epoch(len(train), params)
     trainer = build_trainer(network, train, settings, updates)
     fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
-    # A fit that is continued starts from the same weights, so it need not remember this.
+    # Before what a fit that is continued restores: the start is needed to tell a collapse.
+    settings.start.apply(network, train.first_pairs, trainer.loss.prior_logits(train.labels))
     unfitted = (
         direction_figures(run_head(network, val, trainer.precision))
         if network.config.trains_directions
         else {}
     )
     state = FitState() if work is None else work.restore(fitted)
-    if not state.epoch:
-        prior = trainer.loss.prior_logits(train.labels)
-        settings.start.apply(network, train.first_pairs, prior)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
