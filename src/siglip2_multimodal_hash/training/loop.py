@@ -164,6 +164,7 @@ def _run_epochs(
     updates = updates_per_epoch(len(train), params)
     trainer = build_trainer(network, train, settings, updates)
     fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
+    settings.start.apply(network, train.first_pairs, trainer.loss.prior_logits(train.labels))
     # A fit that is continued starts from the same weights, so it need not remember this.
     unfitted = (
         direction_figures(run_head(network, val, trainer.precision))
@@ -171,9 +172,6 @@ def _run_epochs(
         else {}
     )
     state = FitState() if work is None else work.restore(fitted)
-    if not state.epoch:
-        prior = trainer.loss.prior_logits(train.labels)
-        settings.start.apply(network, train.first_pairs, prior)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
