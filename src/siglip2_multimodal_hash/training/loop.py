@@ -164,8 +164,8 @@ def _run_epochs(
     updates = updates_per_epoch(len(train), params)
     trainer = build_trainer(network, train, settings, updates)
     fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
+    # Before what a fit that is continued restores: the start is needed to tell a collapse.
     settings.start.apply(network, train.first_pairs, trainer.loss.prior_logits(train.labels))
-    # A fit that is continued starts from the same weights, so it need not remember this.
     unfitted = (
         direction_figures(run_head(network, val, trainer.precision))
         if network.config.trains_directions
