@@ -69,6 +69,68 @@ def test_all_experiments_newest_first_or_by_a_figure(folder):
         stage.write_text(text, encoding="utf-8")
 
 
+def add_experiment(folder: Path, name: str, path: str, text: str) -> str:
+    """Track the head with a file of its own as an experiment; its reference."""
+    head = run(folder, "git", "rev-parse", "HEAD").strip()
+    file = folder / path
+    kept = file.read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    try:
+        run(folder, "git", "add", path)
+        tree = run(folder, "git", "write-tree").strip()
+    finally:
+        file.write_text(kept, encoding="utf-8")
+        run(folder, "git", "add", path)
+    commit = run(folder, "git", "commit-tree", tree, "-p", head, "-m", name).strip()
+    reference = f"refs/exps/{head[:2]}/{head[2:]}/{name}"
+    run(folder, "git", "update-ref", reference, commit)
+    return reference
+
+
+@pytest.mark.parametrize("text", ['{"knn": null, "retrieval": {"mAP@all": 0.3}}', "[1]", "1"])
+def test_what_is_no_figure_is_left_out(folder: Path, text: str) -> None:
+    reference = add_experiment(folder, "odd", "metrics/summary.json", text)
+    try:
+        result = smhash(folder, "experiments", "--sort", "retrieval")
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines()[-1].split() == ["odd"]
+    finally:
+        run(folder, "git", "update-ref", "-d", reference)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "said"),
+    [
+        ("dvc.lock", "schema: '2.0'\n", "dvc.lock holds no stages"),
+        ("dvc.lock", "", "dvc.lock holds no stages"),
+        ("params.yaml", "- 1\n", "params.yaml holds no sections"),
+    ],
+)
+def test_an_unreadable_experiment_is_named(folder: Path, path: str, text: str, said: str) -> None:
+    reference = add_experiment(folder, "odd", path, text)
+    try:
+        result = smhash(folder, "experiments")
+        assert result.returncode == 2
+        assert result.stderr.startswith("error: odd: ")
+        assert said in result.stderr
+        assert "`dvc exp remove odd`" in result.stderr
+    finally:
+        run(folder, "git", "update-ref", "-d", reference)
+
+
+@pytest.mark.parametrize("text", ["stages: {}\n", "stages: [\n"])
+def test_a_dvc_yaml_without_these_stages_is_refused(folder: Path, text: str) -> None:
+    path = folder / "dvc.yaml"
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    try:
+        result = smhash(folder, "experiments")
+        assert result.returncode == 2
+        assert "dvc.yaml" in result.stderr
+    finally:
+        path.write_text(kept, encoding="utf-8")
+
+
 def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folder):
     result = smhash(folder, "table", "methods", "--seeds", "1", "--draws", "200")
     assert result.returncode == 0, result.stderr

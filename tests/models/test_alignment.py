@@ -132,7 +132,13 @@ def test_a_learned_temperature_starts_at_the_set_one_and_is_bounded() -> None:
     assert all(v.grad is not None and v.grad != 0 for v in scale.parameters())
     with torch.no_grad():
         scale.log_scale.fill_(20.0)
-    assert scale.scale().item() == MAX_SCALE
+    assert scale.scale().item() == pytest.approx(MAX_SCALE)
+    # From the bound it can come back: it has a gradient there, and is not far beyond.
+    scale.zero_grad()
+    torch.autograd.backward(HeadLoss(params, scale=scale)(head(*pairs(6)), labels).total)
+    assert scale.log_scale.grad is not None
+    assert scale.log_scale.grad != 0
+    assert scale.log_scale.item() == pytest.approx(np.log(MAX_SCALE))
 
 
 def test_only_what_is_used_is_learned() -> None:

@@ -69,6 +69,13 @@ def test_captions_categories_and_titles_are_text_only(
     assert "<script>alert" not in text
 
 
+def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Any) -> None:
+    # Which figure that is depends on the parameters: not always mAP.
+    text = report(tmp_path / "a.html", example)
+    assert "<code>training.monitor</code>" in text
+    assert "chosen by mAP" not in text
+
+
 def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_images: Any) -> None:
     # Vega names the homes of its schemas, which nothing opens: the policy allows no network.
     text = report(tmp_path / "a.html", example, coloured_images).replace(vega(), "")

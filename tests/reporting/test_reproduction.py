@@ -81,6 +81,13 @@ def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
     assert "`make repro`" in said
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.746", [0.746]])
+def test_what_is_no_number_is_not_taken_for_equal(project, smhash, capsys, value):
+    write(project, with_knn(value))
+    assert smhash("verify") == 2
+    assert "test.knn.mAP: " in capsys.readouterr().err
+
+
 def test_a_folder_without_a_repository_is_refused(tmp_path, monkeypatch, smhash, capsys):
     monkeypatch.chdir(tmp_path)
     assert smhash("verify") == 2

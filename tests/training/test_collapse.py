@@ -103,6 +103,29 @@ def test_with_negatives_nothing_collapses(
     assert not directions_warned_of(caplog)
 
 
+def test_directions_are_compared_with_those_behind_the_fixed_projection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Towers with a large common component, which the principal components leave out.
+    def arrays(n: int, seed: int) -> dict[str, npt.NDArray[Any]]:
+        found = noisy_arrays(n, seed)
+        for name in ("image", "caption"):
+            found[name] += np.eye(found[name].shape[1], dtype=np.float32)[0] * 20
+        return found
+
+    val = arrays(48, 1)
+    del val["caption_offsets"]
+    val["caption"] = val["caption"][::CAPTIONS]
+    rows = np.arange(96)
+    fit(
+        small_head(adapter="linear", project_dim=4, projection="pca"),
+        TrainingData.select(rows, **arrays(96, 0)),
+        ValidationData.select(rows[:48], **val),
+        small_settings(training={"num_epochs": 25}, optimizer={"lr": 0.02}),
+    )
+    assert len(directions_warned_of(caplog)) == 1
+
+
 def test_frozen_directions_are_not_looked_at(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Table of all experiments: headline figures, time, state, changed parameters."""
 
+from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES
 from siglip2_multimodal_hash.experiments.progress import duration
@@ -23,6 +24,7 @@ def overview(repository: Repository, sort: str | None) -> str:
         sort: A headline figure, the highest first; None: by date, the newest first.
 
     Raises:
+        InputError: No repository of DVC with this project's stages.
         DataError: The parameters or the lock file of an experiment cannot be read.
     """
     found = [one for same in repository.experiments().values() for one in same]
@@ -35,8 +37,7 @@ def overview(repository: Repository, sort: str | None) -> str:
             one.name,
             *(f"{100 * figures[one][name]:.1f}" if name in figures[one] else "" for name in shown),
             "" if (seconds := repository.seconds(one.commit)) is None else duration(seconds),
-            "" if repository.code_version(one.commit) == repository.code_here else "stale",
-            _changes(one, repository),
+            *_state(one, repository),
         )
         for one in found
     ]
@@ -45,10 +46,17 @@ def overview(repository: Repository, sort: str | None) -> str:
     return "".join(f"{_cut(line)}\n" for line in table.splitlines())
 
 
-def _changes(one: Recorded, repository: Repository) -> str:
-    params = (flatten(repository.params(commit)) for commit in (repository.head, one.commit))
-    changed = effective(differing(*params))
-    return " ".join(f"{key}={new}" for key, (_, new) in changed.items() if key not in BASELINES)
+def _state(one: Recorded, repository: Repository) -> tuple[str, str]:
+    """Whether it is stale, and its changed parameters."""
+    here, before = repository.code_here, flatten(repository.params())
+    try:
+        stale = repository.code_version(one.commit) != here
+        after = flatten(repository.params(one.commit))
+    except DataError as error:
+        raise DataError(f"{one.name}: {error}", f"`dvc exp remove {one.name}` drops it") from None
+    changed = effective(differing(before, after)).items()
+    shown = " ".join(f"{key}={new}" for key, (_, new) in changed if key not in BASELINES)
+    return "stale" if stale else "", shown
 
 
 def _cut(line: str) -> str:

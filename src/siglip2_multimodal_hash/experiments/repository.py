@@ -114,7 +114,8 @@ class Repository:
             found = json.loads(self.git("show", f"{commit}:./{HEADLINE_FILE}"))
         except (subprocess.CalledProcessError, ValueError):
             return {}
-        return {name: found[name] for name in HEADLINE if name in found}
+        known = found if isinstance(found, dict) else {}
+        return {name: known[name] for name in HEADLINE if isinstance(known.get(name), int | float)}
 
     def code_version(self, commit: str) -> str:
         """Digest of the code of :data:`TARGET` and of all stages before it, by the lock file.
@@ -122,7 +123,10 @@ class Repository:
         Raises:
             DataError: The lock file of that commit cannot be read.
         """
-        stages = self._yaml(commit, _LOCK_FILE)["stages"]
+        lock = self._yaml(commit, _LOCK_FILE)
+        if not isinstance(lock, dict) or "stages" not in lock:
+            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages")
+        stages = lock["stages"]
         return _digest(
             (name, dependency["path"], dependency.get("md5", ""))
             for name in _needed(stages)
@@ -131,16 +135,26 @@ class Repository:
 
     @cached_property
     def code_here(self) -> str:
-        """The digest that an experiment would have that ran the code in this folder."""
+        """The digest that an experiment would have that ran the code in this folder.
+
+        Raises:
+            InputError: No repository of DVC, or its dvc.yaml does not have :data:`TARGET`.
+        """
+        from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
-        with Repo(str(self.folder)) as repo:
-            return _digest(
-                (stage.name, dependency.def_path, _md5(dependency))
-                for stage in repo.stage.collect(TARGET, with_deps=True)
-                for dependency in stage.deps
-                if dependency.def_path.startswith(_CODE)
-            )
+        try:
+            with Repo(str(self.folder)) as repo:
+                return _digest(
+                    (stage.name, dependency.def_path, _md5(dependency))
+                    for stage in repo.stage.collect(TARGET, with_deps=True)
+                    for dependency in stage.deps
+                    if dependency.def_path.startswith(_CODE)
+                )
+        except DvcException as error:
+            raise InputError(
+                f"{self.folder.absolute()}: {error}", "go to the root of a clone of the project"
+            ) from None
 
     @cached_property
     def local_config(self) -> dict[str, Any]:

@@ -37,7 +37,11 @@ class AlignmentScale(nn.Module):
 
     def scale(self) -> Tensor:
         """1 / temperature, at most :data:`MAX_SCALE`."""
-        return self.log_scale.exp().clamp(max=MAX_SCALE)
+        with torch.no_grad():
+            # The parameter itself, as in CLIP: beyond the bound of a result it had no gradient, and
+            # a temperature that has come there would stay for good.
+            self.log_scale.clamp_(max=math.log(MAX_SCALE))
+        return self.log_scale.exp()
 
 
 def learned_scale(params: LossParams, head: HeadConfig) -> AlignmentScale | None:

@@ -1,6 +1,7 @@
 """Comparison of this machine's figures with the committed ones."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -44,7 +45,7 @@ def differences_from_commit() -> list[Difference]:
     Raises:
         InputError: No repository of Git and DVC, or params.yaml is not the committed one, so that
             other figures are expected.
-        DataError: One of the two has no figures, or not the same ones.
+        DataError: One of the two has no figures, not the same ones, or what is no number.
     """
     # Slow to import, and only this command needs it.
     from dvc.exceptions import DvcException
@@ -83,4 +84,8 @@ def _difference(name: str, figure: dict[str, Any]) -> Difference:
     if committed is None or here is None:
         place = "the last commit" if committed is None else "this folder"
         raise DataError(f"{name}: {place} does not have it", _NO_FIGURES)
+    for value in (committed, here):
+        # NaN, too: no difference from it is large, and none can be sorted.
+        if not isinstance(value, int | float) or not isfinite(value):
+            raise DataError(f"{name}: {value!r} is no figure", _NO_FIGURES)
     return Difference(name, committed, here)
