@@ -93,7 +93,7 @@ class Params(Section):
             ("optimizer.lr", self.optimizer.lr),
             ("baselines.mlp_lr", self.baselines.mlp_lr),
         ):
-            if self.scheduler.min_lr > rate:
+            if self.scheduler.type != "constant" and self.scheduler.min_lr > rate:
                 raise ValueError(
                     f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed {key} = {rate}"
                 )
