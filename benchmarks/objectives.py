@@ -55,6 +55,7 @@ def _profile(objective: str, **loss: Any) -> Changes:
 BARE: Changes = {"loss": {"objective": "plan"}, "hash": {"normalize": "none"}}
 PLAN: Changes = {
     **BARE,
+    "loss": {"objective": "plan", "alignment": "cosine"},
     "fusion": {"standardise": "none", "init": "default"},
     "classifier": {"prior": False},
     "training": {"num_epochs": 30, "early_stopping_patience": 5},

@@ -77,7 +77,10 @@ def _to_figures(folder: Path) -> Any:
         assert _to_index() == [0, 0, 0]
         assert not _embed(embeddings)
         live = Path("live")
-        assert not _stage("train", index=index, embeddings=embeddings, out=head, live=live)
+        vote = folder / "vote.json"
+        vote.write_text("null", encoding="utf-8")
+        inputs = {"index": index, "embeddings": embeddings, "vote": vote}
+        assert not _stage("train", **inputs, out=head, live=live)
         assert not _stage("extract_hashes", embeddings=embeddings, head=head, out=codes)
         assert not _stage("build_faiss_index", index=index, codes=codes, out=faiss)
         evaluation = OUTPUTS / "evaluation"

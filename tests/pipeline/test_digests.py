@@ -46,7 +46,8 @@ def rerun(folder: Path, out: Path, **variables: str) -> None:
     for name in ("data", "models"):
         (out / name).symlink_to(folder / name)
     (out / OUTPUTS).mkdir(parents=True)
-    (out / OUTPUTS / "towers").symlink_to(folder / OUTPUTS / "towers")
+    for name in (OUTPUTS / "towers", "outputs/monitored_vote.json"):
+        (out / name).symlink_to(folder / name)
     environment = os.environ | variables | {"PYTHONPATH": f"{ROOT / 'src'}"}
     for stage in FITTED:
         subprocess.run(
