@@ -4,7 +4,6 @@ import base64
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -13,33 +12,7 @@ from PIL import Image
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.prediction.answer import Neighbour, Prediction, Tag
 from siglip2_multimodal_hash.prediction.page import write_page
-
-VOID = {"meta", "img", "br"}
-
-
-class Page(HTMLParser):
-    """The elements of a page, its texts, and whether what is opened is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    def all(self, name):
-        return [attributes for tag, attributes in self.elements if tag == name]
+from tests.html_pages import Page
 
 
 class Images:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +17,8 @@ from siglip2_multimodal_hash.reporting import page as page_module
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.web.inputs import read_inputs, read_records
 from siglip2_multimodal_hash.reporting.web.template import vega
+from tests.html_pages import Page
 from tests.reporting.report_example import KNN, data_of, report
-
-VOID = {"meta", "img"}
-
-
-class Page(HTMLParser):
-    """A page as a browser sees it: elements with attributes, text, tags that are not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def test_captions_categories_and_titles_are_text_only(
@@ -81,6 +53,7 @@ def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_ima
     text = report(tmp_path / "a.html", example, coloured_images).replace(vega(), "")
     page = Page(text)
     assert page.open == []
+    assert not page.all("br")
     links = {
         value
         for _, attributes in page.elements
