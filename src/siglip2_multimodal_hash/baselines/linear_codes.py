@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import linalg
 
 from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.models.linear_codes import ITQ_ITERATIONS, itq_rotation
 from siglip2_multimodal_hash.params import code_bytes
 from siglip2_multimodal_hash.retrieval.codes import binarize
 
 Matrix = npt.NDArray[np.float64]
 
-ITQ_ITERATIONS = 50
 # Rows in float64 at a time, so that a large training set is never copied whole.
 BLOCK_ROWS = 8192
 
@@ -120,11 +121,7 @@ def fit_pca_sign(train: npt.NDArray[Any], bits: int) -> LinearHash:
 def fit_itq(
     train: npt.NDArray[Any], bits: int, seed: int, iterations: int = ITQ_ITERATIONS
 ) -> LinearHash:
-    """Fit iterative quantisation (Gong and Lazebnik, CVPR 2011).
-
-    PCA, then the rotation R that brings the components V nearest to their signs. In turns
-    B = sign(V R), and R = the orthogonal matrix that minimises |B - V R| (Procrustes: with the
-    singular value decomposition B' V = S O T', R = T S'), from a random rotation.
+    """Fit iterative quantisation: PCA, then the rotation of :func:`.itq_rotation`.
 
     Args:
         train: float [N, D].
@@ -138,9 +135,5 @@ def fit_itq(
     """
     principal = fit_pca_sign(train, bits)
     components = principal._project(check_vectors("training vectors", train))
-    rotation = linalg.qr(np.random.default_rng(seed).standard_normal((bits, bits)))[0]
-    for _ in range(iterations):
-        signs = np.where(components @ rotation > 0, 1.0, -1.0)
-        left, _singular, right = linalg.svd(signs.T @ components)
-        rotation = right.T @ left.T
+    rotation = itq_rotation(torch.from_numpy(components), seed, iterations).numpy()
     return LinearHash(principal.mean, principal.projection @ rotation)

@@ -36,6 +36,7 @@ _UNCHOSEN: dict[str, Any] = {
     "project_dim": 0,
     "projection": "learned",
     "normalize": "none",
+    "shortcut": False,
 }
 
 
@@ -50,7 +51,8 @@ class HeadConfig(Section):
     may then be 0. ``bits`` = 0 leaves out the hash layer. ``project_dim`` is the width that the
     directions are mapped to before the fusion, 0 for none, and ``projection`` is the kind of that
     map, fixed or learned, see :class:`.decomposition.DirectionProjection`. ``normalize`` is what
-    stands before the sign, see :class:`.hashing.HashLayer`.
+    stands before the sign, and ``shortcut`` adds a linear map of the MLP's input, see
+    :class:`.hashing.HashLayer`.
 
     Raises:
         pydantic.ValidationError: A value is of another type or out of range. Combinations are
@@ -72,6 +74,7 @@ class HeadConfig(Section):
     project_dim: NonNegativeInt = 0
     projection: Projection = "learned"
     normalize: Normalize = "none"
+    shortcut: bool = False
 
     @property
     def direction_dims(self) -> tuple[int, int]:
@@ -148,6 +151,7 @@ class HeadConfig(Section):
             project_dim=fusion.project_dim,
             projection=fusion.projection,
             normalize=params.hash.normalize,
+            shortcut=params.hash.bits > 0 and params.hash.shortcut != "none",
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -171,7 +171,12 @@ class FusionMLP(nn.Module):
             input_dim = width
         self.layers = nn.Sequential(*layers)
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """The MLP's input, [B, input_dim] -> [B, mlp_input_dim]."""
+        prepared: Tensor = self.interaction(self.standardise(x))
+        return prepared
+
     def forward(self, x: Tensor) -> Tensor:
         """[B, input_dim] -> [B, D_z]."""
-        z: Tensor = self.layers(self.interaction(self.standardise(x)))
+        z: Tensor = self.layers(self.prepare(x))
         return z

@@ -10,7 +10,10 @@ from siglip2_multimodal_hash.params import Normalize
 class HashLayer(nn.Linear):
     """h = tanh(u), u = W z + b: soft codes in (-1, 1); the bit is 1 where h > 0.
 
-    With batch normalisation u is (W z + b - mean) / deviation of each bit, over the rows that are
+    With a shortcut u = W z + b + S x, x being the MLP's input: a linear code, to which the MLP adds
+    what a linear one cannot express.
+
+    With batch normalisation u is (u - mean) / deviation of each bit, over the rows that are
     trained together, and over a running mean of them in eval mode: every bit splits the training
     data near the middle. There is nothing to learn in it, and the threshold stays 0.
 
@@ -18,17 +21,25 @@ class HashLayer(nn.Linear):
         fused_dim: Width of z.
         bits: Width of h.
         normalize: ``none`` or ``batchnorm``.
+        shortcut_dim: Width of x; 0 for no shortcut.
     """
 
-    def __init__(self, fused_dim: int, bits: int, normalize: Normalize = "none") -> None:
+    def __init__(
+        self, fused_dim: int, bits: int, normalize: Normalize = "none", shortcut_dim: int = 0
+    ) -> None:
         super().__init__(fused_dim, bits)
         nn.init.xavier_normal_(self.weight)
         nn.init.zeros_(self.bias)
         self.normalise = nn.BatchNorm1d(bits, affine=False) if normalize == "batchnorm" else None
+        self.shortcut = nn.Linear(shortcut_dim, bits, bias=False) if shortcut_dim else None
+        if self.shortcut is not None:
+            nn.init.xavier_normal_(self.shortcut.weight)
 
-    def pre_code(self, z: Tensor) -> Tensor:
-        """u, [B, D_z] -> [B, bits]."""
+    def pre_code(self, z: Tensor, x: Tensor) -> Tensor:
+        """u, [B, D_z] and, for the shortcut, [B, shortcut_dim] -> [B, bits]."""
         u = super().forward(z)
+        if self.shortcut is not None:
+            u = u + self.shortcut(x)
         layer = self.normalise
         if layer is None:
             return u
@@ -38,9 +49,9 @@ class HashLayer(nn.Linear):
         normalised: Tensor = layer(u)
         return normalised
 
-    def forward(self, z: Tensor) -> Tensor:
-        """[B, D_z] -> [B, bits]."""
-        return torch.tanh(self.pre_code(z))
+    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+        """h, of the arguments of :meth:`pre_code`."""
+        return torch.tanh(self.pre_code(z, x))
 
 
 def quantisation_loss(h: Tensor) -> Tensor:

@@ -14,13 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from siglip2_multimodal_hash.models.config import HeadConfig
+from siglip2_multimodal_hash.models.fusion import CONSTANT_BELOW
+from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import (
-    ClassifierParams,
-    FusionParams,
-    Initialisation,
-    Standardise,
-)
+from siglip2_multimodal_hash.params import Initialisation, Params, Shortcut, Standardise
 
 
 @dataclass(frozen=True)
@@ -31,16 +28,19 @@ class FitStart:
         standardise: ``fusion.standardise``.
         init: ``fusion.init``.
         prior: ``classifier.prior``.
+        shortcut: ``hash.shortcut``, of heads that have one.
     """
 
     standardise: Standardise = "column"
     init: Initialisation = "he"
     prior: bool = True
+    shortcut: Shortcut = "none"
 
     @classmethod
-    def from_params(cls, fusion: FusionParams, classifier: ClassifierParams) -> Self:
+    def from_params(cls, params: Params) -> Self:
         """Take the parameters out of the sections that they stand in."""
-        return cls(fusion.standardise, fusion.init, classifier.prior)
+        fusion = params.fusion
+        return cls(fusion.standardise, fusion.init, params.classifier.prior, params.hash.shortcut)
 
     def build(self, config: HeadConfig) -> HashNetwork:
         """A new head, on the CPU, so that the same weights are drawn whatever the device."""
@@ -53,19 +53,25 @@ class FitStart:
         self,
         network: HashNetwork,
         pairs: Callable[[], Iterable[tuple[Tensor, Tensor]]],
+        sample: Callable[[], Iterable[tuple[Tensor, Tensor]]],
         prior: Tensor,
+        seed: int,
     ) -> None:
         """Set what the training data decide.
 
         Args:
             network: From :meth:`build`.
             pairs: Starts a pass over the training data; see :func:`standardise_inputs`.
+            sample: Starts a pass over some of it; see :func:`set_itq_shortcut`.
             prior: See :func:`set_class_prior`.
+            seed: Of the first rotation of ITQ.
         """
         if network.config.project_dim and network.config.projection == "pca":
             set_principal_projections(network, pairs())
         if self.standardise != "none":
             standardise_inputs(network, pairs(), shared=self.standardise == "shared")
+        if network.config.shortcut and self.shortcut == "itq":
+            set_itq_shortcut(network, sample(), seed)
         if self.prior:
             set_class_prior(network, prior)
 
@@ -116,26 +122,6 @@ def set_principal_projections(network: HashNetwork, pairs: Iterable[tuple[Tensor
         projection.weight.copy_(components)
 
 
-def principal_components(covariance: Tensor, count: int) -> Tensor:
-    """The eigenvectors of the largest eigenvalues, [count, D], the largest first.
-
-    Each has its largest element positive, because its sign is arbitrary. Those of no variance, and
-    those beyond D, are 0.
-
-    Args:
-        covariance: float64 [D, D].
-        count: Number of components.
-    """
-    variances, vectors = torch.linalg.eigh(covariance)
-    components = vectors.T.flip(0)
-    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    components = components * largest.sign()
-    nothing = variances.flip(0) <= variances[-1] * len(variances) * torch.finfo(variances.dtype).eps
-    components[nothing] = 0
-    missing = components.new_zeros(max(count - len(components), 0), len(components))
-    return torch.cat([components[:count], missing])
-
-
 @torch.no_grad()
 def standardise_inputs(
     network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], *, shared: bool = False
@@ -163,6 +149,31 @@ def standardise_inputs(
         alike.fill_(alike.mean() if len(alike) else 0)
     deviation = variance.sqrt()
     network.fusion.standardise.set_statistics(mean, deviation)
+
+
+@torch.no_grad()
+def set_itq_shortcut(
+    network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], seed: int
+) -> None:
+    """Start the shortcut as the ITQ code of the MLP's input, with variance 1 of each bit.
+
+    Signs alone are compared, so that scale is free; this one is that of a bit of the MLP.
+
+    Args:
+        network: Not trained yet, but for its standardisation; with a shortcut.
+        pairs: Batches of image embeddings [B, D_i] and caption embeddings [B, D_t].
+        seed: Of the first rotation.
+    """
+    if network.hash_layer is None or network.hash_layer.shortcut is None:
+        raise ValueError("the head has no shortcut")
+    weight = network.hash_layer.shortcut.weight
+    x = torch.cat([network.mlp_input(*pair).cpu() for pair in pairs])
+    x -= x.mean(0)
+    components = principal_components((x.T @ x).double(), len(weight)).T
+    projected = x.double() @ components
+    rotation = itq_rotation(projected, seed)
+    deviation = (projected @ rotation).std(0, correction=0).clamp(min=CONSTANT_BELOW)
+    weight.copy_((components @ rotation / deviation).T)
 
 
 @torch.no_grad()

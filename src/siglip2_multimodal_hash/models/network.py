@@ -72,7 +72,14 @@ class HashNetwork(nn.Module):
             self._add_projections()
         self.fusion = FusionMLP(config)
         self.hash_layer = (
-            HashLayer(config.fused_dim, config.bits, config.normalize) if config.bits else None
+            HashLayer(
+                config.fused_dim,
+                config.bits,
+                config.normalize,
+                config.mlp_input_dim if config.shortcut else 0,
+            )
+            if config.bits
+            else None
         )
         self.classifier = nn.Linear(config.code_dim, config.classes, bias=config.classifier_bias)
         nn.init.xavier_normal_(self.classifier.weight)
@@ -90,8 +97,9 @@ class HashNetwork(nn.Module):
             ValueError: An embedding that the config needs is None.
         """
         views = self._views(v_img, v_txt)
-        fused = self.fusion(views.joined)
-        pre_code = None if self.hash_layer is None else self.hash_layer.pre_code(fused)
+        x = self.fusion.prepare(views.joined)
+        fused = self.fusion.layers(x)
+        pre_code = None if self.hash_layer is None else self.hash_layer.pre_code(fused, x)
         soft_code = None if pre_code is None else torch.tanh(pre_code)
         d_img, m_img = views.image or (None, None)
         d_txt, m_txt = views.caption or (None, None)
@@ -107,8 +115,12 @@ class HashNetwork(nn.Module):
         )
 
     def fusion_input(self, v_img: Tensor | None, v_txt: Tensor | None) -> Tensor:
-        """The input of the fusion MLP for these embeddings, [B, input_dim]; see :meth:`forward`."""
+        """The input of the fusion for these embeddings, [B, input_dim]; see :meth:`forward`."""
         return self._views(v_img, v_txt).joined
+
+    def mlp_input(self, v_img: Tensor | None, v_txt: Tensor | None) -> Tensor:
+        """The input of its MLP, x of the shortcut, [B, mlp_input_dim]; see :meth:`forward`."""
+        return self.fusion.prepare(self.fusion_input(v_img, v_txt))
 
     def decomposed(self, v_img: Tensor | None, v_txt: Tensor | None) -> list[Decomposed]:
         """The modalities in use, behind an adapter and before a projection; see :meth:`forward`."""

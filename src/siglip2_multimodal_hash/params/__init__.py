@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.params.fusion import (
     Modalities,
     Normalize,
     Projection,
+    Shortcut,
     Standardise,
     check_widths,
     multiplies,

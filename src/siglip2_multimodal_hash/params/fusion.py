@@ -13,6 +13,7 @@ FusionType = Literal[
 Modalities = Literal["both", "image", "caption"]
 Activation = Literal["relu", "gelu"]
 Normalize = Literal["none", "batchnorm"]
+Shortcut = Literal["none", "random", "itq"]
 Standardise = Literal["none", "column", "shared"]
 Projection = Literal["pca", "learned"]
 Initialisation = Literal["default", "he"]
@@ -56,6 +57,7 @@ class FusionParams(Section):
 class HashParams(Section):
     bits: WholeBits
     normalize: Normalize
+    shortcut: Shortcut
 
 
 def unlike_widths(image_dim: int, caption_dim: int, project_dim: int) -> bool:

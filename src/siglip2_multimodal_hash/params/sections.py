@@ -148,6 +148,7 @@ class TrainingParams(Section):
     val_every_n_epochs: PositiveInt
     gradient_clip_norm: PositiveFloat
     monitor: Monitor
+    closed_form: bool
     early_stopping_patience: PositiveInt
     mixed_precision: PrecisionName
 

@@ -84,6 +84,12 @@ class Params(Section):
         check_distance(self.knn.distance, self.hash.bits)
         if self.index.kind == "multihash":
             check_multihash(self.index.multihash, self.hash.bits, self.knn.distance)
+        if self.training.closed_form and self.hash.bits and self.hash.shortcut == "none":
+            raise ValueError(
+                "training.closed_form = true: the head without gradients is a linear map, so "
+                "hash.shortcut = none is not possible with it: set it to itq or random, or "
+                "training.closed_form to false"
+            )
         if self.scheduler.warmup_epochs >= self.training.num_epochs:
             raise ValueError(
                 f"scheduler.warmup_epochs = {self.scheduler.warmup_epochs}: must be less than "

@@ -2,8 +2,8 @@
 
 - ``best.safetensors``: weights of the best epoch by ``training.monitor``.
 - ``last.safetensors``: weights after the last epoch (``checkpointing.save_last``).
-- ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1; the
-  figure is the one that is monitored.
+- ``epoch=03-val_mAP=0.5432.safetensors``: the ``save_top_k`` best epochs, counted from 1, 0 for
+  the closed form; the figure is the one that is monitored.
 - ``epoch=05.safetensors``: every ``save_every_n_epochs``-th epoch.
 - ``config.json``: the head's config, the best epoch and its monitored figure.
 - ``history.json``: one record per epoch.
@@ -72,12 +72,12 @@ class CheckpointWriter:
         What they push out of the best stays until :meth:`finish`: the progress may name it still.
 
         Args:
-            epoch: Counted from 1.
+            epoch: Counted from 1; 0 for the closed form.
             weights: The network's state.
             score: None where this epoch was not validated.
         """
         interval = self._params.save_every_n_epochs
-        if interval and epoch % interval == 0:
+        if interval and epoch and epoch % interval == 0:
             self._regular.append(f"epoch={epoch:02d}.safetensors")
             save_weights(self._folder / self._regular[-1], weights)
         if score is None:
@@ -273,7 +273,7 @@ class UnfinishedFit:
             state = FitState.from_json(progress["state"])
             writer = self._new_writer()
             writer.restore(progress["checkpoints"])
-            if state.best.epoch:
+            if progress["checkpoints"]["top"]:
                 state.best.weights = load_weights(self._work.folder / writer.files[0])
             _set_tensors(fitted, load_weights(self._work.root / _state_name(state.epoch)))
             fitted.scaler.load_state_dict(progress["scaler"])
@@ -281,6 +281,15 @@ class UnfinishedFit:
             return state
 
         return self._work.restore(take_up) or FitState()
+
+    def keep_best(self, state: FitState) -> None:
+        """Keep the best weights before the first epoch; they are computed again until it is done.
+
+        Raises:
+            DataError: See :meth:`record`.
+        """
+        with explained_disk(self._work.root, DISK_REMEDY):
+            self._writer.after_epoch(0, state.best.weights, state.best.score)
 
     def record(self, state: FitState, score: float | None, fitted: Fitted) -> None:
         """Keep an epoch; from then on it is not computed again.

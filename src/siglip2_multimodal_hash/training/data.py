@@ -24,6 +24,8 @@ NO_IMAGE = (
 # `runtime.dataloader.inference_batch_size`: kernels for another number of rows round differently,
 # and no parameter of `runtime` may change what comes out.
 CHUNK = 2048
+# Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
+SAMPLE = 32_768
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
 
@@ -161,6 +163,26 @@ class TrainingData:
             v_txt.to(device, non_blocking=True),
             self.labels.index_select(0, rows.to(device, non_blocking=True)),
         )
+
+    def sample(self, most: int = SAMPLE) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Each image with each of its captions, and its labels, in order; see :meth:`batch`.
+
+        Of more than ``most`` pairs as many, evenly spaced.
+        """
+        pairs = len(self.captions)
+        captions = torch.arange(pairs)
+        if pairs > most:
+            captions = torch.arange(most) * pairs // most
+        images = torch.bucketize(captions, self.caption_offsets, right=True) - 1
+        device = self.v_img.device
+        for rows, chosen in zip(
+            images.to(device).split(CHUNK), captions.to(device).split(CHUNK), strict=True
+        ):
+            yield self.batch(rows, chosen)
+
+    def sample_pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """:meth:`sample` without labels."""
+        return ((v_img, v_txt) for v_img, v_txt, _ in self.sample())
 
     def first_pairs(self, batch_size: int = CHUNK) -> Iterator[tuple[Tensor, Tensor]]:
         """Each image with the first of its captions, in order: [B, D_i] and [B, D_t]."""

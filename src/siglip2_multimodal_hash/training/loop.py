@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from siglip2_multimodal_hash.device import choose_device, choose_precision, threads_of_fit
 from siglip2_multimodal_hash.errors import DataError
@@ -34,6 +35,7 @@ from siglip2_multimodal_hash.training.checkpoint import (
     UnfinishedFit,
     unfinished_fit,
 )
+from siglip2_multimodal_hash.training.closed_form import closed_form_weights
 from siglip2_multimodal_hash.training.collapse import direction_figures, warn_of_collapse
 from siglip2_multimodal_hash.training.data import (
     TrainingData,
@@ -83,7 +85,7 @@ class FitResult:
     """Result of a fit: the network with the weights of its best epoch, in eval mode."""
 
     network: HashNetwork
-    best_epoch: int  # counted from 1
+    best_epoch: int  # counted from 1; 0 for the closed form
     val_map: float  # of the classifier, in that epoch
     history: list[EpochRecord]  # one record per epoch, see `fit`
 
@@ -101,6 +103,9 @@ def fit(
     are AdamW's, at a rate set for each (see :mod:`.schedule`), with the gradient's norm clipped.
     Validation is done every ``val_every_n_epochs`` and after the last epoch; the fit stops when
     ``early_stopping_patience`` validations in a row bring no better figure of ``training.monitor``.
+
+    With ``training.closed_form`` a head without gradients is judged first, as epoch 0: see
+    :mod:`.closed_form`. No epoch's weights depend on it.
 
     The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
     ``temperature`` where it is learned, ``train_total``, ``train_bce`` and the other parts that
@@ -165,13 +170,18 @@ def _run_epochs(
     trainer = build_trainer(network, train, settings, updates)
     fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
     # Before what a fit that is continued restores: the start is needed to tell a collapse.
-    settings.start.apply(network, train.first_pairs, trainer.loss.prior_logits(train.labels))
+    prior = trainer.loss.prior_logits(train.labels)
+    settings.start.apply(network, train.first_pairs, train.sample_pairs, prior, settings.seed)
     unfitted = (
         direction_figures(run_head(network, val, trainer.precision))
         if network.config.trains_directions
         else {}
     )
     state = FitState() if work is None else work.restore(fitted)
+    if settings.closed_form and network.config.shortcut and not state.epoch:
+        _judge_closed_form(trainer, val, state, prior)
+        if work is not None:
+            work.keep_best(state)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
             "classifier.use_bias = false: the classifier cannot start at the classes' log odds, "
@@ -199,8 +209,28 @@ def _run_epochs(
     if work is not None:
         work.complete(network.config, state, network)
     network.load_state_dict(best.weights)
-    val_map = state.history[best.epoch - 1]["val_mAP"]
+    val_map = next(one["val_mAP"] for one in state.history if one["epoch"] == best.epoch)
     return FitResult(network.eval(), best.epoch, val_map, state.history)
+
+
+def _judge_closed_form(
+    trainer: EpochTrainer, val: ValidationData, state: FitState, prior: Tensor
+) -> None:
+    """Add the head of :mod:`.closed_form` to ``state`` as epoch 0; the fit starts as without it."""
+    network = trainer.network
+    start = {name: v.clone() for name, v in network.state_dict().items()}
+    network.load_state_dict(
+        closed_form_weights(network, trainer.data, val, prior, trainer.settings.seed)
+    )
+    record, score = _validated(trainer, val, "closed form")
+    state.history.append({"epoch": 0, **record})
+    state.best.offer(0, score, network)
+    logger.info(
+        "closed form: %s %.4f",
+        MONITORED[trainer.settings.training.monitor].replace("_", " "),
+        score,
+    )
+    network.load_state_dict(start)
 
 
 def _run_epoch(
@@ -211,7 +241,7 @@ def _run_epoch(
     params, epoch = settings.training, state.epoch + 1
     before, title = state.epoch * updates, f"epoch {epoch}/{params.num_epochs}"
     monitored = MONITORED[params.monitor]
-    known = {f"best_{monitored}": best.score} if best.epoch else {}
+    known = {f"best_{monitored}": best.score} if best.weights else {}
     progress = EpochProgress(settings.runtime.logging, title, updates, known)
 
     def report(done: int, figures: Mapping[str, float]) -> None:
@@ -226,20 +256,25 @@ def _run_epoch(
         record |= {f"train_{name}": value for name, value in train_losses.items()}
         score = None
         if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
-            losses, figures = validate(
-                network, trainer.loss, val, trainer.precision, settings, place=title
-            )
-            if (vote := settings.vote) is not None:
-                policy = settings.eval_caption
-                figures |= vote_figures(network, trainer.data, val, vote, policy)
-            record |= {f"val_{name}": value for name, value in (losses | figures).items()}
-            score = record[monitored]
+            validated, score = _validated(trainer, val, title)
+            record |= validated
             best.offer(epoch, score, network)
         state.history.append(record)
         state.epoch = epoch
         progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
         trackers.log(epoch_figures(record), before + updates)
     return score
+
+
+def _validated(trainer: EpochTrainer, val: ValidationData, title: str) -> tuple[EpochRecord, float]:
+    """The ``val_`` part of a record, and the monitored figure."""
+    network, settings = trainer.network, trainer.settings
+    losses, figures = validate(network, trainer.loss, val, trainer.precision, settings, place=title)
+    if (vote := settings.vote) is not None:
+        policy = settings.eval_caption
+        figures |= vote_figures(network, trainer.data, val, vote, policy)
+    record: EpochRecord = {f"val_{name}": value for name, value in (losses | figures).items()}
+    return record, record[MONITORED[settings.training.monitor]]
 
 
 def _exhausted(best: BestEpoch, params: TrainingParams) -> bool:
@@ -267,6 +302,7 @@ def _fingerprint(
     values |= {f"optimizer.{key}": value for key, value in asdict(settings.adam).items()}
     values |= {
         settings.lr_name: settings.lr,
+        "closed_form": settings.closed_form,
         "start": asdict(settings.start),
         "vote": None if settings.vote is None else settings.vote.model_dump(),
         "dataset.eval_caption": settings.eval_caption,

@@ -43,6 +43,7 @@ class FitSettings:
         scheduler: Warm-up and decay of the rate.
         seed: Of the start, the batches and dropout.
         runtime: Changes no result.
+        closed_form: Whether the head of :mod:`.closed_form` is judged, too.
         eval_caption: The caption of a training image when the vote is monitored.
         vote: The vote that ``training.monitor`` follows; None where it follows the classifier.
     """
@@ -56,6 +57,7 @@ class FitSettings:
     scheduler: SchedulerParams
     seed: int
     runtime: RuntimeParams
+    closed_form: bool = False
     eval_caption: CaptionPolicy = "first"
     vote: KnnParams | None = None
 
@@ -73,7 +75,8 @@ class FitSettings:
                 that a change of it fits nothing anew.
         """
         return cls(
-            start=FitStart.from_params(params.fusion, params.classifier),
+            start=FitStart.from_params(params),
+            closed_form=params.training.closed_form,
             eval_caption=params.dataset.eval_caption,
             vote=vote,
             loss=params.loss,

@@ -245,7 +245,8 @@ def _start_head(
     seen = encoder.split(source, sample, "first", settings.runtime)
     seen = seen.to(encoder.towers.device)
     prior = loss.prior_logits(train.labels.to(encoder.towers.device))
-    settings.start.apply(network, lambda: [(seen.v_img, seen.v_txt)], prior)
+    pairs = [(seen.v_img, seen.v_txt)]
+    settings.start.apply(network, lambda: pairs, lambda: pairs, prior, settings.seed)
 
 
 def _val_map(

@@ -80,7 +80,7 @@ class TuneSettings:
             ),
             tune=params.tune,
             head=partial(HeadConfig.from_params, params),
-            start=FitStart.from_params(params.fusion, params.classifier),
+            start=FitStart.from_params(params),
             loss=params.loss,
             eval_caption=params.dataset.eval_caption,
             adam=AdamSettings.of_optimizer(params),
