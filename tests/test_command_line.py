@@ -243,7 +243,10 @@ def test_stats(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
 ) -> None:
     assert smhash("stats") == EXIT_BAD_INPUT
-    assert "statistics.json: no such file\n  -> run `dvc repro`" in capsys.readouterr().err
+    assert (
+        "statistics.json: no such file\n  -> run `dvc repro build_dataset_index`"
+        in capsys.readouterr().err
+    )
     path = project / "data/mojicoco/statistics.json"
     split = {
         "images": 2,

@@ -103,6 +103,8 @@ def test_what_is_no_figure_is_left_out(folder: Path, text: str) -> None:
     [
         ("dvc.lock", "schema: '2.0'\n", "dvc.lock holds no stages"),
         ("dvc.lock", "", "dvc.lock holds no stages"),
+        ("dvc.lock", "stages: [1]\n", "dvc.lock holds no stages"),
+        ("dvc.lock", "stages: {summarise: {deps: [1]}}\n", "dvc.lock holds no stages"),
         ("params.yaml", "- 1\n", "params.yaml holds no sections"),
     ],
 )

@@ -124,14 +124,15 @@ class Repository:
             DataError: The lock file of that commit cannot be read.
         """
         lock = self._yaml(commit, _LOCK_FILE)
-        if not isinstance(lock, dict) or "stages" not in lock:
-            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages")
-        stages = lock["stages"]
-        return _digest(
-            (name, dependency["path"], dependency.get("md5", ""))
-            for name in _needed(stages)
-            for dependency in stages[name].get("deps", ())
-        )
+        try:
+            stages = lock["stages"]
+            return _digest(
+                (name, dependency["path"], dependency.get("md5", ""))
+                for name in _needed(stages)
+                for dependency in stages[name].get("deps", ())
+            )
+        except (AttributeError, LookupError, TypeError):
+            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages") from None
 
     @cached_property
     def code_here(self) -> str:
