@@ -29,7 +29,7 @@ from siglip2_multimodal_hash.params import load_params, watched_inputs
 from tests.features.embed_child import READY
 
 ROOT = Path(__file__).resolve().parents[2]
-# 12 images and 5 distinct captions, two a batch.
+# 12 images and 5 distinct captions, two per batch.
 BATCHES = {"images": 6, "captions": 3}
 RECORD = "resume:Unfinished.record"
 WRITE = "features.writer:ArrayWriter.write"

@@ -42,7 +42,7 @@ def test_captions_categories_and_titles_are_text_only(
 
 
 def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Any) -> None:
-    # Which figure that is depends on the parameters: not always mAP.
+    # The figure depends on the parameters: it is not always mAP.
     text = report(tmp_path / "a.html", example)
     assert "<code>training.monitor</code>" in text
     assert "chosen by mAP" not in text

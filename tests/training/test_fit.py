@@ -156,7 +156,7 @@ def test_a_diverged_fit_names_its_epoch_and_leaves_nothing(tmp_path: Path) -> No
 
 
 def test_divergence_seen_in_validation_alone_names_its_epoch_too() -> None:
-    # One update an epoch: its loss is from before the step that ruins the weights.
+    # One update per epoch: its loss is from before the step that ruins the weights.
     with pytest.raises(InputError, match=r"^epoch 1/3: the loss is NaN or infinite"):
         small_fit(
             training={"batch_size": 48},

@@ -66,7 +66,7 @@ def overview(repository: Repository, sort: str | None, width: int) -> str:
 
 
 def _state(one: Recorded, repository: Repository) -> tuple[bool, dict[str, str]]:
-    """Whether it is stale, and the new values of its changed parameters."""
+    """Staleness, and the new values of the changed parameters."""
     here, before = repository.code_here, flatten(repository.params())
     try:
         stale = repository.code_version(one.commit) != here

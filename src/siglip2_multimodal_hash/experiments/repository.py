@@ -20,7 +20,7 @@ from siglip2_multimodal_hash.reporting.tables import HEADLINE, HEADLINE_FILE
 WORKSPACE = "workspace"
 # The last stage with figures. `report` behind it makes a page of one run, which no table reads.
 TARGET = "summarise"
-# Where DVC keeps an experiment: the commit it started from, then its name.
+# DVC's reference of an experiment: the commit it started from, then its name.
 _REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 _TIMES = "refs/notes/ablations"
 _LOCK_FILE = "dvc.lock"
