@@ -111,7 +111,7 @@ def measure(towers: Towers, images: Images, load: Load, threads: int) -> Seconds
         for batch in read_batches(reader, threads, pin_memory=on_gpu):
             encode(batch)
 
-    head.train(2)  # What is made at the first call.
+    head.train(2)  # Makes what the first call makes.
     encode_images(reader[0]), encode_texts(captions[0])
     found = []
     for number in range(load.rounds):

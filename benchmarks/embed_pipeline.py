@@ -75,7 +75,7 @@ def measure(towers: Towers, images: Images, load: Load, threads: int) -> dict[st
     on_gpu = towers.device.type == "cuda"
     if on_gpu:
         batches = [batch.pinned() for batch in batches]
-    mapper(batches[0])  # What is made at the first call.
+    mapper(batches[0])  # Makes what the first call makes.
     alone, whole = [], []
     for _ in range(load.repetitions):
         alone.append(tower_only(mapper, batches))

@@ -159,7 +159,7 @@ def faissknn(folder: Path, _: int) -> Found:
     started = time.perf_counter()
     scores = faissknn_scores(codes, K)
     timed = _timed(started)
-    # Where the K-th and the next neighbour are equally far, either may vote.
+    # If the K-th and the next neighbour are equally far, either may vote.
     tied = np.load(folder / "tied.npy")
     unlike = np.abs(scores - np.load(folder / "vote.npy")).max(axis=1) > 1e-6
     return timed | {

@@ -3,7 +3,7 @@
     python benchmarks/objectives.py [--seeds 0 1 2] [--only NAME ...] [--test NAME ...]
                                     [--index FILE] [--embeddings FOLDER]
 
-fits the head of params.yaml once a profile and seed, and prints the val mAP of the vote over its
+fits the head of params.yaml once per profile and seed, and prints the val mAP of the vote over its
 codes (``knn``) and the mAP@all of its retrieval; beside them the vote by ``knn.distance:
 asymmetric`` and ``whitened``, and ``knn_best``, the best vote of ``knn_grid`` on val that needs no
 more than the bits of an item. ``--test`` names the profiles whose test figures are computed too:

@@ -1,7 +1,7 @@
 """The annotation files of COCO 2014 in full size: real labels and captions where they are at hand.
 
 Outlines, boxes, the captions of train2014 and whatever else is missing are drawn with a seed, so
-that counts, bytes a record and density are COCO's: 123,287 images, 896,782 object annotations.
+that counts, bytes per record and density are COCO's: 123,287 images, 896,782 object annotations.
 """
 
 import gzip

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality, warn_of_degenerate
 from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.memory.limits import free_memory
+from siglip2_multimodal_hash.memory.needs import require_head
 from siglip2_multimodal_hash.params import Params
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.training.inference import encode_dataset
@@ -20,6 +23,7 @@ def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, l
     vectors = load_embeddings(embeddings)
     train, val = training_splits(read_index(index), vectors, params.dataset.eval_caption)
     config = head_config(params, vectors)
+    require_head(config, free_memory(choose_device(params.runtime.device)))
     settings = FitSettings.from_params(params, read_vote(vote))
     result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
     if config.bits:

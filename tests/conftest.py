@@ -12,7 +12,7 @@ from hypothesis import settings  # noqa: E402
 
 from tests.commands import run_smhash  # noqa: E402
 
-# How long an example takes says something of the machine's other work, not of the code.
+# The duration of an example tells of the machine's other work, not of the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 

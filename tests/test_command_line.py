@@ -243,7 +243,10 @@ def test_stats(
     smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], project: Path
 ) -> None:
     assert smhash("stats") == EXIT_BAD_INPUT
-    assert "statistics.json: no such file\n  -> run `dvc repro`" in capsys.readouterr().err
+    assert (
+        "statistics.json: no such file\n  -> run `dvc repro build_dataset_index`"
+        in capsys.readouterr().err
+    )
     path = project / "data/mojicoco/statistics.json"
     split = {
         "images": 2,
@@ -267,7 +270,7 @@ def test_stats(
     }
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content), encoding="utf-8")
-    # What the output's encoding cannot hold is escaped, and JSON stays JSON.
+    # Characters that the output's encoding lacks are escaped, and JSON stays JSON.
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     path.write_text(json.dumps(content).replace("dog", "\N{GOAT} ch\xe8vre"), encoding="utf-8")
     shown = run_process(project, "stats", **ascii_only)

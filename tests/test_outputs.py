@@ -22,7 +22,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "params.yaml", folder)
     details = folder / "outputs/mojicoco/siglip2-tiny/details"
     details.mkdir(parents=True)
-    (details / "baselines.json").write_text("[]")
+    (details / "baselines.json").write_text('{"fused": {}}')
     monkeypatch.chdir(folder)
     return folder
 

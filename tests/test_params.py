@@ -124,6 +124,8 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("fusion__mlp_dims", [], ("fusion.mlp_dims = []", "at least one entry")),
         ("fusion__mlp_dims", [512, 0], ("fusion.mlp_dims.1 = 0", "greater than or equal to 1")),
         ("optimizer__lr", 0.0, ("optimizer.lr = 0.0", "greater than 0")),
+        ("loss__temperature", 0.0, ("loss.temperature = 0.0", "greater than 0")),
+        ("loss__temperature", 1e-30, ("loss.temperature = 1e-30", "at least 0.0001", "overflow")),
         ("optimizer__lr", math.inf, ("optimizer.lr = inf", "finite")),
         ("optimizer__betas", [0.9, 1.0], ("optimizer.betas.1 = 1.0", "less than 1")),
         ("optimizer__betas", [0.9], ("optimizer.betas.1", "missing")),

@@ -1,7 +1,7 @@
 """Training in several single-threaded processes, each with its share of every batch.
 
 On a busy CPU this is faster than the threads of one process, which wait for each other in every
-operation: here the processes meet twice a step. The result is that of one process, because every
+operation: here the processes meet twice per step. The result is that of one process, because every
 process computes the loss of the whole batch and only its own share's gradient.
 """
 

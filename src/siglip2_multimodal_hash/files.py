@@ -216,8 +216,12 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, remedy: str = "") -> Any:
     """Parse a JSON file.
+
+    Args:
+        path: The file.
+        remedy: Advice where it is missing or damaged; else one that suits a file of a dataset.
 
     Raises:
         DataError: The file is missing, cannot be read or is not JSON; the message names it and
@@ -227,14 +231,42 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such file", "run `dvc repro`, or check the location of the dataset"
+            f"{path}: no such file",
+            remedy or "run `dvc repro`, or check the location of the dataset",
         ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror})", remedy) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: not valid JSON ({error})", "the file is truncated or damaged: fetch it again"
+            f"{path}: not valid JSON ({error})",
+            remedy or "the file is truncated or damaged: fetch it again",
         ) from None
+
+
+@contextmanager
+def read_output(path: Path, remedy: str) -> Iterator[Any]:
+    """Yield the content of a JSON file of the pipeline, and blame the file for a block that fails.
+
+    The block does no more than take what it needs from the content, or lay it out.
+
+    Args:
+        path: The file.
+        remedy: Advice, such as the command that makes it anew.
+
+    Raises:
+        DataError: The file is missing or damaged, or has another form than the block expects.
+    """
+    try:
+        yield read_json(path, remedy)
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        fault = (
+            f"{error} is missing"
+            if isinstance(error, KeyError)
+            else f"another kind of value: {error}"
+        )
+        raise DataError(f"{path}: not what the pipeline writes ({fault})", remedy) from error
 
 
 def main_repository() -> Path | None:

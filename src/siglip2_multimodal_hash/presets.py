@@ -69,9 +69,14 @@ def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
         remedy = f"known presets: {known}" if known else "run from the root of the project"
         raise ParamsError(f"preset {name!r}: unknown", remedy)
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        # Numbers keep their spelling, in which they are written: 3.0e-3 stays that.
+        content = YAML().load(path.read_text(encoding="utf-8"))
         limits = {key: int(limit) for key, limit in dict(content.get("at_most", {})).items()}
-        return Preset(name, str(content["description"]), dict(content["overrides"]), limits)
+        overrides = {
+            key: list(value) if isinstance(value, list) else value
+            for key, value in dict(content["overrides"]).items()
+        }
+        return Preset(name, str(content["description"]), overrides, limits)
     except (YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ParamsError(
             f"{path}: needs the keys `description` and `overrides` ({error!r})"

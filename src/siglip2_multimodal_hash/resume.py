@@ -173,7 +173,7 @@ class Unfinished:
         """Keep what is recorded and no more, after an error."""
         if not self._files or not self.root.exists():
             return
-        # What was begun since; on a full disk, nothing else can be done.
+        # Remove what was begun since; on a full disk, nothing else can be done.
         self._tidy()
         if interrupted:
             logger.warning("interrupted: kept %s in %s for the next run", self._done, self.root)

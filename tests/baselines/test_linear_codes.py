@@ -6,6 +6,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from siglip2_multimodal_hash.baselines.linear_codes import (
     LinearHash,
@@ -14,6 +15,7 @@ from siglip2_multimodal_hash.baselines.linear_codes import (
     fit_pca_sign,
 )
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.models.initialisation import principal_components
 from siglip2_multimodal_hash.retrieval.codes import hamming_distances, unpack
 
 Floats = npt.NDArray[np.float32]
@@ -50,6 +52,14 @@ def test_pca_sign_is_the_sign_of_numpys_principal_components() -> None:
     found = unpack(fit_pca_sign(train, 8).encode(train)).astype(bool)
     agreement = (found == expected).mean(axis=0)
     assert np.all((agreement == 1) | (agreement == 0))  # a component's sign is a convention
+
+
+def test_the_components_are_those_of_a_heads_projection() -> None:
+    """Up to rounding: that one is in PyTorch, which the baselines without a fit do not load."""
+    train = train_vectors()
+    centred = torch.from_numpy(train.astype(np.float64) - train.mean(axis=0, dtype=np.float64))
+    of_head = principal_components(centred.T @ centred, 8).numpy().T
+    assert np.allclose(fit_pca_sign(train, 8).projection, of_head, atol=1e-10)
 
 
 def test_itq_rotates_and_quantises_better() -> None:

@@ -33,7 +33,7 @@ def test_the_default_is_one_of_them_and_so_is_the_plan() -> None:
         for key, value in part.items()
     }
     assert values.items() <= plan.items()
-    # What the profile leaves alone is the plan's in params.yaml already.
+    # Parameters that the profile leaves alone are the plan's in params.yaml already.
     for key, value in plan.items():
         section, _, leaf = key.partition(".")
         if section == "baselines":  # none is fitted here

@@ -62,7 +62,7 @@ def test_random_annotations(tmp_path: Path, seed: int) -> None:
 
 
 def write_random(root: Path, generator: random.Random) -> None:
-    """Up to 40 images a folder, 7 categories, crowds, repeats, images with nothing on them."""
+    """Up to 40 images per folder, 7 categories, crowds, repeats, images with nothing on them."""
     ids = generator.sample(range(1, 10**6), 80)
     categories = [{"id": one, "name": f"c{one}"} for one in generator.sample(range(1, 91), 7)]
     (root / "annotations").mkdir(parents=True)

@@ -110,6 +110,13 @@ def test_main_memory() -> None:
     assert "card memory" not in memory(LAPTOP, params)
 
 
+@pytest.mark.parametrize(("machine", "name"), [(PLAN, "card memory"), (LAPTOP, "main memory")])
+def test_a_head_too_wide_is_named(machine: Machine, name: str) -> None:
+    found = memory(machine, params_with(fusion__project_dim=10**8))[name]
+    assert found.status == "fail"
+    assert found.remedy.startswith("lower fusion.project_dim")
+
+
 @pytest.mark.parametrize(
     ("free", "cache_free", "one_disk", "download", "status"),
     [

@@ -292,3 +292,13 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataError, match=f"{name}: no such file"):
         read_evaluation(folder)
+
+
+@pytest.mark.parametrize("name", ["figures.json", "curves.json"])
+@pytest.mark.parametrize("content", ["[]", "null", "3", '{"test": []}'])
+def test_a_file_of_another_form_is_named(tmp_path: Path, name: str, content: str) -> None:
+    folder = tmp_path / "evaluation"
+    write_evaluation(folder, evaluated(some_codes(), knn_params()))
+    (folder / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name}: not what(.|\n)*dvc repro evaluate_knn"):
+        read_evaluation(folder)

@@ -89,6 +89,14 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         read_item_results((tmp_path / "evaluation").joinpath)
 
 
+@pytest.mark.parametrize("content", ["3", "null", "[]", '{"cat": 1}'])
+def test_categories_of_another_form_are_refused(tmp_path: Path, content: str) -> None:
+    written(tmp_path / "evaluation")
+    (tmp_path / "evaluation/categories.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="categories"):
+        read_item_results((tmp_path / "evaluation").joinpath)
+
+
 def test_files_of_two_evaluations_are_refused(tmp_path: Path) -> None:
     written(tmp_path / "evaluation")
     np.save(tmp_path / "evaluation/test-image_ids.npy", np.array([10, 20]))
@@ -108,7 +116,7 @@ def test_the_results_of_a_classifier_stand_for_every_predictor(tmp_path: Path) -
     for name in PREDICTORS:
         np.testing.assert_array_equal(found.scores[name], scores)
     assert np.isnan(found.retrieval).all()
-    with pytest.raises(DataError, match="no tuned threshold"):
+    with pytest.raises(DataError, match=r"figures\.json: not what"):
         read_classifier_results(items, "other", folder.joinpath)
     np.save(folder / "test-mlp.npy", scores[:1])
     with pytest.raises(DataError, match="scores of mlp"):

@@ -87,6 +87,34 @@ def add_experiment(folder: Path, name: str, path: str, text: str) -> str:
     return reference
 
 
+def test_the_list_fits_a_terminal_of_any_width(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"mine-{'x' * 90}-s1"
+    text = (folder / "params.yaml").read_text(encoding="utf-8")
+    prompts, layers = f"a photo of {'many ' * 20}{{}}s", "  - 1024\n  - 512\n"
+    assert layers in text
+    changed = text.replace("a photo of a {}.", prompts).replace(layers, "  - 256\n")
+    reference = add_experiment(folder, name, "params.yaml", changed)
+    try:
+        for columns in (None, "40", "72", "100", "160", "500"):
+            if columns is None:
+                monkeypatch.delenv("COLUMNS", raising=False)
+            else:
+                monkeypatch.setenv("COLUMNS", columns)
+            lines = smhash(folder, "experiments").stdout.splitlines()
+            (odd,) = (line for line in lines if line.startswith("mine-"))
+            assert max(map(len, lines)) <= int(columns or 100)
+            assert (name in odd) == (columns == "500")
+            assert (prompts in odd) == (columns == "500")
+            assert "…" in odd or columns == "500"
+            if columns == "160":
+                assert odd.split()[0].endswith("-s1")
+                assert "fusion.mlp_dims=" in odd
+    finally:
+        run(folder, "git", "update-ref", "-d", reference)
+
+
 @pytest.mark.parametrize("text", ['{"knn": null, "retrieval": {"mAP@all": 0.3}}', "[1]", "1"])
 def test_what_is_no_figure_is_left_out(folder: Path, text: str) -> None:
     reference = add_experiment(folder, "odd", "metrics/summary.json", text)
@@ -103,6 +131,8 @@ def test_what_is_no_figure_is_left_out(folder: Path, text: str) -> None:
     [
         ("dvc.lock", "schema: '2.0'\n", "dvc.lock holds no stages"),
         ("dvc.lock", "", "dvc.lock holds no stages"),
+        ("dvc.lock", "stages: [1]\n", "dvc.lock holds no stages"),
+        ("dvc.lock", "stages: {summarise: {deps: [1]}}\n", "dvc.lock holds no stages"),
         ("params.yaml", "- 1\n", "params.yaml holds no sections"),
     ],
 )

@@ -10,18 +10,16 @@ import torch
 from transformers import AutoModel
 
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.prompts import fill_template
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.timing import Stopwatch
-from siglip2_multimodal_hash.features.towers import Towers
 from tests.features.direct_use import own_processor
 
 
 @pytest.fixture
 def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path):
-    def run(checkpoint, out="out", /, *, runtime=None, images=None, **backbone):
+    def run(checkpoint, out="out", /, *, runtime=None, images=None, shard_seconds=30, **backbone):
         folder = tmp_path / out
         embed_dataset(
             index,
@@ -29,6 +27,7 @@ def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path):
             make_backbone(checkpoint, **backbone),
             runtime or make_runtime(),
             folder,
+            shard_seconds,
         )
         return folder
 
@@ -74,19 +73,6 @@ def test_equal_captions_get_identical_rows(embed, checkpoint, index):
     for row, text in enumerate(texts):
         assert np.array_equal(caption[row], caption[texts.index(text)])
     assert len(np.unique(caption, axis=0)) == len(set(texts)) == 5
-
-
-def test_each_distinct_caption_is_embedded_once(embed, checkpoint, make_runtime, monkeypatch):
-    sizes = []
-    original = Mapper.__call__
-
-    def spy(self, batch):
-        sizes.append(len(next(iter(batch.inputs.values()))))
-        return original(self, batch)
-
-    monkeypatch.setattr(Mapper, "__call__", spy)
-    embed(checkpoint, runtime=make_runtime(batch_size=100))
-    assert sizes == [12, 5]  # images, captions
 
 
 def test_bytes_are_reproducible_whatever_the_workers(embed, checkpoint, make_runtime):
@@ -177,20 +163,20 @@ def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint):
 
 
 def test_unfinished_work_in_another_precision_is_not_continued(
-    embed, checkpoint, monkeypatch, caplog, tmp_path
+    embed, checkpoint, open_images, archive, make_runtime, caplog, tmp_path
 ):
-    whole = contents(embed(checkpoint, "whole", store_dtype="float16"))
-    with monkeypatch.context() as patch:
-        # Prompts of three classes, whole images, and then the captions fail.
-        def encode(_towers, inputs):
-            count = len(inputs["input_ids"])
-            return torch.rand(3, 32) if count == 3 else torch.full((count, 32), torch.nan)
+    class Interrupted:
+        def read(self, name):
+            if name.endswith("009.jpg"):
+                raise KeyboardInterrupt
+            return open_images(archive).read(name)
 
-        patch.setattr(Towers, "encode_tokens", encode)
-        with pytest.raises(DataError, match=r"caption\.npy"):
-            embed(checkpoint)
+    small = make_runtime(batch_size=2)
+    whole = contents(embed(checkpoint, "whole", runtime=small, store_dtype="float16"))
+    with pytest.raises(KeyboardInterrupt):
+        embed(checkpoint, runtime=small, images=Interrupted(), shard_seconds=0)
     assert (tmp_path / "out.partial" / "progress.json").exists()
-    assert contents(embed(checkpoint, store_dtype="float16")) == whole
+    assert contents(embed(checkpoint, runtime=small, store_dtype="float16")) == whole
     assert "discarded: it was made with another dtype" in caplog.text
 
 

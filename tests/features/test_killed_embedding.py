@@ -1,7 +1,6 @@
 """A killed run goes on from its last whole shard, to the bytes of a run without a break."""
 
 import functools
-import itertools
 import json
 import logging
 import os
@@ -14,22 +13,18 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.datasets.index import make_index, write_index
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
-from siglip2_multimodal_hash.features.engines import local
-from siglip2_multimodal_hash.features.mapper import Mapper
 from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.params import load_params, watched_inputs
 from tests.features.embed_child import READY
 
 ROOT = Path(__file__).resolve().parents[2]
-# 12 images and 5 distinct captions, two a batch.
+# 12 images and 5 distinct captions, two per batch.
 BATCHES = {"images": 6, "captions": 3}
 RECORD = "resume:Unfinished.record"
 WRITE = "features.writer:ArrayWriter.write"
@@ -83,17 +78,16 @@ def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path):
 
 
 @pytest.fixture
-def mapped(monkeypatch):
-    """Number of batches that this process gives to the towers."""
-    calls = []
-    original = Mapper.__call__
+def computed(caplog):
+    """Number of batches, by the log since it was cleared, that this process has computed."""
+    caplog.set_level(logging.INFO)
 
-    def note(self, batch):
-        calls.append(batch)
-        return original(self, batch)
+    def count():
+        whole = sum(BATCHES[unit] for unit in BATCHES if re.search(rf"\d {unit} in ", caplog.text))
+        done = re.findall(r"continuing at batch (\d+) of", caplog.text)
+        return whole - sum(int(batch) - 1 for batch in done)
 
-    monkeypatch.setattr(Mapper, "__call__", note)
-    return calls
+    return count
 
 
 def write_params(folder, backbone, runtime):
@@ -168,7 +162,7 @@ def progress(tmp_path):
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
-    embed, start_child, mapped, caplog, tmp_path, method, call, when, images, captions
+    embed, start_child, computed, caplog, tmp_path, method, call, when, images, captions
 ):
     whole = embed("whole")
     child = start_child("SIGKILL", method, str(call), when)
@@ -176,10 +170,9 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     assert child.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     assert progress(tmp_path) == {"images": images, "captions": captions}
-    mapped.clear()
-    caplog.set_level(logging.INFO)
+    caplog.clear()
     assert embed("out") == whole
-    assert len(mapped) == sum(BATCHES.values()) - images - captions
+    assert computed() == sum(BATCHES.values()) - images - captions
     assert not (tmp_path / "out.partial").exists()
     continued = re.findall(r"(\w+): continuing at batch (\d+) of (\d+)", caplog.text)
     expected = {"images": images, "captions": captions}
@@ -191,13 +184,15 @@ def test_killed_at_any_moment_it_goes_on_from_there(
 
 
 @pytest.mark.slow
-def test_killed_before_the_first_shard_it_begins_anew(embed, start_child, mapped, tmp_path):
+def test_killed_before_the_first_shard_it_begins_anew(
+    embed, start_child, computed, caplog, tmp_path
+):
     whole = embed("whole")
     start_child("SIGKILL", WRITE, "1", "after").communicate(timeout=120)
     assert (tmp_path / "out.partial" / "out" / "image.npy").exists()
-    mapped.clear()
+    caplog.clear()
     assert embed("out") == whole
-    assert len(mapped) == sum(BATCHES.values())
+    assert computed() == sum(BATCHES.values())
 
 
 @pytest.mark.slow
@@ -264,7 +259,7 @@ def content_of(path):
         return None
 
 
-def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):
+def test_ctrl_c_says_what_it_keeps(embed, start_child, computed, caplog, tmp_path):
     whole = embed("whole")
     child = start_child("SIGINT", RECORD, "4", "after")
     _, log = child.communicate(timeout=120)
@@ -273,13 +268,13 @@ def test_ctrl_c_says_what_it_keeps(embed, start_child, mapped, tmp_path):
     assert "rerun to resume" in log
     assert "Traceback" not in log
     assert not (tmp_path / "out").exists()
-    mapped.clear()
+    caplog.clear()
     assert embed("out") == whole
-    assert len(mapped) == 2 + 3
+    assert computed() == 2 + 3
 
 
 def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
-    embed, open_images, archive, mapped, tmp_path
+    embed, open_images, archive, computed, caplog, tmp_path
 ):
     class Damaged:
         def read(self, name):
@@ -294,22 +289,19 @@ def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
         assert all(name in str(caught.value) for name in ("005.jpg", "010.jpg"))
         assert progress(tmp_path) == {"images": 2, "captions": 0}
         assert not (tmp_path / "out").exists()
-    mapped.clear()
+    caplog.clear()
     assert embed() == whole
-    assert len(mapped) == 4 + 3
+    assert computed() == 4 + 3
 
 
-def test_a_shard_is_as_many_batches_as_its_time_allows(embed, monkeypatch):
-    clock = itertools.count(step=4)
-    monkeypatch.setattr(local, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    recorded = []
-    original = UnfinishedEmbeddings.record
+def test_nothing_is_recorded_before_a_shard_is_over(embed, open_images, archive, tmp_path):
+    class Damaged:
+        def read(self, name):
+            return (
+                b"no image at all" if name.endswith("010.jpg") else open_images(archive).read(name)
+            )
 
-    def note(self, unit, batches):
-        recorded.append((unit, batches))
-        return original(self, unit, batches)
-
-    monkeypatch.setattr(UnfinishedEmbeddings, "record", note)
-    embed(shard_seconds=10)
-    # Images: begun at 0; batches end at 4, 8, 12 (12 s: recorded, at 16), 20, 24, 28 (again 12 s).
-    assert recorded == [("images", 3), ("images", 6), ("captions", 3)]
+    for seconds, left in ((1000, False), (0, True)):
+        with pytest.raises(DataError, match="cannot be read"):
+            embed(images=Damaged(), shard_seconds=seconds)
+        assert (tmp_path / "out.partial").exists() == left

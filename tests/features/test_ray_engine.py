@@ -56,7 +56,7 @@ def note(archive, tmp_path):
 
 @pytest.mark.ray
 def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path, monkeypatch):
-    # Where the tests lie, and no word of the project's sources: workers find those by themselves.
+    # The tests' folder, and no word of the project's sources: workers find those by themselves.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     whole = embed("whole", "local")
     images = note(readers=2, kill_at="007.jpg")

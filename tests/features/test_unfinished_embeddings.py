@@ -74,7 +74,7 @@ def test_a_folder_of_another_make_is_refused_before_the_work(target, place):
 
 
 def test_what_is_not_counted_is_removed(target, root):
-    """Such as the files of a killed rename: the output holds what it always holds."""
+    """Files of a killed rename, for one: the output holds what it always holds."""
     (root / ".progress.json.tmp-1").touch()
     (root / "out" / ".meta.json.tmp-1").touch()
     (root / "out" / "meta.json").touch()

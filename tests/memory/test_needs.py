@@ -3,12 +3,14 @@
 import json
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from ruamel.yaml import YAML
 from safetensors import safe_open
 
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.memory.needs import (
     CUDA_CONTEXT,
     GIB,
@@ -16,6 +18,7 @@ from siglip2_multimodal_hash.memory.needs import (
     dataset_size,
     head_weights,
     layer_bytes,
+    require_head,
 )
 from siglip2_multimodal_hash.memory.towers import Tower, tower_sizes
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -87,6 +90,40 @@ def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
     with torch.device("meta"):
         counted = sum(w.numel() for w in HashNetwork(config).parameters())
     assert head_weights(config) == pytest.approx(counted, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"fusion__project_dim": 10**8}, "fusion.project_dim"),
+        ({"fusion__mlp_dims": [10**8]}, "fusion.mlp_dims"),
+        ({"fusion__mlp_dims": [1024, 10**9]}, "fusion.mlp_dims"),
+    ],
+)
+def test_a_head_too_large_names_the_parameter_that_makes_it_so(
+    changes: dict[str, Any], name: str
+) -> None:
+    params = params_with(**changes)
+    with pytest.raises(InputError) as caught:
+        require_head(HeadConfig.from_params(params, 128, 128, 80), 64 * GIB)
+    assert str(caught.value).startswith(f"{name}: a head of ")
+    assert str(caught.value).endswith(f"64.0 GiB are free\n  -> lower {name}")
+    assert needs_of(params).largest == name
+
+
+def test_of_embeddings_that_are_too_wide_a_head_names_its_interaction() -> None:
+    params = params_with(fusion__type="gated")
+    with pytest.raises(InputError, match=r"-> choose another fusion\.type"):
+        require_head(HeadConfig.from_params(params, 10**5, 10**5, 80), 64 * GIB)
+
+
+def test_the_usual_head_is_small_beside_its_embeddings() -> None:
+    params = params_with("coco2014", "siglip2-base-256", "rtx5080-16gb")
+    assert needs_of(params).largest == ""
+    require_head(HeadConfig.from_params(params, 768, 768, 80), GIB)
+    # Without weights to speak of, what goes through it at a time is most of it.
+    wide = params_with(runtime__dataloader__inference_batch_size=10**7)
+    assert needs_of(wide).largest == "runtime.dataloader.inference_batch_size"
 
 
 def test_the_disk_of_the_default_run() -> None:

@@ -37,7 +37,7 @@ def test_the_parts_by_hand():
     needs = tuning_needs(LOAD)
     assert needs.weights == 4 * 1000 + 16 * 50
     assert (needs.gradients, needs.optimizer, needs.overhead) == (4000, 8000, CUDA_CONTEXT)
-    # 4 (9 * 10 + 2 * 40) = 680 a position and layer; 4 * 5 * 10 = 200 outside; the inputs.
+    # 4 (9 * 10 + 2 * 40) = 680 per position and layer; 4 * 5 * 10 = 200 outside; the inputs.
     image, text = 4 * (2 * 680 + 200) + 400, 8 * (680 + 200) + 64
     assert (kept_bytes(IMAGE, LOAD), kept_bytes(TEXT, LOAD)) == (image, text)
     assert needs.activations == 3 * (image + text + 8 * 680)

@@ -1,4 +1,4 @@
-"""A small mojicoco and its whole pipeline, run once a session, in this process, stage by stage."""
+"""A small mojicoco and its whole pipeline, run once per session in this process, by stages."""
 
 import contextlib
 import importlib
@@ -103,7 +103,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[s
     return folder, dict(reads)
 
 
-# Where parameters and their combinations are looked at: no use of any of them.
+# The room where parameters and their combinations are looked at: no use of any of them.
 _LOADING = Params.__module__.rpartition(".")[0]
 
 

@@ -19,7 +19,7 @@ PARTIAL = EMBEDDINGS.with_name("embeddings.partial")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """All but the embeddings; one image a batch, so that the captions take seconds."""
+    """All but the embeddings; one image per batch, so that the captions take seconds."""
     new_repository(tmp_path, small_params(runtime__dataloader__embed_batch_size=1))
     result = run_in(tmp_path, "dvc", "repro", "build_dataset_index")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -13,6 +13,7 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.prediction.answer import Neighbour, Prediction, Tag
 from siglip2_multimodal_hash.prediction.page import write_page
 from tests.html_pages import Page
+from tests.reporting.browser import CHROMIUM, chromium
 
 
 class Images:
@@ -133,3 +134,24 @@ def test_no_place_of_the_camera_is_passed_on(tmp_path, prediction):
     write_page(tmp_path / "out.html", [here], [], Images())
     source = Page((tmp_path / "out.html").read_text(encoding="utf-8")).all("img")[0]["src"] or ""
     assert b"GPS of my home" not in base64.b64decode(source.split(",")[1])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
+def test_long_words_widen_nothing(tmp_path, prediction):
+    word = "Donaudampfschiff" * 25
+    photo = prediction.path.rename(tmp_path / f"{'x' * 200}.png")
+    (first, *others) = prediction.neighbours
+    prediction = replace(
+        prediction,
+        path=photo,
+        caption=word,
+        predicted=(word,),
+        tags=tuple(replace(tag, name=f"{tag.name}{word}") for tag in prediction.tags),
+        neighbours=(replace(first, labels=(word,), shared=(word,), caption=word), *others),
+    )
+    write_page(tmp_path / "page.html", [prediction], [word], Images())
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 360, "height": 900})
+        page.goto((tmp_path / "page.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.evaluate("document.querySelector('.scroll').scrollWidth") <= 480

@@ -69,6 +69,7 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
-    monkeypatch.setattr(parallel, "world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
     with pytest.raises(InputError, match=r"3 processes .* batch of 256"):
         parallel.Share.of(256)

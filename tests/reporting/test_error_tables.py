@@ -66,3 +66,44 @@ def test_the_command(
     assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
     assert smhash("errors", "--json") == 0
     assert json.loads(capsys.readouterr().out) == rounded(errors)
+
+
+OTHER_FORMS: tuple[Any, ...] = ([], {}, 3, None, "x", [1], {"fused": 3}, {"fused": []})
+
+
+@pytest.mark.parametrize(
+    ("words", "file", "stage"),
+    [
+        (("errors",), "outputs/mojicoco/siglip2-tiny/details/errors.json", "summarise"),
+        (("errors", "--json"), "outputs/mojicoco/siglip2-tiny/details/errors.json", "summarise"),
+        (("table",), "outputs/mojicoco/siglip2-tiny/details/baselines.json", "summarise"),
+        (
+            ("table", "--split", "val"),
+            "outputs/mojicoco/siglip2-tiny/details/details.json",
+            "summarise",
+        ),
+        (("stats",), "data/mojicoco/statistics.json", "build_dataset_index"),
+    ],
+)
+def test_a_file_of_another_form_is_named_with_the_command_that_makes_it(
+    words: tuple[str, ...],
+    file: str,
+    stage: str,
+    tmp_path: Path,
+    smhash: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for content in OTHER_FORMS:
+        write_json(tmp_path / file, content)
+        assert smhash(*words) == EXIT_BAD_INPUT, content
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert shown.err.startswith(f"error: {file}: not what the pipeline writes ("), content
+        assert f"-> run `dvc repro {stage}`" in shown.err
+    (tmp_path / file).write_text("[", encoding="utf-8")
+    assert smhash(*words) == EXIT_BAD_INPUT
+    assert f"-> run `dvc repro {stage}`" in capsys.readouterr().err

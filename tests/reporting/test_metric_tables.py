@@ -1,4 +1,4 @@
-"""The figures that Git keeps: chosen, rounded, and one row a baseline."""
+"""The figures that Git keeps: chosen, rounded, and one row per baseline."""
 
 import json
 from typing import Any

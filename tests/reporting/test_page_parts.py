@@ -87,7 +87,7 @@ def test_curves_are_those_of_the_evaluation(example: Any) -> None:
     points = [(row["x"], row["y"]) for row in rows_of(retrieval, 0)]
     expected = zip(found["recall"], found["precision"], strict=True)
     assert points == [pytest.approx((100 * r, 100 * p), rel=1e-5) for r, p in expected]
-    # What the pointer reads where everything is found: the smallest such distance.
+    # The pointer's reading where everything is found: the smallest such distance.
     least = round(16 * found["distance"][list(found["recall"]).index(1)])
     note = rows_of(retrieval, 1)[-1]["note"]
     assert note == f"distance ≤ {least}: recall 100.0, precision {points[least][1]:.1f}"

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.reporting.browser import CHROMIUM, chromium
-from tests.reporting.report_example import report
+from tests.reporting.report_example import BASELINES, ERRORS, report
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"
@@ -89,6 +90,59 @@ def test_the_page_renders_without_a_complaint(
     )
     assert columns == (2 if width > 700 else 1)
     assert page.evaluate("window.alert.toString().includes('native code')")
+    page.close()
+
+
+LONG = "Donaudampfschiff" * 25
+WIDEST = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
+
+
+def with_long_words(example: Any) -> dict[str, Any]:
+    """Inputs of the page whose classes, captions, files and titles are a word of 400 letters."""
+    frame = example.dataset.frame
+    dataset = replace(
+        example.dataset,
+        frame=frame.assign(
+            file_name=[f"{LONG}/{number:02d}.jpg" for number in range(len(frame))],
+            captions=[[LONG]] * len(frame),
+        ),
+        category_names=tuple(f"{LONG}{number}" for number in range(4)),
+    )
+    one, *others = ERRORS["classes"]
+    confused = {"knn": [{"category": LONG, "images": 3}]}
+    return {
+        "title": LONG,
+        "dataset": dataset,
+        "baselines": BASELINES | {LONG: {"knn": 0.7}},
+        "errors": ERRORS
+        | {
+            "classes": [one | {"category": LONG, "AP": {"knn": 0.1}, "confused": confused}, *others]
+        },
+    }
+
+
+@pytest.mark.parametrize("width", [360, 700, 1280])
+@pytest.mark.parametrize("embedded", [True, False])
+def test_long_words_widen_nothing(
+    browser: Browser,
+    tmp_path: Path,
+    example: Any,
+    coloured_images: Any,
+    width: int,
+    embedded: bool,
+) -> None:
+    path = tmp_path / "index.html"
+    report(path, example, coloured_images if embedded else None, **with_long_words(example))
+    page = Visit(browser, path, viewport=PHONE | {"width": width}).page
+    expect(page.locator(".chart > svg")).to_have_count(CHARTS)
+    assert page.evaluate(WIDEST) <= page.evaluate("document.documentElement.clientWidth") <= width
+    # Nor does a box that scrolls by itself become as wide as a word, or a name crowd out a chart.
+    widths = page.locator(".scroll, #card, .tools").evaluate_all(
+        "(found) => found.map((one) => one.scrollWidth - one.clientWidth)"
+    )
+    assert max(widths) < 300
+    plots = page.locator(".chart .mark-group.role-frame.root > g > path.background")
+    assert min(plots.evaluate_all("(all) => all.map((one) => one.getBBox().width)")) > 150
     page.close()
 
 

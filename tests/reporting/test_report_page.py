@@ -42,7 +42,7 @@ def test_captions_categories_and_titles_are_text_only(
 
 
 def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Any) -> None:
-    # Which figure that is depends on the parameters: not always mAP.
+    # The figure depends on the parameters: it is not always mAP.
     text = report(tmp_path / "a.html", example)
     assert "<code>training.monitor</code>" in text
     assert "chosen by mAP" not in text
@@ -183,18 +183,32 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
     assert inputs.training["val"] == [{"epoch": "1", "total": "2.5"}]
     assert (inputs.grid, inputs.errors) == ([], None)
     (tmp_path / "errors.json").write_text("{}", encoding="utf-8")
-    (tmp_path / "knn_grid.csv").write_text("K\n5\n", encoding="utf-8")
+    (tmp_path / "knn_grid.csv").write_text("K,map_knn\n5,.5\n", encoding="utf-8")
     inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
-    assert (inputs.grid, inputs.errors) == ([{"K": "5"}], {})
+    assert (inputs.grid, inputs.errors) == ([{"K": "5", "map_knn": ".5"}], {})
 
 
-@pytest.mark.parametrize("content", ["a,b\n1\n", "a\n1,2\n", None])
+@pytest.mark.parametrize("name", ["baselines", "errors"])
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"x"'])
+def test_figures_of_another_form_are_named(
+    tmp_path: Path, example: Any, name: str, content: str
+) -> None:
+    (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
+    (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
+    parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
+    with pytest.raises(DataError, match=rf"{name}\.json: not what(.|\n)*dvc repro summarise"):
+        read_inputs(*parts, details=tmp_path, plots=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["epoch,b\n1\n", "epoch\n1,2\n", "b\n1\n", "epoch\nfirst\n", None]
+)
 def test_a_damaged_table_is_named(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "training_val.csv"
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"training_val\.csv"):
-        read_records(path)
+        read_records(path, "epoch")
 
 
 def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: Any) -> None:

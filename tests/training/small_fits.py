@@ -1,13 +1,19 @@
 """A problem so small that a fit takes a fraction of a second, and the settings for it."""
 
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CheckpointingParams, Params, Section
+from siglip2_multimodal_hash.training import progress
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.settings import FitSettings
 from tests.parameters import PARAMS
@@ -98,3 +104,28 @@ def small_validation(n: int = 40, seed: int = 1) -> ValidationData:
     del arrays["caption_offsets"]
     arrays["caption"] = arrays["caption"][::CAPTIONS]
     return ValidationData.select(np.arange(n), **arrays)
+
+
+class _Interrupt(logging.Handler):
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self._line = re.compile(rf"epoch {epoch}/\d+: ")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._line.match(record.getMessage()):
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupted_in(epoch: int) -> Iterator[None]:
+    """Ctrl-C in a fit, when the log tells the figures of an epoch and before it is kept."""
+    log, handler = logging.getLogger(progress.__name__), _Interrupt(epoch)
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

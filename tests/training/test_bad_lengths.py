@@ -57,7 +57,7 @@ def test_huge_features_are_refused_and_the_remedy_helps(caplog):
     assert "optimizer.lr" not in str(caught.value)
     # As the remedy says: the same features by one number.
     assert codes_of_fit(1e-30, lambda v: v * np.float32(1e30))["bit_entropy"] > 0.1
-    # What is not refused can be computed with.
+    # Lengths that are not refused can be computed with.
     assert codes_of_fit(1e16)["bit_entropy"] > 0.1
 
 

@@ -43,7 +43,7 @@ def test_a_straight_line_and_a_constant_rate_by_hand() -> None:
 def test_a_fit_follows_the_decay(decay: str) -> None:
     options = small_settings(scheduler={"type": decay}, training={"num_epochs": 4})
     history = fit(small_head(), small_training(48), small_validation(), options).history
-    # Three updates an epoch.
+    # Three updates per epoch.
     expected = rates(0.01, 1e-4, 3, 12, decay)[2::3]
     assert [record["lr"] for record in history] == expected
 

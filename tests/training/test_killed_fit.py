@@ -16,9 +16,9 @@ import torch
 
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
 from siglip2_multimodal_hash.resume import locked
-from siglip2_multimodal_hash.training import loop
-from siglip2_multimodal_hash.training.epoch import EpochTrainer
+from siglip2_multimodal_hash.training import loop, progress
 from tests.training.resumable import EPOCHS, contents, resumable_fit
+from tests.training.small_fits import interrupted_in
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = "resume:Unfinished.record"
@@ -66,16 +66,15 @@ def start(out: Path) -> Start:
 
 
 @pytest.fixture
-def epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The epochs that this process computes."""
-    computed: list[int] = []
-    original = EpochTrainer.run
+def epochs(caplog: pytest.LogCaptureFixture) -> Callable[[], list[int]]:
+    """The epochs whose figures the log has told since it was cleared."""
+    caplog.set_level(logging.INFO)
+    told = progress.__name__
 
-    def note(self: EpochTrainer, epoch: int, *arguments: Any) -> Any:
-        computed.append(epoch)
-        return original(self, epoch, *arguments)
+    def computed() -> list[int]:
+        lines = "\n".join(one.getMessage() for one in caplog.records if one.name == told)
+        return [int(epoch) for epoch in re.findall(r"^epoch (\d+)/\d+: ", lines, re.M)]
 
-    monkeypatch.setattr(EpochTrainer, "run", note)
     return computed
 
 
@@ -83,29 +82,20 @@ def partial(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def interrupted_after(
-    epoch: int, out: Path, monkeypatch: pytest.MonkeyPatch, **sections: dict[str, Any]
-) -> None:
+def interrupted_after(epoch: int, out: Path, **sections: dict[str, Any]) -> None:
     """Leave a fit of that many whole epochs."""
-    calls: list[int] = []
-    original = loop.validate
-
-    def stop(*arguments: Any, **named: Any) -> Any:
-        calls.append(1)
-        if len(calls) > epoch:
-            raise KeyboardInterrupt
-        return original(*arguments, **named)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "validate", stop)
-        with pytest.raises(KeyboardInterrupt):
-            resumable_fit(out, **sections)
+    with interrupted_in(epoch + 1):
+        resumable_fit(out, **sections)
 
 
 @pytest.mark.parametrize("monitor", ["mlp", "knn"])
 @pytest.mark.parametrize("alignment", ["sigmoid", "infonce"])
 def test_a_learned_temperature_goes_on_from_where_it_was(
-    alignment: str, monitor: str, out: Path, epochs: list[int], monkeypatch: pytest.MonkeyPatch
+    alignment: str,
+    monitor: str,
+    out: Path,
+    epochs: Callable[[], list[int]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     sections: dict[str, Any] = {
         "loss": {"alignment": alignment, "learn_temperature": True, "temperature": 0.5},
@@ -113,10 +103,10 @@ def test_a_learned_temperature_goes_on_from_where_it_was(
         "knn": {"K": 5},
     }
     resumable_fit(out.with_name("whole"), **sections)
-    interrupted_after(3, out, monkeypatch, **sections)
-    epochs.clear()
+    interrupted_after(3, out, **sections)
+    caplog.clear()
     result = resumable_fit(out, **sections)
-    assert epochs == [4, 5, 6]
+    assert epochs() == [4, 5, 6]
     assert contents(out) == contents(out.with_name("whole"))
     temperatures = [record["temperature"] for record in result.history]
     assert len(set(temperatures)) == EPOCHS
@@ -139,7 +129,7 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     whole: dict[str, bytes],
     start: Start,
     out: Path,
-    epochs: list[int],
+    epochs: Callable[[], list[int]],
     caplog: pytest.LogCaptureFixture,
     method: str,
     call: int,
@@ -153,23 +143,23 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     caplog.set_level(logging.INFO)
     resumable_fit(out)
     assert contents(out) == whole
-    assert epochs == list(range(done + 1, EPOCHS + 1))
+    assert epochs() == list(range(done + 1, EPOCHS + 1))
     assert re.findall(r"found (\d+) epochs? in", caplog.text) == [str(done)]
     assert [path.name for path in out.parent.iterdir()] == ["head"]
 
 
 def test_killed_in_the_first_epoch_it_begins_anew(
-    whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
+    whole: dict[str, bytes], start: Start, out: Path, epochs: Callable[[], list[int]]
 ) -> None:
     start("SIGKILL", "training.epoch:EpochTrainer._step", "2", "after").communicate(timeout=120)
     assert partial(out).is_dir()
     resumable_fit(out)
     assert contents(out) == whole
-    assert epochs == list(range(1, EPOCHS + 1))
+    assert epochs() == list(range(1, EPOCHS + 1))
 
 
 def test_ctrl_c_says_what_it_keeps(
-    whole: dict[str, bytes], start: Start, out: Path, epochs: list[int]
+    whole: dict[str, bytes], start: Start, out: Path, epochs: Callable[[], list[int]]
 ) -> None:
     child = start("SIGINT", "training.epoch:EpochTrainer._step", "10", "after")
     _, log = child.communicate(timeout=120)
@@ -180,11 +170,11 @@ def test_ctrl_c_says_what_it_keeps(
     assert not out.exists()
     resumable_fit(out)
     assert contents(out) == whole
-    assert epochs == [4, 5, 6]
+    assert epochs() == [4, 5, 6]
 
 
 def test_patience_is_counted_across_the_break(
-    out: Path, monkeypatch: pytest.MonkeyPatch, epochs: list[int]
+    out: Path, monkeypatch: pytest.MonkeyPatch, epochs: Callable[[], list[int]]
 ) -> None:
     scores = {1: 0.5, 2: 0.6, 3: 0.55, 4: 0.4, 5: 0.9, 6: 0.9}
     calls: list[int] = []
@@ -201,7 +191,7 @@ def test_patience_is_counted_across_the_break(
     with pytest.raises(KeyboardInterrupt):
         resumable_fit(out, **patience)
     result = resumable_fit(out, **patience)
-    assert epochs == [1, 2, 3, 4, 4]
+    assert epochs() == [1, 2, 3, 4]
     assert (result.best_epoch, result.val_map, len(result.history)) == (2, 0.6, 4)
     assert json.loads((out / "config.json").read_text())["best_epoch"] == 2
 
@@ -213,11 +203,10 @@ def test_a_damaged_state_is_thrown_away_with_a_warning(
     damage: str,
     whole: dict[str, bytes],
     out: Path,
-    epochs: list[int],
-    monkeypatch: pytest.MonkeyPatch,
+    epochs: Callable[[], list[int]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    interrupted_after(3, out, monkeypatch)
+    interrupted_after(3, out)
     state, progress = partial(out) / "state-03.safetensors", partial(out) / "progress.json"
     if damage == "state":
         content = bytearray(state.read_bytes())
@@ -233,24 +222,23 @@ def test_a_damaged_state_is_thrown_away_with_a_warning(
         progress.write_text(progress.read_text()[:-20])
     else:
         progress.write_text(progress.read_text().replace('"epoch": 2', '"epoch": 1'))
-    epochs.clear()
+    caplog.clear()
     resumable_fit(out)
     assert " is discarded: " in caplog.text
-    assert epochs == list(range(1, EPOCHS + 1))
+    assert epochs() == list(range(1, EPOCHS + 1))
     assert contents(out) == whole
 
 
 def test_another_parameter_begins_anew_and_is_named(
     out: Path,
-    epochs: list[int],
-    monkeypatch: pytest.MonkeyPatch,
+    epochs: Callable[[], list[int]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    interrupted_after(2, out, monkeypatch)
-    epochs.clear()
+    interrupted_after(2, out)
+    caplog.clear()
     resumable_fit(out, optimizer={"lr": 0.02})
     assert "discarded: it was made with another optimizer.lr\n" in caplog.text
-    assert epochs == list(range(1, EPOCHS + 1))
+    assert epochs() == list(range(1, EPOCHS + 1))
 
 
 def test_two_processes_do_not_share_a_folder(out: Path) -> None:

@@ -1,14 +1,15 @@
 """Wherever the embeddings lie, the same numbers reach the head."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.training import data
 from siglip2_multimodal_hash.training.data import MappedRows, TrainingData
 from siglip2_multimodal_hash.training.loop import Checkpoints, fit
 from tests.training.resumable import contents
@@ -47,8 +48,9 @@ def test_a_fit_from_files_is_the_one_from_memory(
     arrays = mapped(tmp_path, **small_arrays(60))
     rows = np.array([*range(0, 60, 2), *range(1, 30, 2)])
     kinds: dict[str, type] = {}
-    for name, fits in (("memory", True), ("files", False)):
-        monkeypatch.setattr(data, "fits_memory", lambda _, fits=fits: fits)
+    for name, free in (("memory", 2**40), ("files", 0)):
+        machine = SimpleNamespace(total=2**40, available=free)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda machine=machine: machine)
         train = TrainingData.select(rows, **arrays)
         kinds[name] = type(train.captions)
         checkpoints = Checkpoints(tmp_path / name, checkpointing())
@@ -59,9 +61,11 @@ def test_a_fit_from_files_is_the_one_from_memory(
 
 
 def test_nan_in_a_file_is_found_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = small_arrays(12)
-    arrays["caption"][7 * CAPTIONS + 1, 2] = np.nan
-    monkeypatch.setattr(data, "fits_memory", lambda _: False)
-    monkeypatch.setattr(data, "_PIECE", 5)
-    with pytest.raises(DataError, match=r"caption embeddings: row 4 holds NaN"):
-        TrainingData.select(np.array([3, 7]), **mapped(tmp_path, **arrays))
+    # So many that they are looked at in more than one go.
+    arrays = small_arrays(5000)
+    arrays["caption"][4990 * CAPTIONS + 1, 2] = np.nan
+    machine = SimpleNamespace(total=2**40, available=0)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
+    row = 4989 * CAPTIONS + 1
+    with pytest.raises(DataError, match=rf"caption embeddings: row {row} holds NaN"):
+        TrainingData.select(np.arange(1, 5000), **mapped(tmp_path, **arrays))

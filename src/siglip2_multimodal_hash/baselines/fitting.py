@@ -22,6 +22,8 @@ from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.kernels import THREADS
+from siglip2_multimodal_hash.memory.limits import free_memory
+from siglip2_multimodal_hash.memory.needs import require_head
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CaptionPolicy
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
@@ -70,10 +72,14 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
     A baseline's weights depend on neither the others nor the number of processes.
 
     Raises:
-        InputError: See :func:`..training.loop.fit`; or a process was killed.
+        InputError: A head does not fit the memory; see :func:`..training.loop.fit`; or a process
+            was killed.
     """
     runtime = task.settings.runtime
-    on_cpu = choose_device(runtime.device).type == "cpu"
+    device = choose_device(runtime.device)
+    for head in task.heads.values():
+        require_head(head, free_memory(device))
+    on_cpu = device.type == "cpu"
     processes = min(THREADS, runtime.dataloader.num_workers, len(task.heads)) if on_cpu else 1
     names = list(task.heads)
     fitted = (

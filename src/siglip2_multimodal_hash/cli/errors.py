@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import PREDICTORS, load_params
-from siglip2_multimodal_hash.reporting.tables import details_file
+from siglip2_multimodal_hash.reporting.tables import REMAKE, details_file
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 TITLES = {
@@ -43,11 +43,13 @@ def add_parser(commands: Commands) -> None:
 def errors(arguments: argparse.Namespace) -> None:
     """Show the tagging errors on test by class, image, object size and caption."""
     params = load_params()
-    found = read_json(details_file(params.dataset.name, params.backbone.name, "errors"))
+    path = details_file(params.dataset.name, params.backbone.name, "errors")
+    with read_output(path, REMAKE) as found:
+        text = errors_text(found, arguments.predictor, arguments.classes)
     if arguments.json:
         print_json(found)
-        return
-    print(errors_text(found, arguments.predictor, arguments.classes), end="")
+    else:
+        print(text, end="")
 
 
 def errors_text(analysis: Errors, predictor: str, classes: int | None = None) -> str:

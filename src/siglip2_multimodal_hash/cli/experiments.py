@@ -1,9 +1,13 @@
 """``smhash experiments``."""
 
 import argparse
+import shutil
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.reporting.tables import HEADLINE
+
+WIDTH = 100
+"""Characters of a line where there is no terminal."""
 
 
 def add_parser(commands: Commands) -> None:
@@ -23,4 +27,5 @@ def experiments(arguments: argparse.Namespace) -> None:
     from siglip2_multimodal_hash.experiments.overview import overview
     from siglip2_multimodal_hash.experiments.repository import Repository
 
-    print(overview(Repository(), arguments.sort), end="")
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    print(overview(Repository(), arguments.sort, width), end="")

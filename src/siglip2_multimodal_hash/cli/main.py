@@ -55,6 +55,6 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has enough, such as `| head`. What is left must not be flushed at the end.
+        # The reader, such as `| head`, has enough. What is left must not be flushed at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
@@ -27,11 +27,14 @@ def stats(arguments: argparse.Namespace) -> None:
     from siglip2_multimodal_hash.datasets.statistics import summarise_statistics
 
     name = load_params().dataset.name
-    summary = summarise_statistics(read_json(DATA_FOLDER / name / "statistics.json"))
+    path = DATA_FOLDER / name / "statistics.json"
+    with read_output(path, "run `dvc repro build_dataset_index`") as statistics:
+        summary = summarise_statistics(statistics)
+        text = statistics_text(name, summary)
     if arguments.json:
         print_json(summary)
     else:
-        print(statistics_text(name, summary), end="")
+        print(text, end="")
 
 
 def statistics_text(title: str, summary: Summary) -> str:

@@ -5,9 +5,14 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import read_json, require_free, write_text
+from siglip2_multimodal_hash.files import read_output, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
-from siglip2_multimodal_hash.reporting.tables import details_file, markdown_table, table_of_details
+from siglip2_multimodal_hash.reporting.tables import (
+    REMAKE,
+    details_file,
+    markdown_table,
+    table_of_details,
+)
 
 FIGURES = Path("metrics"), Path("outputs")
 FORMATS = ("md", "csv", "tex")
@@ -66,10 +71,11 @@ def table(arguments: argparse.Namespace) -> None:
     else:
         params = load_params()
         name = "baselines" if arguments.split == "test" else "details"
-        rows = read_json(details_file(params.dataset.name, params.backbone.name, name))
-        if arguments.split == "val":
-            rows = table_of_details(rows, arguments.split)
-        text = markdown_table(rows)
+        path = details_file(params.dataset.name, params.backbone.name, name)
+        with read_output(path, REMAKE) as found:
+            # The head has a row in any of them.
+            test = {"fused": found["fused"], **found}
+            text = markdown_table(table_of_details(found, "val") if name == "details" else test)
     if arguments.out is None:
         print(text, end="")
         return

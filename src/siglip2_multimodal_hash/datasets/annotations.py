@@ -169,7 +169,7 @@ def _difference(left: dict[int, str], right: dict[int, str]) -> str:
 
 
 def _sorted(first: Annotations, second: Annotations) -> Annotations:
-    """Both years in one, in ascending image id."""
+    """Both years together, in ascending image id."""
     image_ids = np.concatenate([first.image_ids, second.image_ids])
     order = np.argsort(image_ids)
     file_names = (*first.file_names, *second.file_names)

@@ -230,7 +230,7 @@ def _check_values(path: Path, index: DatasetIndex) -> None:
         "labels": bool((index.labels() <= 1).all()),
         "width": bool((frame["width"] > 0).all()),
         "height": bool((frame["height"] > 0).all()),
-        # None is an image of no byte: damage, which the embedding pass names with all other.
+        # 0 is an empty file: damage, which the embedding pass names with all other damage.
         "bytes": bool((frame["bytes"] >= 0).all()),
     }
     broken = [name for name, holds in rules.items() if not holds]

@@ -4,8 +4,8 @@ DVC follows these two small files instead of 123,287 images. They hold names, si
 costs nothing, checksums; no absolute path and no time, so equal sources give equal bytes on every
 machine. ``manifest.json`` carries a digest of the image list, so that the two cannot be mixed up.
 
-The files that a protocol splits by (Karpathy's, HashNet's lists) are listed where they are there;
-whether one is needed, its protocol knows.
+The files that a protocol splits by (Karpathy's, HashNet's lists) are listed if they are there; the
+protocol knows whether it needs one.
 """
 
 import hashlib

@@ -29,6 +29,8 @@ def check_memory(machine: Machine, params: Params, needs: Needs) -> list[Finding
         "lower runtime.dataloader.embed_batch_size or num_workers: images that are read ahead "
         f"take {size_text(needs.ahead)}, and without a card 1 worker fits one baseline at a time"
     )
+    if needs.largest and 4 * needs.train > needs.ram:
+        remedy = f"lower {needs.largest}: training needs {size_text(needs.train)}"
     if needs.ram > machine.ram:
         findings.append(fail("main memory", said, remedy))
     elif needs.ram > 0.9 * machine.ram:
@@ -105,7 +107,11 @@ def _check_card_memory(memory: int, params: Params, needs: Needs) -> Finding:
     )
     lower = "lower runtime.dataloader.embed_batch_size"
     if needs.train > needs.embed:
-        lower = "set runtime.device to cpu: the embeddings themselves do not fit"
+        lower = (
+            f"lower {needs.largest}"
+            if needs.largest
+            else "set runtime.device to cpu: the embeddings themselves do not fit"
+        )
     if needs.device > memory:
         return fail("card memory", said, lower)
     fraction = params.runtime.memory.alert_vram_fraction

@@ -9,7 +9,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, ok, warn
 
 GIT_SECONDS = 20
-# What Git leaves in its folder while it waits for the user.
+# Files that Git leaves in its folder while it waits for the user.
 _UNFINISHED = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.arrays import check_labels, check_scores, check_size, load_array
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import read_json, write_json
+from siglip2_multimodal_hash.files import read_output, write_json
 from siglip2_multimodal_hash.params import PREDICTORS
 
 RETRIEVAL_FIGURE = "mAP@all"
@@ -89,7 +89,8 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
     def load(name: str) -> npt.NDArray[Any]:
         return load_array(file_of(f"test-{name}.npy"), remedy=remedy)
 
-    names = read_json(file_of("categories.json"))
+    with read_output(file_of("categories.json"), remedy) as content:
+        names = tuple(map(str, content))
     ids, labels = load("image_ids"), check_labels("labels of test", load("labels"))
     check_size("image ids of test", ids.shape, "labels of test", (len(labels),))
     if (np.diff(ids) <= 0).any():
@@ -100,8 +101,8 @@ def read_item_results(file_of: FileOf, remedy: str = _OLD) -> ItemResults:
         check_scores(f"scores of {name}", array, "labels of test", labels)
     retrieval = load("retrieval")
     check_size("queries of retrieval", retrieval.shape, "labels of test", (len(labels),))
-    thresholds = _thresholds(file_of("figures.json"), PREDICTORS, remedy)
-    return ItemResults(Items(ids, labels, tuple(names)), scores, thresholds, retrieval)
+    thresholds = read_thresholds(file_of("figures.json"), PREDICTORS, remedy)
+    return ItemResults(Items(ids, labels, names), scores, thresholds, retrieval)
 
 
 def read_classifier_results(
@@ -123,7 +124,7 @@ def read_classifier_results(
     """
     scores = load_array(file_of(f"test-{name}.npy"), remedy=remedy)
     check_scores(f"scores of {name}", scores, "labels of test", items.labels)
-    threshold = _thresholds(file_of("figures.json"), (name,), remedy)[name]
+    threshold = read_thresholds(file_of("figures.json"), (name,), remedy)[name]
     return ItemResults(
         items,
         dict.fromkeys(PREDICTORS, scores),
@@ -132,9 +133,11 @@ def read_classifier_results(
     )
 
 
-def _thresholds(path: Path, names: Iterable[str], remedy: str) -> dict[str, float]:
-    figures = read_json(path)
-    try:
+def read_thresholds(path: Path, names: Iterable[str], remedy: str) -> dict[str, float]:
+    """The thresholds of predictors, tuned on val, from the figures of an evaluation.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    with read_output(path, remedy) as figures:
         return {name: float(figures[name]["threshold"]["tuned"]) for name in names}
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{path}: no tuned threshold of a predictor", remedy) from None

@@ -11,9 +11,11 @@ from siglip2_multimodal_hash.arrays import load_array
 from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, HeadEvaluation, Predictions
 from siglip2_multimodal_hash.evaluation.items import Items
 from siglip2_multimodal_hash.evaluation.protocol import Figures
-from siglip2_multimodal_hash.files import read_json, replacing, write_json
+from siglip2_multimodal_hash.files import read_output, replacing, write_json
 from siglip2_multimodal_hash.params import PREDICTORS
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
+
+_REMAKE = "run `dvc repro evaluate_knn`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ def read_evaluation(folder: Path) -> StoredEvaluation:
         )
         for split in QUERY_SPLITS
     }
-    return StoredEvaluation(
-        read_json(folder / "figures.json"), predictions, read_json(folder / "curves.json")
-    )
+    with read_output(folder / "figures.json", _REMAKE) as content:
+        figures = {name: {**of} for name, of in content.items()}
+    with read_output(folder / "curves.json", _REMAKE) as content:
+        curves = {split: {**of} for split, of in content.items()}
+    return StoredEvaluation(figures, predictions, curves)

@@ -42,7 +42,7 @@ class WeightedPrecision:
         self._classes, places = np.nonzero(hits)
         self._images = self._order[self._classes, places]
         classes, count = hits.shape
-        # Where the running weight of all images is read: the end of the positive's group.
+        # The place where the running weight of all images is read: the end of the positive's group.
         group_end = ends[self._classes, places]
         self._ends = self._classes * count + group_end
         # The same among the positives: behind the last one of the group, and of the class before.

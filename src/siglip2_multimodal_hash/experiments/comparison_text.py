@@ -12,7 +12,7 @@ from siglip2_multimodal_hash.reporting.text_tables import text_table
 STANDS, NOT_SHOWN = "stands", "no difference shown"
 # Beyond the choice of the images, but no setting made it.
 BY_SEED = "stands, by the seed alone"
-# Where the spread of seeds can be told from the value at all.
+# The fewest seeds whose spread says anything.
 SEEDS_FOR_A_CLAIM = 3
 WIDTH = 100
 

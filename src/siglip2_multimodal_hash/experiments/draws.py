@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.evaluation.significance import INTERVAL, Difference
 
 # As the comparison of experiments names them, and as tables do.
 FIGURES = {"knn mAP": "tags mAP", "knn CF1": "tags CF1", "retrieval mAP@all": "retrieval mAP"}
-# What is beyond is noise of the summation.
+# Digits beyond these are noise of the summation.
 _DECIMALS = 12
 
 Drawn = npt.NDArray[np.float64]

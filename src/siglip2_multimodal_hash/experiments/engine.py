@@ -197,7 +197,7 @@ class _Run:
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             _clone(repository, clone)
-            # Where this Python has its tools: `python` of a stage must be the same.
+            # The folder of this Python's tools: `python` of a stage must be the same.
             tools = str(Path(sys.executable).parent)
             changed = {"PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
             changed |= {} if gpu is None else {DEVICES: gpu}

@@ -20,7 +20,7 @@ HOME = {
     "dataset.protocol": "karpathy",
     "backbone.name": "siglip2-tiny",
 }
-# What takes most of the time of an experiment, and a row rarely asks for.
+# They take most of the time of an experiment, and a row rarely asks for them.
 BASELINES = ("baselines.classifiers", "baselines.variants", "baselines.untrained")
 
 _Key = tuple[tuple[str, str], ...]

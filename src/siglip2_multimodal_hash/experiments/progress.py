@@ -90,7 +90,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Such as ``42 s``, ``3 min`` or ``2 h 05 min``."""
+    """A duration for people: ``42 s``, ``3 min`` or ``2 h 05 min``."""
     if seconds < 1.5 * _MINUTE:
         return f"{seconds:.0f} s"
     minutes = round(seconds / _MINUTE)

@@ -20,7 +20,7 @@ from siglip2_multimodal_hash.reporting.tables import HEADLINE, HEADLINE_FILE
 WORKSPACE = "workspace"
 # The last stage with figures. `report` behind it makes a page of one run, which no table reads.
 TARGET = "summarise"
-# Where DVC keeps an experiment: the commit it started from, then its name.
+# DVC's reference of an experiment: the commit it started from, then its name.
 _REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 _TIMES = "refs/notes/ablations"
 _LOCK_FILE = "dvc.lock"
@@ -124,14 +124,15 @@ class Repository:
             DataError: The lock file of that commit cannot be read.
         """
         lock = self._yaml(commit, _LOCK_FILE)
-        if not isinstance(lock, dict) or "stages" not in lock:
-            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages")
-        stages = lock["stages"]
-        return _digest(
-            (name, dependency["path"], dependency.get("md5", ""))
-            for name in _needed(stages)
-            for dependency in stages[name].get("deps", ())
-        )
+        try:
+            stages = lock["stages"]
+            return _digest(
+                (name, dependency["path"], dependency.get("md5", ""))
+                for name in _needed(stages)
+                for dependency in stages[name].get("deps", ())
+            )
+        except (AttributeError, LookupError, TypeError):
+            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages") from None
 
     @cached_property
     def code_here(self) -> str:

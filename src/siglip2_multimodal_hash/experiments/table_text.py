@@ -91,7 +91,7 @@ def _wide(table: Table, bold: str, separator: str, plain: Callable[[str], str]) 
 def _cell(
     cell: dict[Any, Any] | None, bold: str, separator: str, plain: Callable[[str], str]
 ) -> str:
-    """Such as ``**74.5 ± 0.3**<br>+1.2 (0.4 to 2.0)``."""
+    """A cell such as ``**74.5 ± 0.3**<br>+1.2 (0.4 to 2.0)``."""
     if cell is None:
         return ""
     text = f"{100 * cell['mean']:.1f}"

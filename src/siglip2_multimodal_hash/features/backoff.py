@@ -18,7 +18,7 @@ Encode = Callable[[Inputs], Tensor]
 class BackingOff:
     """An encoder that halves what it takes at once when memory runs out; picklable.
 
-    The batches stay as they are read, so the progress of a run counts on; each is only computed
+    The batches stay as they are read, so the progress of a run stays valid; each is only computed
     in parts. A part may sum in another order than the whole: the last bits of the floats can
     differ from a run whose memory sufficed, as with any other ``embed_batch_size``. So the bytes
     of such a run are those of the next one only where memory runs out at the same batch again;

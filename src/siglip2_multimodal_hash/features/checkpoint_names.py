@@ -8,7 +8,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import file_sha256
 
 CONFIG = "config.json"
-# What towers are loaded from: weights, configuration, tokenizer, processors. A README changes none.
+# Files that towers are loaded from: weights, configuration, tokenizer, processors; no README.
 _READ = (".safetensors", ".json", ".model", ".txt")
 
 

@@ -1,8 +1,8 @@
 """Embed a dataset: reader -> mapper -> writer, run by one of the :mod:`.engines`.
 
 The reader works ahead in threads, so what is timed is the wait for its next batch: the three times
-do not overlap, and add up to the whole. A long wait for the reader asks for more
-``runtime.dataloader.num_workers``, one for the mapper means that the towers are kept busy.
+do not overlap, and add up to the whole. A long wait for the reader calls for more
+``runtime.dataloader.num_workers``; one for the mapper means that the towers are kept busy.
 
 A killed run is continued, see :mod:`..resume`. Its progress is recorded shard by shard: a shard is
 as many whole batches as :data:`SHARD_SECONDS` take, be they ten of a CPU or a thousand of a GPU.

@@ -2,7 +2,7 @@
 
 ``image.npy`` [N, D_i] and ``caption.npy`` [M, D_t] in ``backbone.store_dtype``, float32 or
 float16; ``caption_offsets.npy`` int64 [N + 1], ``prompt.npy`` float32 [C, D_t], ``meta.json``.
-Whoever reads them gets float32: what is stored in half the room is widened, which is exact. Rows
+They are read as float32: what is stored in half the room is widened, which is exact. Rows
 are in the order of the dataset's index; image i owns the captions
 ``caption_offsets[i]:caption_offsets[i + 1]``.
 

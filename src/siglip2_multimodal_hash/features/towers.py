@@ -186,6 +186,6 @@ def _load(backbone: TowerSpec) -> tuple[Any, Any]:
     if not getattr(model.config.vision_config, "vision_use_head", True):
         raise unusable(checkpoint, "its image tower has no pooling head")
     if len(processor.tokenizer) <= len(set(processor.tokenizer.all_special_ids)):
-        # What transformers makes of a checkpoint without the tokenizer's file.
+        # The result, in transformers, of a checkpoint without the tokenizer's file.
         raise unusable(checkpoint, "its tokenizer has no vocabulary")
     return model, processor

@@ -5,7 +5,7 @@
 - Beside it, unless frozen, an ordinary checkpoint: ``config.json``, ``model.safetensors`` and the
   processor's files.
 
-Imports nothing heavy: a frozen run passes here in no time.
+Imports nothing heavy: a frozen run loses no time here.
 """
 
 import json

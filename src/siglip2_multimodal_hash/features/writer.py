@@ -219,7 +219,7 @@ def _reserve(file: int, start: int, size: int) -> None:
     try:
         os.posix_fallocate(file, start, size)
     except (AttributeError, OSError) as error:
-        # Not every system can (macOS), nor every file system: then look whether there is room.
+        # Not every system can (macOS), nor every file system: then check that there is room.
         if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise
         if shutil.disk_usage(file).free < size:

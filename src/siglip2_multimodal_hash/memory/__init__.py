@@ -1,1 +1,1 @@
-"""Memory: how much a run takes, by arithmetic, and how much there is; sizes in bytes."""
+"""Memory that a run takes, by arithmetic, and memory that there is; sizes in bytes."""

@@ -21,7 +21,7 @@ EMERGENCY_PRESET = "rtx5080-16gb-emergency"
 MOST_OF_CARD, MOST_OF_MEMORY = 0.7, 0.6
 
 _CGROUPS = Path("/sys/fs/cgroup")
-# Limit, usage, what of the usage is page cache and under which name: of version 2 and version 1.
+# Files of the limit, the usage and its parts, and the part that is page cache; version 2, then 1.
 _CGROUP_FILES = (
     ("memory.max", "memory.current", "memory.stat", "file"),
     (

@@ -45,7 +45,7 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
-from siglip2_multimodal_hash.models.config import BILINEAR_RANK, HeadConfig
+from siglip2_multimodal_hash.models.config import BILINEAR_RANK, CHUNK, HeadConfig
 from siglip2_multimodal_hash.params import Params
 
 GIB = 2**30
@@ -55,7 +55,6 @@ PROCESS = int(1.5 * GIB)
 """The interpreter with PyTorch, transformers, FAISS and pandas loaded."""
 TUNING_PROCESS = int(1.0 * GIB)
 """The same without FAISS."""
-VALIDATION_CHUNK = 2048
 CLASSES = 80
 QUERY_SHARE = 0.1
 """Share of the images that are queries, for which evaluation keeps three rows of scores."""
@@ -89,6 +88,7 @@ class Needs:
         ram: Of the main memory in all.
         outputs: Of the disk: data and outputs of one run.
         disk: The same with the copy that DVC's cache keeps.
+        largest: Parameter that ``train`` depends on most; empty where it is the embeddings.
     """
 
     embed: int
@@ -97,6 +97,7 @@ class Needs:
     ram: int
     outputs: int
     disk: int
+    largest: str = ""
 
     @property
     def device(self) -> int:
@@ -126,14 +127,13 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     embeddings = _FLOAT * (size.images * towers.image.width + size.captions * towers.caption_dim)
     labels = _FLOAT * size.images * CLASSES
     half = cuda and params.backbone.amp_dtype != "float32"
-    chunk = max(VALIDATION_CHUNK, loader.inference_batch_size)
     embed = _FLOAT * towers.parameters + max(
         layer_bytes(towers.image, loader.embed_batch_size, half=half)
         + _FLOAT * towers.image.input_values * loader.embed_batch_size,
         layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
-    inside = _FLOAT * chunk * (3 * head.input_dim + 2 * sum(head.mlp_dims))
-    train = embeddings + labels + _BYTES_PER_WEIGHT * head_weights(head) + inside
+    of_head = _head_bytes(head, loader.inference_batch_size)
+    train = embeddings + labels + of_head
     ahead = read_ahead_bytes(params, towers, size)
     fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
     processes = PROCESS * (1 + fits if fits > 1 else 1)
@@ -141,7 +141,8 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
     ram = max(reading, processes + fits * train)
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
-    return Needs(embed + context, train + context, ahead, ram, outputs, 2 * outputs)
+    largest = "" if of_head < embeddings else _largest(head, loader.inference_batch_size)
+    return Needs(embed + context, train + context, ahead, ram, outputs, 2 * outputs, largest)
 
 
 def layer_bytes(tower: Tower, batch: int, *, half: bool) -> int:
@@ -158,6 +159,46 @@ def read_ahead_bytes(params: Params, towers: TowerSizes, size: DatasetSize) -> i
     workers, batch = max(1, loader.num_workers), loader.embed_batch_size
     decoded = workers * batch * 3 * size.pixels
     return decoded + (2 * workers + 1) * batch * _FLOAT * towers.image.input_values
+
+
+def require_head(head: HeadConfig, free: int) -> None:
+    """Refuse a head whose weights do not fit, before they are made.
+
+    Args:
+        head: The head.
+        free: Of the card or the main memory.
+
+    Raises:
+        InputError: They do not; the message names the parameter that they depend on most.
+    """
+    weights = head_weights(head)
+    needed = _TUNED_HEAD_BYTES * weights
+    if needed > free:
+        name = _largest(head, 0)
+        raise InputError(
+            f"{name}: a head of {weights:,} weights takes about {size_text(needed)} to train, and "
+            f"{size_text(free)} are free",
+            f"lower {name}" if name != "fusion.type" else "choose another fusion.type",
+        )
+
+
+def _head_bytes(head: HeadConfig, batch: int) -> int:
+    """Weights, and one chunk of pairs inside the head."""
+    inside = _FLOAT * max(CHUNK, batch) * (3 * head.input_dim + 2 * sum(head.mlp_dims))
+    return _BYTES_PER_WEIGHT * head_weights(head) + inside
+
+
+def _largest(head: HeadConfig, batch: int) -> str:
+    """The parameter without which a head would need least."""
+    without = {
+        "runtime.dataloader.inference_batch_size": (head, 0),
+        "fusion.mlp_dims": (head.model_copy(update={"mlp_dims": (1,) * len(head.mlp_dims)}), batch),
+        "fusion.type": (head.model_copy(update={"fusion": "concat"}), batch),
+        "decomposer.adapter": (head.model_copy(update={"adapter": "none"}), batch),
+    }
+    if head.project_dim:
+        without["fusion.project_dim"] = (head.model_copy(update={"project_dim": 1}), batch)
+    return min(without, key=lambda name: _head_bytes(*without[name]))
 
 
 def head_weights(head: HeadConfig) -> int:

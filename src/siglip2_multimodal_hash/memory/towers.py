@@ -18,7 +18,7 @@ _SIZES = {
 _TEXT_SIZES = _SIZES | {"giant": _SIZES["so400m"]}
 _VOCABULARY = 256_000
 
-# What transformers assumes where config.json is silent: it leaves out what equals its default.
+# Defaults of transformers, which config.json leaves out.
 _VISION_DEFAULTS: dict[str, Any] = {
     "hidden_size": 768,
     "intermediate_size": 3072,

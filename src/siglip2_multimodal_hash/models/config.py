@@ -39,6 +39,11 @@ _UNCHOSEN: dict[str, Any] = {
     "shortcut": False,
 }
 
+# Pairs that go through the head at a time while it is fitted and validated: some 30 MB of
+# activations for SigLIP 2 base. Not `runtime.dataloader.inference_batch_size`: kernels for another
+# number of rows round differently, and no parameter of `runtime` may change what comes out.
+CHUNK = 2048
+
 
 class HeadConfig(Section):
     """Settings of the shape of :class:`~siglip2_multimodal_hash.models.network.HashNetwork`.

@@ -35,8 +35,8 @@ class HashLayer(nn.Linear):
         if self.shortcut is not None:
             nn.init.xavier_normal_(self.shortcut.weight)
 
-    def pre_code(self, z: Tensor, x: Tensor) -> Tensor:
-        """u, [B, D_z] and, for the shortcut, [B, shortcut_dim] -> [B, bits]."""
+    def pre_code(self, z: Tensor, x: Tensor | None = None) -> Tensor:
+        """u, [B, D_z] and, where there is a shortcut, [B, shortcut_dim] -> [B, bits]."""
         u = super().forward(z)
         if self.shortcut is not None:
             u = u + self.shortcut(x)
@@ -49,7 +49,7 @@ class HashLayer(nn.Linear):
         normalised: Tensor = layer(u)
         return normalised
 
-    def forward(self, z: Tensor, x: Tensor) -> Tensor:
+    def forward(self, z: Tensor, x: Tensor | None = None) -> Tensor:
         """h, of the arguments of :meth:`pre_code`."""
         return torch.tanh(self.pre_code(z, x))
 

@@ -30,6 +30,7 @@ from siglip2_multimodal_hash.params.types import (
     SplitProtocol,
     StoreDtype,
     StrTuple,
+    Temperature,
     Tuning,
     UnitFloat,
     Unlabelled,
@@ -124,7 +125,7 @@ class LossParams(Section):
     bce_weight: NonNegativeFloat
     alignment: Literal["cosine", "sigmoid", "infonce"]
     cosine_weight: NonNegativeFloat
-    temperature: PositiveFloat
+    temperature: Temperature
     learn_temperature: bool
     hash_weight: NonNegativeFloat
     lambda_balance: NonNegativeFloat

@@ -59,6 +59,19 @@ def _host_and_port(value: str) -> str:
     raise PydanticCustomError("host_and_port", 'Must be HOST:PORT, or "" for Ray on this machine')
 
 
+def _temperature(value: float) -> float:
+    if value < LOWEST_TEMPERATURE:
+        raise PydanticCustomError(
+            "temperature",
+            "Must be at least {lowest}: cosines are divided by it, and beyond that their gradients "
+            "overflow (float16 ends at 65,504)",
+            {"lowest": f"{LOWEST_TEMPERATURE:g}"},
+        )
+    return value
+
+
+# CLIP bounds a learned temperature by 0.01.
+LOWEST_TEMPERATURE = 1e-4
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -67,6 +80,7 @@ UnitFloat = Annotated[float, Field(ge=0, le=1)]
 OpenUnitFloat = Annotated[float, Field(gt=0, lt=1)]
 # A decay rate of 1 never forgets: AdamW divides by 1 - beta. A clip of 1 leaves no negative.
 DecayFloat = Annotated[float, Field(ge=0, lt=1)]
+Temperature = Annotated[PositiveFloat, AfterValidator(_temperature)]
 # YAML has lists only: strictness is about the members.
 IntTuple = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(not_empty)]
 StrTuple = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(not_empty)]

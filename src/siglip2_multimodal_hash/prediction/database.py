@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.arrays import Vectors, check_size
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
-from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.heads import Predictions, SplitRows, predict
+from siglip2_multimodal_hash.evaluation.items import read_thresholds
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
-from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import PREDICTORS, KnnParams
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
 from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
@@ -148,17 +145,8 @@ def load_database(outputs: RunOutputs, kind: Kind) -> Database:
     check_size("rows of the embeddings", len(embeddings.image), "of the index", images)
     check_size("captions embedded", len(embeddings.caption), "in the index", captions)
     faiss = load_index(outputs.faiss, codes.searchable()[rows], kind)
-    return Database(
-        dataset, rows, embeddings, codes.rows(rows), faiss, _thresholds(outputs.figures)
-    )
-
-
-def _thresholds(path: Path) -> dict[str, float]:
-    figures: Any = read_json(path)
-    try:
-        return {name: float(figures[name]["threshold"]["tuned"]) for name in PREDICTORS}
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{path}: holds no tuned thresholds", REMEDY) from None
+    thresholds = read_thresholds(outputs.figures, PREDICTORS, REMEDY)
+    return Database(dataset, rows, embeddings, codes.rows(rows), faiss, thresholds)
 
 
 def mean_caption(captions: Vectors) -> Vectors:

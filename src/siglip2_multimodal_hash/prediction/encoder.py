@@ -1,7 +1,7 @@
 """Photos and captions to codes and scores: the towers and the head of a finished run.
 
-An interrupted run leaves new files among old ones; such a mixture predicts nonsense without a sign
-of it, so all that can be compared is compared.
+An interrupted run leaves new files among old ones; such a mixture predicts nonsense and shows no
+sign of it, so all that can be compared is compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -163,7 +163,7 @@ def check_towers(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path
     names = () if now["weights_sha256"] else ("checkpoint", "revision")
     for key in (*names, *decisive, "image_processor", "amp_dtype", "dtype"):
         if stored.get(key) != now[key]:
-            # Of what is compared, this is another release of transformers', unseen by DVC.
+            # Another release of transformers changes these, and DVC does not see it.
             forced = "run `dvc repro --force --single-item embed`, then `dvc repro`"
             raise DataError(
                 f"{folder}: made with {key} = {stored.get(key)}, params.yaml now gives {now[key]}",

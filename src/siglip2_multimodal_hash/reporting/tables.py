@@ -29,6 +29,8 @@ ROWS = (
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
+REMAKE = "run `dvc repro summarise`"
+"""Advice where a file of figures is missing or damaged."""
 HEADLINE_FILE = Path("metrics/summary.json")
 HEADLINE = {
     "knn": "test.knn.mAP",
@@ -157,7 +159,8 @@ def markdown_table(baselines: Json) -> str:
     lines = [f"| row | {' | '.join(BASELINE_COLUMNS)} |", f"|---|{'---:|' * len(BASELINE_COLUMNS)}"]
     for name in in_order(baselines):
         row = baselines[name]
-        cells = (f"{100 * row[column]:.1f}" if column in row else "" for column in BASELINE_COLUMNS)
+        values = (row.get(column) for column in BASELINE_COLUMNS)
+        cells = ("" if value is None else f"{100 * value:.1f}" for value in values)
         lines.append(f"| {name.replace('_', '-')} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

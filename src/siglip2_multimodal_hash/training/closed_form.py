@@ -15,6 +15,8 @@ not the classes. Here a linear map of the MLP's input, the shortcut, is solved f
 The MLP adds nothing to this code; fits begin from :mod:`..models.initialisation` all the same.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -68,7 +70,7 @@ class LabelTargets:
     def __call__(self, labels: Tensor) -> Tensor:
         own = torch.nn.functional.normalize((labels - self._prior) / self._deviation, dim=1)
         shared = (self._share(labels) @ self._basis - self._mean) / self._scale
-        return torch.cat([own, shared], dim=1) / 2**0.5
+        return torch.cat([own, shared], dim=1) / math.sqrt(2)
 
     def _share(self, labels: Tensor) -> Tensor:
         return ((labels @ self._sets.T) > 0).to(labels.dtype) * 2 - 1

@@ -14,16 +14,13 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
 from siglip2_multimodal_hash.memory.limits import fits_device, fits_memory
+from siglip2_multimodal_hash.models.config import CHUNK
 from siglip2_multimodal_hash.params import CaptionPolicy
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
     "by dataset.mojicoco"
 )
-# Pairs that go through the head at a time: some 30 MB of activations for SigLIP 2 base. Not
-# `runtime.dataloader.inference_batch_size`: kernels for another number of rows round differently,
-# and no parameter of `runtime` may change what comes out.
-CHUNK = 2048
 # Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
 SAMPLE = 32_768
 # Rows that are looked at in one go where not all are in memory.
@@ -176,7 +173,9 @@ class TrainingData:
         images = torch.bucketize(captions, self.caption_offsets, right=True) - 1
         device = self.v_img.device
         for rows, chosen in zip(
-            images.to(device).split(CHUNK), captions.to(device).split(CHUNK), strict=True
+            torch.split(images.to(device), CHUNK),
+            torch.split(captions.to(device), CHUNK),
+            strict=True,
         ):
             yield self.batch(rows, chosen)
 

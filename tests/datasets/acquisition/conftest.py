@@ -31,7 +31,7 @@ class Resource:
     data: bytes
     etag: str | None = '"one"'
     modified: str | None = None
-    answers: list[Answer] = field(default_factory=list)  # used up one a request, then good ones
+    answers: list[Answer] = field(default_factory=list)  # used up one per request, then good ones
     requests: list[dict[str, str]] = field(default_factory=list)
     sent: int = 0
     stopped: threading.Event = field(default_factory=threading.Event)

@@ -190,7 +190,7 @@ def test_an_annotation_that_is_there_is_not_unpacked_again(served: Server, tmp_p
 def test_what_no_download_made_is_refused_before_the_first_byte(
     served: Server, tmp_path: Path, name: str, link: bool
 ) -> None:
-    """Such as another program's partial file, or a link into a disk that is not mounted."""
+    """Another program's partial file, or a link into a disk that is not mounted."""
     place = tmp_path / name
     place.parent.mkdir(exist_ok=True)
     if link:
@@ -304,7 +304,7 @@ def test_another_file_than_the_published_one_is_refused(
     assert "images/val2014.zip" not in _files(tmp_path)
     acquire_coco(tmp_path, _params(served.url), HOW, accept_changed=True)
     (tmp_path / "images" / "val2014.zip").unlink()
-    # What was accepted once is what is known from then on.
+    # A file that was accepted once is the one known from then on.
     assert acquire_coco(tmp_path, _params(served.url), HOW) == ["images/val2014.zip"]
 
 

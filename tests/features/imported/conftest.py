@@ -22,7 +22,7 @@ def image() -> Any:
 
 @pytest.fixture
 def caption(index) -> Any:
-    """float32 [M, 5]: one row a caption, in the order of the index."""
+    """float32 [M, 5]: one row per caption, in the order of the index."""
     count = int(index.caption_offsets()[-1])
     return np.random.default_rng(2).normal(-1, 2, (count, WIDTH)).astype(np.float32)
 

@@ -21,7 +21,7 @@ def test_both_towers_from_numbered_files(tmp_path, index, image, layout, take_la
     imported = take_layout(folder)
     found = stored(imported)
     np.testing.assert_array_equal(found.image, image)
-    # One row an image stands for all of its captions.
+    # One row per image stands for all of its captions.
     counts = np.diff(index.caption_offsets())
     np.testing.assert_array_equal(found.caption, np.repeat(one_each, counts, axis=0))
     np.testing.assert_array_equal(found.caption_offsets, index.caption_offsets())
@@ -91,7 +91,7 @@ def test_the_folder_is_named_by_its_content(
     ids = list(index.frame["file_name"])
     plain = take_plain(image=image, image_ids=ids)
     assert plain.folder == (tmp_path / "features" / plain.digest).resolve()
-    # Where it comes from is no part of the content.
+    # The origin is no part of the content.
     assert take_layout(layout(tmp_path / "clip", ids, {"img_emb": image})).digest == plain.digest
     assert take_plain(image=image + 1, image_ids=ids).digest != plain.digest
     left = {path.name for path in (tmp_path / "features").iterdir()}

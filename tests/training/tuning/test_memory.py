@@ -1,5 +1,8 @@
 """The tuning and its memory: the estimate against what PyTorch keeps, and what does not fit."""
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -12,7 +15,6 @@ from siglip2_multimodal_hash.memory.needs import (
     GIB,
     kept_bytes,
 )
-from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
 from siglip2_multimodal_hash.training.tuning.run import tune_towers, tuning_load
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
@@ -69,7 +71,8 @@ def _settings(tuning_params, mode="full", **more):
 def test_the_tuning_itself_refuses_before_it_starts(
     small_dataset, tuning_params, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("siglip2_multimodal_hash.training.tuning.run.free_memory", lambda _: GIB)
+    machine = SimpleNamespace(total=GIB, available=GIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     with pytest.raises(InputError, match=r"the main memory has 1\.0 GiB free"):
         tune_towers(
             small_dataset.index,
@@ -86,7 +89,7 @@ def test_running_out_all_the_same_names_the_parameters(
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTraceback of the allocator")
 
-    monkeypatch.setattr(HeadLoss, "__call__", full)
+    monkeypatch.setattr(nn.Linear, "forward", full)
     said = r"tune\.batch_size = 3, where .* was expected: CUDA out of memory\.\n.*checkpointing"
     with pytest.raises(InputError, match=said):
         tune_towers(

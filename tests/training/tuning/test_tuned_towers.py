@@ -24,7 +24,7 @@ CASES = [("siglip", "lora"), ("siglip2", "full")]
 
 @pytest.fixture(scope="session")
 def tuned(small_dataset, tuning_params, tmp_path_factory):
-    """Tune and return history and folder; each case once a session."""
+    """Tune and return history and folder; each case once per session."""
     made = {}
 
     def run(kind, mode, again=False):

@@ -235,7 +235,7 @@ def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) 
     known = None if accept_changed else noted or piece.official
 
     def check(path: Path) -> None:
-        # Where no digest vouches for the bytes, the CRC-32 of each photo has to.
+        # Without a digest that vouches for the bytes, the CRC-32 of each photo has to.
         if piece.image_folder is not None:
             check_images(path, piece.image_folder, read=known is None, progress=how.progress)
         elif piece.members:

@@ -23,7 +23,7 @@ from siglip2_multimodal_hash.files import check_free, require_free, write_json
 from siglip2_multimodal_hash.params import RuntimeParams
 
 LONGEST_PAUSE = 60.0
-# A server that asks for more than this will be asked by the user.
+# Seconds. A server that asks for a longer wait is left to the user.
 LONGEST_RETRY_AFTER = 600
 _BUFFER = 2**20
 _TEMPORARY = frozenset({408, 425, 429})

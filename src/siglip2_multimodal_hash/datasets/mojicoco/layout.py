@@ -102,7 +102,7 @@ _JOINTS: dict[tuple[str, str], _Joint] = {
 
 
 def possible_pairing(names: Sequence[str], draws: Draws) -> Pairing | None:
-    """Two of the named things that belong together, perhaps; positions are those in ``names``."""
+    """Two of the named things that belong together, if any; positions are those in ``names``."""
     pairs = [
         (i, j)
         for i, one in enumerate(names)

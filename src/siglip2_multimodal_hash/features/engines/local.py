@@ -90,7 +90,7 @@ def run_pipeline(
                 batch = next(batches)
             bar.update(len(batch.rows))
             for failure in batch.failures:
-                # At once, and each: the error at the end names only the first ones.
+                # Each of them, at once: the error at the end names only the first ones.
                 logger.warning("%s", failure)
             failures += batch.failures
             if failures:

@@ -89,7 +89,7 @@ class RayEngine:
             job = self._job(reader, encode, unit)
             self._pass(ray, job, workers, progress)
             if progress.failures:
-                # What is computed from now on would not be of use: the rest is only read.
+                # Embeddings would be of no use from now on: the rest is only read.
                 self._pass(ray, replace(job, towers=None), workers, progress)
             progress.record()
             if progress.failures:
@@ -194,7 +194,7 @@ def ray_engine(towers: Towers, runtime: RuntimeParams, shard_seconds: float) -> 
 
 
 def _await_executors() -> None:
-    """Wait for Ray Data's thread to end, which it does within moments; it waits 2 s for it only."""
+    """Wait until Ray Data's thread has ended, soon after: Ray itself waits for no more than 2 s."""
     for thread in threading.enumerate():
         if thread.name.startswith("StreamingExecutor"):
             thread.join(EXECUTOR_SECONDS)

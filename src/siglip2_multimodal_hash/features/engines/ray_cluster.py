@@ -111,7 +111,7 @@ def count_workers(ray: ModuleType, embed: EmbedParams, *, cuda: bool, threads: i
         ray: Connected.
         embed: Number of workers to start; 0 takes all that have room.
         cuda: Whether each of them needs a GPU.
-        threads: That each of them computes with otherwise.
+        threads: Number of threads that each of them computes with otherwise.
 
     Raises:
         InputError: There is no room for them.

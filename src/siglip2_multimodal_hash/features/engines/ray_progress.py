@@ -29,7 +29,7 @@ class Progress:
 
     Attributes:
         failures: By the number of the batch.
-        seconds: That the towers of all workers took.
+        seconds: Time that the towers of all workers took.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class Job:
         encode: The tower.
         towers: On the CPU; None to read only.
         device: Device that computes.
-        made_by: Fingerprint of the driver, see :func:`.fingerprint.computed_by`.
+        made_by: Fingerprint of the driver, see :func:`..meta.computed_by`.
         compute_threads: PyTorch's, as in the driver: sums are split by thread.
         reader_threads: See :func:`.read_batches`.
         folder: The driver's working folder, to which relative paths of images refer.
@@ -83,7 +83,7 @@ class Result:
         failures: A message for each item that could not be read.
         problem: Reason why the worker cannot do anything at all, or "".
         node: The worker's machine and process.
-        seconds: That the tower took.
+        seconds: Time that the tower took.
     """
 
     number: int
@@ -112,7 +112,7 @@ class Worker:
         self._node = f"{socket.gethostname()} (process {os.getpid()})"
         self._problem = ""
         self._mapper: Mapper | None = None
-        # Where the folder is not there, the images say so.
+        # A folder that is not there shows in the images, by name.
         with suppress(OSError):
             os.chdir(self._job.folder)
         self._compute = ThreadPoolExecutor(1, "tower")

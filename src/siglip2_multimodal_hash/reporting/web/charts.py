@@ -18,6 +18,7 @@ from siglip2_multimodal_hash.evaluation.reliability import reliability
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
+LONGEST_NAME = 150  # pixels
 NAMED_CLASSES = 6
 # Percentage points of AP that a name takes up.
 NAME_HEIGHT = 6
@@ -205,6 +206,7 @@ def class_chart(inputs: ReportInputs) -> Figure:
     texts = alt.Chart(_data(named)).mark_text(
         align=alt.expr("datum.left ? 'right' : 'left'"),
         dx=alt.expr("datum.left ? -8 : 8"),
+        limit=LONGEST_NAME,
         aria=False,
     )
     layers = [dots.encode(x=x, y=y, tooltip="note:N"), texts.encode(x=x, y=y, text="name:N")]

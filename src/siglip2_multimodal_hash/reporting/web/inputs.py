@@ -11,8 +11,9 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
-from siglip2_multimodal_hash.files import read_json
+from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.reporting.tables import REMAKE
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 Json = dict[str, Any]
@@ -72,36 +73,51 @@ def read_inputs(
     Raises:
         DataError: A file is missing or damaged.
     """
-    errors = details / "errors.json"
     grid = plots / "knn_grid.csv"
+    with read_output(details / "baselines.json", REMAKE) as found:
+        baselines = {name: {**row} for name, row in {"fused": found["fused"], **found}.items()}
+    errors = None
+    if (details / "errors.json").exists():
+        with read_output(details / "errors.json", REMAKE) as found:
+            errors = {**found}
     return ReportInputs(
         title,
         dataset,
         evaluation,
         codes,
         knn,
-        baselines=read_json(details / "baselines.json"),
+        baselines=baselines,
         training={
-            split: read_records(plots / f"training_{split}.csv") for split in ("train", "val")
+            split: read_records(plots / f"training_{split}.csv", "epoch")
+            for split in ("train", "val")
         },
-        grid=read_records(grid) if grid.exists() else [],
-        errors=read_json(errors) if errors.exists() else None,
+        grid=read_records(grid, "K", "map_knn") if grid.exists() else [],
+        errors=errors,
     )
 
 
-def read_records(path: Path) -> list[Record]:
+def read_records(path: Path, *numbers: str) -> list[Record]:
     """The rows of a CSV file by column name.
 
+    Args:
+        path: The file.
+        numbers: Columns that each row must have, and a number there.
+
     Raises:
-        DataError: The file is missing, cannot be read, or a row has too few or too many cells.
+        DataError: The file is missing, cannot be read, lacks a number, or a row has too few or too
+            many cells.
     """
-    remedy = "run `dvc repro summarise`"
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             records = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error})", remedy) from None
+        raise DataError(f"{path}: cannot be read ({error})", REMAKE) from None
     for number, record in enumerate(records, start=2):
         if None in record or None in record.values():
-            raise DataError(f"{path}, line {number}: not as many cells as columns", remedy)
+            raise DataError(f"{path}, line {number}: not as many cells as columns", REMAKE)
+        for column in numbers:
+            try:
+                float(record[column])
+            except (KeyError, ValueError):
+                raise DataError(f"{path}, line {number}: no number {column}", REMAKE) from None
     return records

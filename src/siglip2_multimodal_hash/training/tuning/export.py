@@ -27,7 +27,7 @@ def export_towers(folder: Path, towers: Towers, record: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True)
     model: Any = towers.model
-    # Where it came from is not what it is: transformers would write it into the files.
+    # Its origin is no part of it, and transformers would write it into the files.
     model.config.name_or_path = ""
     model.save_pretrained(folder)
     kind: Any = Siglip2Processor if towers.model_type == NAFLEX else SiglipProcessor

@@ -26,7 +26,7 @@ from siglip2_multimodal_hash.memory.limits import (
     explained_out_of_memory,
     free_memory,
 )
-from siglip2_multimodal_hash.memory.needs import Load, require_memory
+from siglip2_multimodal_hash.memory.needs import Load, head_weights, require_head, require_memory
 from siglip2_multimodal_hash.memory.towers import tower_sizes
 from siglip2_multimodal_hash.models.alignment import learned_scale
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -100,6 +100,7 @@ def tune_towers(
     adapted = make_trainable(towers.model, settings)
     sizes = tower_sizes(settings.towers, towers.model.config.to_dict())
     config = settings.head(sizes.image.width, sizes.caption_dim, len(index.category_names))
+    require_head(config, free)
     precision = choose_precision(settings.mixed_precision, device)
     load = tuning_load(towers.model, config, settings, precision)
     needs = require_memory(load, free, settings.mode)
@@ -144,7 +145,7 @@ def tuning_load(model: Any, head: HeadConfig, settings: TuneSettings, precision:
         text=sizes.text,
         weights=sum(v.numel() for v in model.parameters()),
         trained=sum(v.numel() for v in trainable_weights(model).values()),
-        head_weights=sum(v.numel() for v in HashNetwork(head).parameters()),
+        head_weights=head_weights(head),
         adapter_values=lora.rank * len(lora.targets) if settings.mode == "lora" else 0,
         batch=settings.tune.batch_size,
         half=precision.dtype is not None,
