@@ -55,10 +55,10 @@ def test_nothing_runs_twice_and_git_stays_clean(repository):
 
 @pytest.fixture
 def edit(repository):
-    """Append a line to a file of the package; afterwards everything is as it was committed."""
+    """Append a line to a file of code; afterwards everything is as it was committed."""
 
     def append(name: str) -> None:
-        with (repository / "src/siglip2_multimodal_hash" / name).open("a") as stream:
+        with (repository / name).open("a") as stream:
             stream.write("\n# Another version.\n")
 
     yield append
@@ -74,7 +74,7 @@ def restore(repository: Path) -> None:
 
 
 def test_what_dvc_says_after_an_edit_of_code_is_true(repository, edit):
-    edit("training/loop.py")
+    edit("src/siglip2_multimodal_hash/training/loop.py")
     status = run_in(repository, "dvc", "status", "train").stdout
     assert "src/siglip2_multimodal_hash/training" in status
     assert "up to date" in run_in(repository, "dvc", "status", "embed").stdout
@@ -84,24 +84,6 @@ def test_what_dvc_says_after_an_edit_of_code_is_true(repository, edit):
     assert behind.returncode == 0, behind.stdout + behind.stderr
     # The code of `extract_hashes` was changed, too. It writes the same bytes, so nothing follows.
     assert stages_in(behind.stdout) == {"extract_hashes"}
-
-
-def test_an_experiment_sees_an_edit_of_code(repository, edit):
-    edit("reporting/plots.py")
-    result = run_in(repository, "dvc", "exp", "run", "-n", "edited")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert stages_in(result.stdout) == {"summarise", "report"}
-
-
-def test_an_override_changes_one_line_of_the_parameters(repository):
-    params = repository / "params.yaml"
-    before = params.read_text(encoding="utf-8").splitlines()
-    result = run_in(repository, "dvc", "exp", "run", "-S", "report.queries=4")
-    assert result.returncode == 0, result.stdout + result.stderr
-    after = params.read_text(encoding="utf-8").splitlines()
-    (changed,) = (pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
-    assert [line.split()[:2] for line in changed] == [["queries:", "5"], ["queries:", "4"]]
-    restore(repository)
 
 
 def columns_of_the_table(repository: Path) -> list[str]:
@@ -116,16 +98,25 @@ def columns_of_the_table(repository: Path) -> list[str]:
     return head
 
 
-def test_an_experiment_runs_only_what_its_parameter_reaches_and_has_its_row(repository):
-    run_in(repository, "dvc", "exp", "remove", "--all-commits")
-    result = run_in(repository, "dvc", "exp", "run", "-S", "hash.bits=32", "-n", "bits-32")
+def test_an_experiment_runs_only_what_its_parameter_and_an_edit_reach_and_has_its_row(
+    repository, edit
+):
+    params = repository / "params.yaml"
+    before = params.read_text(encoding="utf-8").splitlines()
+    edit("stages/evaluate_variants.py")
+    result = run_in(repository, "dvc", "exp", "run", "-S", "fusion.type=concat", "-n", "concat")
     assert result.returncode == 0, result.stdout + result.stderr
-    ran = stages_in(result.stdout)
-    assert ran == REACHED_BY["hash.bits"]
-    assert columns_of_the_table(repository) == ["Experiment", *HEADLINE, "hash.bits"]
-    changed = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md")
-    assert "retrieval" in changed.stdout
-    restore(repository)
+    # What the edit leaves the same, nothing follows.
+    assert stages_in(result.stdout) == {*REACHED_BY["fusion.type"], "evaluate_variants"}
+    after = params.read_text(encoding="utf-8").splitlines()
+    (changed,) = (pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
+    assert [line.split()[:2] for line in changed] == [
+        ["type:", "hadamard_with_magnitude"],
+        ["type:", "concat"],
+    ]
+    assert columns_of_the_table(repository) == ["Experiment", *HEADLINE, "fusion.type"]
+    figures = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md")
+    assert "retrieval" in figures.stdout
 
 
 @pytest.mark.slow
