@@ -109,9 +109,9 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
 def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
-    process = begin(folder, ("-c", INTERRUPTIBLE_COMMAND), "C4", "--seeds", "1", SLOW=mark)
+    process = begin(folder, ("-c", INTERRUPTIBLE_COMMAND), "methods", "--seeds", "1", SLOW=mark)
     wait_for(mark, process)
-    refused = smhash(folder, "ablate", "C4", "--seeds", "1")
+    refused = smhash(folder, "ablate", "methods", "--seeds", "1")
     assert refused.returncode == 2
     assert "another `smhash ablate`" in refused.stderr
     os.kill(process.pid, signal.SIGINT)
@@ -121,11 +121,11 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     assert recorded(folder) == there
     assert clones(folder) == []
 
-    resumed = smhash(folder, "ablate", "C4", "--seeds", "1")
+    resumed = smhash(folder, "ablate", "methods", "--seeds", "1")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     new = set(recorded(folder)) - set(there)
     # The reference of all rows may be there from another row.
-    assert new - {"default-s0"} == {"C4-tau-0.03-s0", "C4-tau-0.2-s0"}
+    assert new - {"default-s0"} == {"A1-fusion-hadamard-s0"}
 
 
 def test_a_changed_file_is_refused_and_named(folder):
@@ -309,19 +309,19 @@ def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
 
 def test_what_a_killed_call_leaves_running_is_waited_for_and_kept(folder, tmp_path):
     mark = tmp_path / "mark"
-    process = begin(folder, COMMAND, "A1", "--seeds", "1", SLOW=mark)
+    process = begin(folder, COMMAND, "A3", "--seeds", "6", SLOW=mark)
     wait_for(mark, process)
     process.kill()
     process.wait()
     (name,) = clones(folder)
-    refused = smhash(folder, "ablate", "A1", "--seeds", "1")
+    refused = smhash(folder, "ablate", "A3", "--seeds", "6")
     assert "an experiment that a killed one left" in refused.stderr
     (tmp_path / "mark.go").touch()
     for _ in range(600):
         if not running(folder):
             break
         time.sleep(0.1)
-    resumed = smhash(folder, "ablate", "A1", "--seeds", "1")
+    resumed = smhash(folder, "ablate", "A3", "--seeds", "6")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert f"{name} ..." not in resumed.stdout
     assert name in recorded(folder)
