@@ -41,10 +41,9 @@ verify: $(INSTALLED)
 	smhash verify
 
 # Two processes of one thread each: more threads than cores would cost many times what they bring.
-# A file is one process's (tests/conftest.py). Files in their own order: by the number of their
-# tests, those that take longest would come last.
+# Files in their own order: by the number of their tests, those that take longest would come last.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(INSTALLED)
 	python -m pytest -m "slow or not slow"

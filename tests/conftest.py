@@ -18,14 +18,7 @@ settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the tests of an extra that is not installed; share files out among processes.
-
-    Those that look at the finished run of the pipeline go to one process, which makes it once.
-    """
-    readers = {item.path for item in items if "finished_run" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "finished run" if item.path in readers else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Leave out the tests of an extra that is not installed."""
     if find_spec("ray") is None:
         missing = pytest.mark.skip(reason='Ray is not installed: pip install ".[ray]"')
         for item in items:
