@@ -396,7 +396,7 @@ def on_command_line(key: str, value: Any) -> str:
     return f"{key}={text}"
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.fixed_dictionaries({}, optional=VALID))
 def test_overrides_survive_command_line_and_file(overrides: dict[str, Any]) -> None:
     typed = dict(parse_assignment(on_command_line(*pair)) for pair in overrides.items())

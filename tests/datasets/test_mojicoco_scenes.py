@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,17 @@ from siglip2_multimodal_hash.datasets.mojicoco.artwork import ARTWORKS, CLUTTER,
 from siglip2_multimodal_hash.datasets.mojicoco.backgrounds import CANVAS
 from siglip2_multimodal_hash.datasets.mojicoco.categories import PERSON
 from siglip2_multimodal_hash.datasets.mojicoco.objects import LEAST_VISIBLE
+from siglip2_multimodal_hash.datasets.mojicoco.scenes import Scene
 from siglip2_multimodal_hash.datasets.mojicoco.sprites import placed
 from siglip2_multimodal_hash.datasets.mojicoco.vocabulary import NOUNS, article, counted, noun
 
 STREAM = 7
-SCENES = [sample_scene(STREAM, number) for number in range(500)]
+
+
+@cache
+def scenes() -> list[Scene]:
+    """A sample, drawn when the first test asks for it."""
+    return [sample_scene(STREAM, number) for number in range(500)]
 
 
 def lexicon() -> dict[str, int]:
@@ -117,16 +124,16 @@ def test_any_scene_is_sound(stream: int, number: int, size: int) -> None:
 
 
 def test_captions_name_only_what_is_seen() -> None:
-    for scene in SCENES:
+    for scene in scenes():
         texts = [*scene.captions, alt_text(scene, np.random.default_rng(scene.number))]
         for text in texts:
             assert named(text) <= set(scene.labels), (text, scene.labels)
 
 
 def test_captions_name_some_objects_but_not_all() -> None:
-    occurrences = sum(len(scene.labels) for scene in SCENES)
-    by_any = sum(len(set().union(*map(named, scene.captions))) for scene in SCENES)
-    by_one = sum(len(named(text)) for scene in SCENES for text in scene.captions) / 5
+    occurrences = sum(len(scene.labels) for scene in scenes())
+    by_any = sum(len(set().union(*map(named, scene.captions))) for scene in scenes())
+    by_one = sum(len(named(text)) for scene in scenes() for text in scene.captions) / 5
     assert 0.55 <= by_any / occurrences <= 0.67
     assert 0.35 <= by_one / occurrences <= 0.5
 
@@ -134,38 +141,38 @@ def test_captions_name_some_objects_but_not_all() -> None:
 def test_alt_texts_name_one_to_four_things() -> None:
     counts = Counter(
         len(named(alt_text(scene, np.random.default_rng(scene.number))))
-        for scene in SCENES
+        for scene in scenes()
         if scene.labels
     )
     assert set(counts) == {1, 2, 3, 4}
 
 
 def test_frequencies_have_coco_s_long_tail() -> None:
-    positives = Counter(label for scene in SCENES for label in scene.labels)
-    assert 0.42 <= positives[PERSON] / len(SCENES) <= 0.58
+    positives = Counter(label for scene in scenes() for label in scene.labels)
+    assert 0.42 <= positives[PERSON] / len(scenes()) <= 0.58
     assert positives.most_common(1)[0][0] == PERSON
     assert len(positives) == 80
     tail = sorted(positives.values())
     assert np.median(tail) * 12 < positives[PERSON]
-    labels = np.mean([len(scene.labels) for scene in SCENES])
+    labels = np.mean([len(scene.labels) for scene in scenes()])
     assert 2.6 <= labels <= 3.3
-    several = [len(s.labels) < sum(o.category_id > 0 for o in s.objects) for s in SCENES]
+    several = [len(s.labels) < sum(o.category_id > 0 for o in s.objects) for s in scenes()]
     assert 0.3 <= np.mean(several) <= 0.8
 
 
 def test_objects_have_the_sizes_and_clutter_that_were_asked_for() -> None:
-    sizes = [o.size for scene in SCENES for o in scene.objects if o.category_id]
+    sizes = [o.size for scene in scenes() for o in scene.objects if o.category_id]
     assert min(sizes) >= 16
     assert max(sizes) <= 82
     assert np.mean([26 <= size <= 80 for size in sizes]) > 0.85
-    assert 0.5 < np.mean([any(not o.category_id for o in s.objects) for s in SCENES]) < 0.95
-    assert all(-0.1 * CANVAS < o.x < 1.1 * CANVAS for s in SCENES for o in s.objects)
+    assert 0.5 < np.mean([any(not o.category_id for o in s.objects) for s in scenes()]) < 0.95
+    assert all(-0.1 * CANVAS < o.x < 1.1 * CANVAS for s in scenes() for o in s.objects)
 
 
 def test_pairs_are_described_as_pairs() -> None:
-    verbs = Counter(scene.pairing.verb for scene in SCENES if scene.pairing is not None)
+    verbs = Counter(scene.pairing.verb for scene in scenes() if scene.pairing is not None)
     assert {"riding", "holding", "sitting on"} <= set(verbs)
-    texts = " ".join(text for scene in SCENES for text in scene.captions)
+    texts = " ".join(text for scene in scenes() for text in scene.captions)
     assert " riding " in texts
     assert " holding " in texts
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.datasets import protocols
 from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
 from siglip2_multimodal_hash.datasets.index import count_splits
 from siglip2_multimodal_hash.datasets.index_builder import index_source
@@ -234,16 +235,20 @@ def test_without_lists_hashnet_is_refused(tiny_root: Path, tmp_path: Path) -> No
 
 
 def test_a_split_that_cannot_be_of_coco_is_refused(
-    new_tiny: Callable[[], Any], tmp_path: Path
+    new_tiny: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert (sum(FULL_KARPATHY.values()), FULL_KARPATHY["restval"]) == (123_287, 30_504)
+    whole = {"train": 83, "restval": 30, "val": 5, "test": 5}
+    monkeypatch.setattr(protocols, "FULL_KARPATHY", whole)
+
     def images(**counts: int) -> list[SplitImage]:
         names = [name for name, number in counts.items() for _ in range(number)]
         return [SplitImage(i, "val2014", f"{i}.jpg", name) for i, name in enumerate(names)]
 
     source = tmp_path / "karpathy_split.json"
     for counts in (
-        FULL_KARPATHY | {"val": 4_999, "restval": 30_505},
-        {"train": 10, "val": 5_001, "test": 10},
+        whole | {"val": 4, "restval": 31},
+        {"train": 10, "val": 6, "test": 10},
     ):
         write_split(source, images(**counts))
         with pytest.raises(DataError, match=r"not the karpathy split of COCO 2014: train "):
@@ -251,7 +256,7 @@ def test_a_split_that_cannot_be_of_coco_is_refused(
     assert write("karpathy", tmp_path, tmp_path / "out.json").found == counts
     (tmp_path / "out.json").unlink()
     # some copies of Karpathy's file know no restval
-    for counts in (FULL_KARPATHY, {"train": 113_287, "val": 5_000, "test": 5_000}):
+    for counts in (whole, {"train": 113, "val": 5, "test": 5}):
         write_split(source, images(**counts))
         assert write("karpathy", tmp_path, tmp_path / "out.json", whole=True).found == counts
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands import run_smhash
 from tests.pipeline.conftest import working_in
-from tests.pipeline.repositories import environment
+from tests.pipeline.repositories import environment, init_dvc, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = 60
@@ -131,26 +131,14 @@ def make_repository(folder: Path, root: Path | None = None) -> None:
     (folder / "stages/summarise.py").write_text(SUMMARISE, encoding="utf-8")
     (folder / "stages/report.py").write_text(REPORT, encoding="utf-8")
     (folder / ".gitignore").write_text("/live/\n", encoding="utf-8")
-    for command in (
-        "dvc init -q --subdir" if root else "dvc init -q",
-        "dvc config core.analytics false",
-        "dvc repro -q",
-        "git add -A",
-        "git commit -qm run",
-    ):
+    init_dvc(folder, subdir=root is not None)
+    for command in ("dvc repro -q", "git add -A", "git commit -qm run"):
         run(folder, *command.split())
 
 
 def run(folder: Path, *command: str, **variables: str) -> str:
     """Run a command there, which must succeed."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment() | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in(folder, *command, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -19,27 +19,38 @@ ROOM = "siglip2_multimodal_hash"
 READY = "ready"
 
 
-def main():
-    import torch
-
+def embed(folder, out):
+    """Embed what FOLDER holds, in this process."""
     from siglip2_multimodal_hash.datasets.containers import open_container
     from siglip2_multimodal_hash.datasets.images import CocoImages
     from siglip2_multimodal_hash.datasets.index import read_index
-    from siglip2_multimodal_hash.entry import set_up_log
     from siglip2_multimodal_hash.features.runner import embed_dataset
+
+    params = read_params(folder)
+    images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
+    index = read_index(folder / "index.parquet")
+    print(READY, file=sys.stderr, flush=True)
+    embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)
+
+
+def read_params(folder):
     from siglip2_multimodal_hash.params import Params
+
+    return Params.model_validate(json.loads((folder / "params.json").read_text()))
+
+
+def main():
+    import torch
+
+    from siglip2_multimodal_hash.entry import set_up_log
 
     heed_ctrl_c()
     torch.set_num_threads(1)
     folder, out = map(Path, sys.argv[1:3])
     if sys.argv[3:]:
         arm(ROOM, *sys.argv[3:])
-    params = Params.model_validate(json.loads((folder / "params.json").read_text()))
-    set_up_log(params)
-    images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
-    index = read_index(folder / "index.parquet")
-    print(READY, file=sys.stderr, flush=True)
-    embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)
+    set_up_log(read_params(folder))
+    embed(folder, out)
 
 
 if __name__ == "__main__":

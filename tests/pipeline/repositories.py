@@ -1,13 +1,21 @@
 """Copies of the project as Git and DVC repositories of their own."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+from dvc.config import Config
+from dvc.repo import Repo
+
+from tests.forked_dvc import IMPORTED, STREAMS, run_dvc
 from tests.pipeline.conftest import ROOT
 
+_WITH_DVC = multiprocessing.get_context("forkserver")
+_WITH_DVC.set_forkserver_preload(IMPORTED)
 TRACKED = ("src", "stages", "models", "inputs", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
 GIT = {
     f"GIT_{role}_{field}": value
@@ -26,8 +34,15 @@ def new_repository(folder: Path, params: str) -> None:
         else:
             shutil.copy(source, folder / name)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
-    for command in ("git init -q", "dvc init -q", "dvc config core.analytics false"):
-        assert run_in(folder, *command.split()).returncode == 0
+    assert run_in(folder, "git", "init", "-q").returncode == 0
+    init_dvc(folder)
+
+
+def init_dvc(folder: Path, *, subdir: bool = False) -> None:
+    """Make a repository of DVC, at the root of Git or below it; it reports no use."""
+    Repo.init(str(folder), subdir=subdir).close()
+    with Config(str(folder / ".dvc")).edit("repo") as config:
+        config["core"]["analytics"] = False
 
 
 def environment() -> dict[str, str]:
@@ -38,8 +53,14 @@ def environment() -> dict[str, str]:
     return found
 
 
-def run_in(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command there and wait for it."""
-    return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
-    )
+def run_in(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command there and wait for it; DVC in a fork of a process that has imported it."""
+    env = environment() | variables
+    if command[0] == "dvc":
+        with tempfile.TemporaryDirectory() as streams:
+            process = _WITH_DVC.Process(target=run_dvc, args=(folder, command, env, streams))
+            process.start()
+            process.join()
+            out, err = (Path(streams, name).read_text(encoding="utf-8") for name in STREAMS)
+        return subprocess.CompletedProcess(command, process.exitcode or 0, out, err)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)

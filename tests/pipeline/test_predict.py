@@ -1,9 +1,9 @@
 """`smhash predict` on the small finished run: the evaluation's own answers, and its manners."""
 
+import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.params import PREDICTORS
-from tests.pipeline.conftest import ROOT, commands, run_stage, small_params
+from tests.pipeline.conftest import commands, run_stage, small_params
 from tests.places import everything, place
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -336,25 +336,17 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
         assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))
 
 
-def run_process(
-    workspace: Path, *arguments: object, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """The command as a user starts it, for settings that Python reads at its start."""
-    command = [sys.executable, "-m", "siglip2_multimodal_hash.cli", "predict", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")} | variables
-    return subprocess.run(
-        command, cwd=workspace, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_names_and_captions_that_the_output_cannot_hold(workspace, predict):
+def test_names_and_captions_that_the_output_cannot_hold(workspace, smhash, predict, monkeypatch):
     (path,) = write_photos(workspace, test_images(workspace, 1))
     odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
     shutil.copy(path, odd)
     more = ("--caption", "Ein Hündchen", "--explain", "out.html")
-    told = run_process(workspace, odd, *more, PYTHONIOENCODING="ascii")
-    assert told.returncode == 0
-    assert told.stdout.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+    written = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+        assert smhash("predict", odd, *more) == 0
+        told = written.getvalue().decode("ascii")
+    assert told.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
     assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
     told = predict(odd, *more[:2], "--json")

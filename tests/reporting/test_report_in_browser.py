@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.reporting.browser import CHROMIUM, chromium
 from tests.reporting.report_example import BASELINES, ERRORS, report
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 CHARTS = 9  # two of training, four curves, one of classes, two maps of votes
-PHONE = {"width": 400, "height": 900}
+PHONE: ViewportSize = {"width": 400, "height": 900}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ class Visit:
     def __init__(self, browser: Browser, path: Path, **settings: Any) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
-        settings.setdefault("viewport", {"width": 1280, "height": 900})
+        settings.setdefault("viewport", DESKTOP)
         self.page = browser.new_page(**settings)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", self._console)
@@ -62,11 +63,20 @@ class Visit:
             self.requests.append(request.url)
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser) -> Page:
+    """A window for one page after another: it compiles their scripts once."""
+    return browser.new_page()
+
+
 @pytest.fixture
-def page(browser: Browser, path: Path) -> Iterator[Page]:
-    opened = Visit(browser, path).page
-    yield opened
-    opened.close()
+def page(window: Page, path: Path) -> Iterator[Page]:
+    window.set_viewport_size(DESKTOP)
+    window.mouse.move(0, 0)
+    window.goto(path.as_uri())
+    yield window
+    window.evaluate("localStorage.clear()")
+    window.goto("about:blank")
 
 
 def position(page: Page) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.experiments.small_repository import ROOT, run
+from tests.pipeline.repositories import init_dvc
 
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 PIPELINE = """\
@@ -26,7 +27,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     write(tmp_path)
     run(tmp_path, "git", "init", "-q")
-    run(tmp_path, "dvc", "init", "-q")
+    init_dvc(tmp_path)
     run(tmp_path, "git", "add", "-A")
     run(tmp_path, "git", "commit", "-qm", "figures")
     monkeypatch.chdir(tmp_path)

@@ -248,17 +248,15 @@ def test_two_processes_do_not_share_a_folder(out: Path) -> None:
 
 FULL_DISK = """
 mount -t tmpfs -o size={size}k none {disk}
-{child} {disk}/head; echo first $?; find {disk} -name 'state-*' -printf '%f\\n'
-mount -o remount,size=10m {disk}
-{child} {disk}/head; echo second $?
-cp -r {disk}/head {copy}
+{child} {disk}/head; echo $?; find {disk} -name 'state-*' -printf '%f\\n'
+cp -r {disk} {copy}
 """
 
 
 # 96k: the last state is written, and there is no room for its progress.
 @pytest.mark.parametrize("size", [pytest.param(64, marks=pytest.mark.slow), 96])
 def test_a_full_disk_loses_no_whole_epoch(
-    size: int, whole: dict[str, bytes], tmp_path: Path
+    size: int, whole: dict[str, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
@@ -278,10 +276,12 @@ def test_a_full_disk_loses_no_whole_epoch(
         pytest.skip("no `unshare` here")
     if "mount:" in done.stderr or "unshare:" in done.stderr:
         pytest.skip("no small disk can be mounted here")
-    first, *states, second = done.stdout.split("\n")[:-1]
-    assert (first, second) == ("first 2", "second 0"), done.stderr
+    code, *states = done.stdout.split()
+    assert code == "2", done.stderr
     assert "head.partial: cannot be written (No space left on device)\n  -> free" in done.stderr
     assert "Traceback" not in done.stderr
     (state,) = states
-    assert f"found {int(state[6:8])} epoch" in done.stderr
-    assert contents(copy) == whole
+    caplog.set_level(logging.INFO)
+    resumable_fit(copy / "head")  # where there is room
+    assert f"found {int(state[6:8])} epoch" in caplog.text
+    assert contents(copy / "head") == whole

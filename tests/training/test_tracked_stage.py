@@ -1,12 +1,12 @@
 """DVCLive inside a stage of a real DVC project: plots can be shown, the run cache keeps working."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.pipeline.repositories import init_dvc, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +32,12 @@ OF_A_STAGE = ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV")
 METRICS = "live/dvclive/plots/metrics/train/total.tsv"
 
 
+@pytest.fixture(autouse=True)
+def _no_stage_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OF_A_STAGE:
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return make_project(tmp_path, tmp_path)
@@ -45,26 +51,20 @@ def make_project(repository: Path, folder: Path) -> Path:
     (folder / "dvc.yaml").write_text(DVC_FILE.format(python=sys.executable))
     (folder / ".gitignore").write_text("/live/\n/out\n")
     run(repository, "git", "init", "-q")
-    for key, value in (("name", "a"), ("email", "a@b.invalid")):
-        run(repository, "git", "config", f"user.{key}", value)
-    dvc(folder, "init", "-q", *(["--subdir"] if folder != repository else []))
+    init_dvc(folder, subdir=folder != repository)
     run(repository, "git", "add", "-A")
     run(repository, "git", "commit", "-qm", "start")
     return folder
 
 
 def run(folder: Path, *command: str, **variables: str) -> str:
-    environment = {key: value for key, value in os.environ.items() if key not in OF_A_STAGE}
-    environment |= {"PYTHONPATH": str(ROOT / "src"), "DVC_NO_ANALYTICS": "1"} | variables
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_in(folder, *command, PYTHONPATH=str(ROOT / "src"), **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def dvc(folder: Path, *arguments: str, **variables: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *arguments, **variables)
+    return run(folder, "dvc", *arguments, **variables)
 
 
 def test_dvc_shows_the_figures_and_restores_the_output_from_its_run_cache(project: Path) -> None:

@@ -33,7 +33,8 @@ LOCK = Path(".dvc/tmp/ablate.lock")
 CLONES = Path(".dvc/tmp/exps/ablations")
 DEVICES = "CUDA_VISIBLE_DEVICES"
 _PAUSE = 0.2
-_PATIENCE = 10.0
+# Seconds that a process gets to heed a signal.
+PATIENCE = 10.0
 _SHOWN = 10
 # Of two experiments that enter one result in the run cache at a time, DVC may take the file that
 # one is writing for a damaged one and delete it under the other (`StageCache`).
@@ -284,7 +285,7 @@ def _stop(leaders: Collection[int]) -> None:
     """Interrupt the groups of some processes and all that they started; kill what stays."""
     started: set[psutil.Process] = set()
     for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         for pause in itertools.count():
             started |= set(_family(leaders))
             left = [one for one in started if _runs(one)]
