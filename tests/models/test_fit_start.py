@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from siglip2_multimodal_hash.baselines.linear_codes import fit_itq
 from siglip2_multimodal_hash.models.initialisation import (
     FitStart,
     set_class_prior,
     standardise_inputs,
 )
 from siglip2_multimodal_hash.models.network import HashNetwork
-from tests.models.heads import CLASSES, head_config, network, pairs
+from siglip2_multimodal_hash.retrieval.codes import binarize
+from tests.models.heads import BITS, CLASSES, head_config, network, pairs
 
 
 def batches(v_img: torch.Tensor, v_txt: torch.Tensor, size: int) -> Iterator[Any]:
@@ -98,7 +100,8 @@ def test_the_prior_becomes_the_bias_of_the_classifier() -> None:
 def started(start: FitStart, **changes: Any) -> HashNetwork:
     torch.manual_seed(0)
     head = start.build(head_config(**changes))
-    start.apply(head, lambda: [(pairs(50)[0], pairs(50)[1])], torch.arange(float(CLASSES)))
+    seen = [(pairs(50)[0], pairs(50)[1])]
+    start.apply(head, lambda: seen, lambda: seen, torch.arange(float(CLASSES)), seed=3)
     return head
 
 
@@ -128,6 +131,29 @@ def test_the_plans_start_is_pytorchs_own() -> None:
 @pytest.mark.parametrize("changes", [{"bits": 0}, {"classifier_bias": False}])
 def test_the_plans_start_suits_heads_with_less(changes: dict[str, Any]) -> None:
     started(FitStart(standardise="none", init="default", prior=False), **changes)
+
+
+def test_a_shortcut_starts_as_the_code_of_itq() -> None:
+    """As the baseline has it, of the MLP's input, and with variance 1 of each bit."""
+    head = started(FitStart(shortcut="itq"), shortcut=True)
+    assert head.hash_layer is not None
+    assert head.hash_layer.shortcut is not None
+    x = head.mlp_input(*pairs(50))
+    code = head.hash_layer.shortcut(x).detach().numpy()
+    expected = fit_itq(x.numpy(), BITS, seed=3).encode(x.numpy())
+    np.testing.assert_array_equal(binarize(code), expected)
+    np.testing.assert_allclose(code.std(axis=0), 1, rtol=1e-4)
+    random = started(FitStart(shortcut="random"), shortcut=True)
+    assert random.hash_layer is not None
+    assert random.hash_layer.shortcut is not None
+    assert not torch.equal(random.hash_layer.shortcut.weight, head.hash_layer.shortcut.weight)
+
+
+def test_a_shortcut_may_be_wider_than_its_input() -> None:
+    head = started(FitStart(shortcut="itq"), shortcut=True, fusion="magnitude")
+    assert head.hash_layer is not None
+    assert head.hash_layer.shortcut is not None
+    assert head.hash_layer.shortcut.weight.isfinite().all()
 
 
 def test_each_switch_is_one_of_its_own() -> None:

@@ -28,6 +28,17 @@ def test_the_layer_is_tanh_of_a_linear_map() -> None:
     np.testing.assert_allclose(layer(z).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_shortcut_adds_a_linear_map_of_the_mlps_input() -> None:
+    torch.manual_seed(0)
+    layer = HashLayer(5, 16, shortcut_dim=7)
+    assert layer.shortcut is not None
+    z, x = torch.randn(3, 5), torch.randn(3, 7)
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    beside = layer.shortcut.weight.detach().numpy()
+    expected = np.tanh(z.numpy() @ weight.T + bias + x.numpy() @ beside.T)
+    np.testing.assert_allclose(layer(z, x).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_regularisers_by_hand() -> None:
     h = torch.tensor([[1.0, 0.5], [-1.0, 0.5]])
     # (0 + 0.25 + 0 + 0.25) / 4; the means are 0 and 0.5; the second bit does not vary.

@@ -44,7 +44,7 @@ def test_from_params_takes_over_every_parameter() -> None:
             "dropout": 0.2,
             "activation": "gelu",
         },
-        "hash": {"bits": 32, "normalize": "batchnorm"},
+        "hash": {"bits": 32, "normalize": "batchnorm", "shortcut": "random"},
         "classifier": {"use_bias": False},
     }
     sections = {name: getattr(params, name).model_copy(update=one) for name, one in changes.items()}
@@ -63,6 +63,7 @@ def test_from_params_takes_over_every_parameter() -> None:
         "bits": 32,
         "classifier_bias": False,
         "normalize": "batchnorm",
+        "shortcut": True,
     }
     assert (config.input_dim, config.fused_dim, config.code_dim) == (9, 5, 32)
 

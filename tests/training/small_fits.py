@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 def small_params(**sections: dict[str, Any]) -> Params:
     """The repository's params.yaml; what the tests rely on is set here, then ``sections``."""
     base: dict[str, dict[str, Any]] = {
-        "hash": {"normalize": "none"},
+        "hash": {"normalize": "none", "shortcut": "none"},
         "fusion": {"standardise": "column", "init": "he"},
         "classifier": {"prior": True},
         "loss": {
@@ -49,6 +49,7 @@ def small_params(**sections: dict[str, Any]) -> Params:
             "val_every_n_epochs": 1,
             "gradient_clip_norm": 1.0,
             "monitor": "mlp",
+            "closed_form": False,
             "early_stopping_patience": 100,
             "mixed_precision": "auto",
         },

@@ -50,9 +50,14 @@ def draw_overview(
 
 
 def _training(axes: Axes, history: list[dict[str, Any]]) -> None:
-    epochs = [record["epoch"] for record in history]
+    trained = [record for record in history if "train_total" in record]
     validated = [record for record in history if "val_mAP" in record]
-    axes.plot(epochs, [record["train_total"] for record in history], color="#888", label="train")
+    axes.plot(
+        [record["epoch"] for record in trained],
+        [record["train_total"] for record in trained],
+        color="#888",
+        label="train",
+    )
     axes.plot(
         [record["epoch"] for record in validated],
         [record["val_total"] for record in validated],

@@ -58,7 +58,7 @@ class LabelTargets:
         self._deviation = (self._prior * (1 - self._prior) + _SMOOTHING).sqrt()
         stride = -(-len(labels) // LANDMARKS)
         self._sets, counts = torch.unique(labels[::stride], dim=0, return_counts=True)
-        root = (counts / counts.sum()).sqrt().to(labels.dtype)
+        root = (counts.to(labels.dtype) / counts.sum()).sqrt()
         values, vectors = torch.linalg.eigh(root[:, None] * self._share(self._sets) * root)
         kept = values.argsort(descending=True)[:components]
         kept = kept[values[kept] > _SMALLEST]
@@ -70,10 +70,12 @@ class LabelTargets:
     def __call__(self, labels: Tensor) -> Tensor:
         own = torch.nn.functional.normalize((labels - self._prior) / self._deviation, dim=1)
         shared = (self._share(labels) @ self._basis - self._mean) / self._scale
-        return torch.cat([own, shared], dim=1) / math.sqrt(2)
+        both: Tensor = torch.cat([own, shared], dim=1) / math.sqrt(2)
+        return both
 
     def _share(self, labels: Tensor) -> Tensor:
-        return ((labels @ self._sets.T) > 0).to(labels.dtype) * 2 - 1
+        share: Tensor = ((labels @ self._sets.T) > 0).to(labels.dtype)
+        return share * 2 - 1
 
 
 @torch.no_grad()
@@ -100,7 +102,7 @@ def closed_form_weights(
     x -= mean
     x_val = torch.cat([network.mlp_input(*pair).cpu() for pair in val.pairs()]) - mean
     t = targets(labels)
-    weights = _ridge(x, t - t.mean(0), x_val, targets(val.labels.double().cpu()) - t.mean(0))
+    weights = ridge_map(x, t - t.mean(0), x_val, targets(val.labels.double().cpu()) - t.mean(0))
     weights = weights @ _components(x, weights, layer.out_features)
     projected = x.double() @ weights
     rotation = itq_rotation(projected, seed)
@@ -124,7 +126,7 @@ def closed_form_weights(
     return state
 
 
-def _ridge(x: Tensor, t: Tensor, x_val: Tensor, t_val: Tensor) -> Tensor:
+def ridge_map(x: Tensor, t: Tensor, x_val: Tensor, t_val: Tensor) -> Tensor:
     """The map of x to t, float64 [D, T], of the strength with the least error on val.
 
     Args:
@@ -139,13 +141,13 @@ def _ridge(x: Tensor, t: Tensor, x_val: Tensor, t_val: Tensor) -> Tensor:
     aligned = vectors.T @ (x.T @ t.float()).double()
     turned = x_val.double() @ vectors
 
-    def turned_map(strength: float) -> Tensor:
-        return aligned / (values + strength * length)[:, None]
-
     def error(strength: float) -> float:
-        return float((turned @ turned_map(strength) - t_val).square().sum())
+        found = turned @ (aligned / (values + strength * length)[:, None])
+        return float((found - t_val).square().sum())
 
-    return vectors @ turned_map(min(STRENGTHS, key=error))
+    strength = min(STRENGTHS, key=error)
+    weights: Tensor = vectors @ (aligned / (values + strength * length)[:, None])
+    return weights
 
 
 def _components(x: Tensor, weights: Tensor, count: int) -> Tensor:
