@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.skipif(
 CHARTS = 9  # two of training, four curves, one of classes, two maps of votes
 PHONE: ViewportSize = {"width": 400, "height": 900}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Poll a condition; Playwright's own waiting evaluates it in a way that the page forbids."""
+    deadline = time.monotonic() + 10
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +179,7 @@ def test_every_chart_has_a_name_and_fits_its_frame(page: Page) -> None:
 
     assert all(drawn == frame for frame, drawn in widths())
     page.set_viewport_size(PHONE)  # turned, or made narrower
-    page.wait_for_function("document.querySelector('.chart > svg').clientWidth < 400")
+    wait_until(page, "document.querySelector('.chart > svg').clientWidth < 400")
     assert all(drawn == frame < 400 for frame, drawn in widths())
 
 
@@ -347,7 +356,7 @@ def test_photos_are_linked_and_shown_from_disk(
     visit = Visit(browser, path, **TALL)
     page = visit.page
     page.locator("#card").scroll_into_view_if_needed()
-    page.wait_for_function("[...document.images].every((one) => one.complete && one.naturalWidth)")
+    wait_until(page, "[...document.images].every((one) => one.complete && one.naturalWidth)")
     # The query and its neighbours: as on disk, or the embedded copies of 240 and 96 pixels.
     widths = page.locator("#card img").evaluate_all("(all) => all.map((one) => one.naturalWidth)")
     assert widths == ([240] + [96] * 5 if embed else [300] * 6)
@@ -386,7 +395,7 @@ def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Any) -> N
     photos, path = linked(False, False)
     shutil.rmtree(photos)
     page = Visit(browser, path, **TALL).page
-    page.wait_for_function("document.images.length === 0")
+    wait_until(page, "document.images.length === 0")
     names = page.locator(".nophoto").all_text_contents()
     assert names[:8] == PHOTOS_OF_TEST  # the strip
     assert len(names) == 8 + 6
