@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from siglip2_multimodal_hash.errors import InputError, ParamsError
 from siglip2_multimodal_hash.experiments.plan import Plan
 from siglip2_multimodal_hash.experiments.rows import load_rows
-from siglip2_multimodal_hash.params import flatten
+from siglip2_multimodal_hash.params import flatten, read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
@@ -56,6 +56,16 @@ def test_every_variant_passes_the_rules_of_params(plan):
             assert params["seed"] == 44
             for key, value in {**row.fixed, **variant.overrides}.items():
                 assert params[key] == value
+
+
+@pytest.mark.parametrize("row", ["B2", "grid-loss"])
+def test_weights_of_the_plans_loss_are_varied_under_it(row):
+    preset = read_yaml(ROOT / "configs/presets/plan-v2.2.yaml")["overrides"]
+    # Loss, fit and bits as the plan has them; the rest of its start lets the bits collapse.
+    sections = ("loss.", "hash.", "training.", "optimizer.", "scheduler.")
+    expected = {key: value for key, value in preset.items() if key.startswith(sections)}
+    found = flatten(PLAN.experiment(row, ROWS[row].variant(ROWS[row].reference), 0).params)
+    assert {key: found[key] for key in expected} == expected
 
 
 def test_rows_that_are_impossible_here_are_left_out():

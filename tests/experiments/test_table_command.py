@@ -219,6 +219,17 @@ def test_a_row_without_experiments_says_what_runs_them(folder):
     assert "`smhash ablate B2`" in result.stderr
 
 
+def test_rows_of_other_test_images_stand_beside_each_other(folder):
+    name = "pairs-160-head-closed-form-s0"
+    run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", name,
+        "-S", "dataset.mojicoco.train=120", "-S", "dataset.mojicoco.restval=40")  # fmt: skip
+    result = smhash(folder, "table", "A3", "pairs-160", "--seeds", "1", "--draws", "200")
+    run(folder, "dvc", "exp", "remove", "-q", name)
+    assert result.returncode == 0, result.stderr
+    assert "| knn * | 1 |" in result.stdout
+    assert "| closed-form * | 1 |" in result.stdout
+
+
 def test_experiments_of_another_dataset_do_not_count(folder):
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0",
         "-S", "knn.K=49", "-S", "dataset.protocol=standard")  # fmt: skip

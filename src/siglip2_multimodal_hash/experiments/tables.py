@@ -10,7 +10,7 @@ import pandas as pd
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import ItemResults
-from siglip2_multimodal_hash.experiments.comparable import check_comparable
+from siglip2_multimodal_hash.experiments.comparable import Experiment, check_comparable
 from siglip2_multimodal_hash.experiments.draws import FIGURES, Drawn, difference, draw_figures
 from siglip2_multimodal_hash.experiments.plan import Plan
 from siglip2_multimodal_hash.experiments.repository import Repository
@@ -218,17 +218,20 @@ def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
     from tqdm import tqdm
 
     readings: dict[str, dict[str, None]] = {}
-    for found in rows:
+    rows_of: dict[str, dict[int, None]] = {}
+    for row, found in enumerate(rows):
         for variant, _, commit in _usable(found):
             readings.setdefault(commit, {})[variant.read] = None
+            rows_of.setdefault(commit, {})[row] = None
     figures: dict[tuple[str, str], Drawn] = {}
-    first = None
+    # Only within a row are experiments compared: rows may be of different test images.
+    firsts: dict[int, Experiment] = {}
     # A bar on a terminal only: elsewhere it would fill the log.
     for commit, of in tqdm(readings.items(), desc="experiments", unit="run", disable=None):
         methods = {reading.partition(".")[0] for reading in of if "." in reading}
         experiment = read_experiment(commit, methods)
-        first = first or experiment
-        check_comparable([first, experiment])
+        for row in rows_of[commit]:
+            check_comparable([firsts.setdefault(row, experiment), experiment])
         for reading in of:
             if reading in PREDICTORS:
                 results: ItemResults | None = _as_read(experiment.results, reading)
