@@ -52,13 +52,17 @@ def _profile(objective: str, **loss: Any) -> Changes:
     return {"loss": {"objective": objective, **loss}, "hash": {"normalize": "batchnorm"}}
 
 
-BARE: Changes = {"loss": {"objective": "plan"}, "hash": {"normalize": "none"}}
+BARE: Changes = {
+    "loss": {"objective": "plan"},
+    "hash": {"normalize": "none", "shortcut": "none"},
+    "training": {"closed_form": False},
+}
 PLAN: Changes = {
     **BARE,
     "loss": {"objective": "plan", "alignment": "cosine"},
     "fusion": {"standardise": "none", "init": "default"},
     "classifier": {"prior": False},
-    "training": {"num_epochs": 30, "early_stopping_patience": 5},
+    "training": {"num_epochs": 30, "early_stopping_patience": 5, "closed_form": False},
     "optimizer": {"lr": 2e-4},
 }
 PROFILES: dict[str, Changes] = {

@@ -188,6 +188,9 @@ def head_differences(params: Params, head: HeadConfig) -> list[str]:
         "hash.normalize": (params.hash.normalize, head.normalize),
         "classifier.use_bias": (params.classifier.use_bias, head.classifier_bias),
     }
+    if head.bits and head.shortcut != (params.hash.shortcut != "none"):
+        built = "a linear map" if head.shortcut else "none"
+        both["hash.shortcut"] = (params.hash.shortcut, built)
     if head.project_dim:
         both["fusion.projection"] = (params.fusion.projection, head.projection)
     return [
