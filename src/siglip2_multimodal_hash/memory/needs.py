@@ -45,7 +45,13 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
-from siglip2_multimodal_hash.models.config import BILINEAR_RANK, CHUNK, HeadConfig
+from siglip2_multimodal_hash.models.config import (
+    BILINEAR_RANK,
+    CHUNK,
+    RESIDUAL_REDUCTION,
+    SAMPLE,
+    HeadConfig,
+)
 from siglip2_multimodal_hash.params import Params
 
 GIB = 2**30
@@ -133,12 +139,13 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
         layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
     of_head = _head_bytes(head, loader.inference_batch_size)
-    train = embeddings + labels + of_head
+    sample = _sample_bytes(head, size.captions)  # in main memory, whatever the device
+    train = embeddings + labels + of_head + (0 if cuda else sample)
     ahead = read_ahead_bytes(params, towers, size)
     fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
     processes = PROCESS * (1 + fits if fits > 1 else 1)
     reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
-    ram = max(reading, processes + fits * train)
+    ram = max(reading, processes + fits * train + (sample if cuda else 0))
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
     largest = "" if of_head < embeddings else _largest(head, loader.inference_batch_size)
@@ -188,6 +195,13 @@ def _head_bytes(head: HeadConfig, batch: int) -> int:
     return _BYTES_PER_WEIGHT * head_weights(head) + inside
 
 
+def _sample_bytes(head: HeadConfig, captions: int) -> int:
+    """The inputs that a shortcut is solved for, in parts and joined; their codes in float64."""
+    if not head.shortcut:
+        return 0
+    return min(SAMPLE, captions) * (2 * _FLOAT * head.mlp_input_dim + 4 * 8 * head.bits)
+
+
 def _largest(head: HeadConfig, batch: int) -> str:
     """The parameter without which a head would need least."""
     without = {
@@ -205,9 +219,17 @@ def head_weights(head: HeadConfig) -> int:
     """Weights and biases of the whole head."""
     widths = [head.mlp_input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
     layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
-    adapters = 0 if head.adapter == "none" else head.image_dim**2 + head.caption_dim**2
+    adapters = sum(_adapter_weights(head, dim) for dim in (head.image_dim, head.caption_dim))
     projections = head.project_dim * (head.image_dim + head.caption_dim)
-    return layers + adapters + projections + _interaction_weights(head)
+    shortcut = head.mlp_input_dim * head.bits if head.shortcut else 0
+    return layers + adapters + projections + shortcut + _interaction_weights(head)
+
+
+def _adapter_weights(head: HeadConfig, dim: int) -> int:
+    if head.adapter == "residual":
+        inner = max(1, dim // RESIDUAL_REDUCTION)
+        return (dim + 1) * inner + (inner + 1) * dim
+    return dim**2 if head.adapter == "linear" else 0
 
 
 def _interaction_weights(head: HeadConfig) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.fusion import CONSTANT_BELOW
-from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
+from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Initialisation, Params, Shortcut, Standardise
 
@@ -170,7 +170,7 @@ def set_itq_shortcut(
     x = torch.cat([network.mlp_input(*pair).cpu() for pair in pairs])
     x -= x.mean(0)
     components = principal_components((x.T @ x).double(), len(weight)).T
-    projected = x.double() @ components
+    projected = project(x, components)
     rotation = itq_rotation(projected, seed)
     deviation = (projected @ rotation).std(0, correction=0).clamp(min=CONSTANT_BELOW)
     weight.copy_((components @ rotation / deviation).T)

@@ -20,7 +20,7 @@ import math
 import torch
 from torch import Tensor
 
-from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
+from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 
@@ -104,7 +104,7 @@ def closed_form_weights(
     t = targets(labels)
     weights = ridge_map(x, t - t.mean(0), x_val, targets(val.labels.double().cpu()) - t.mean(0))
     weights = weights @ _components(x, weights, layer.out_features)
-    projected = x.double() @ weights
+    projected = project(x, weights)
     rotation = itq_rotation(projected, seed)
     code = projected @ rotation
     # Signs alone are compared, so that scale is free: it is that of a bit of the MLP.
@@ -155,7 +155,7 @@ def _components(x: Tensor, weights: Tensor, count: int) -> Tensor:
 
     Those beyond T are 0, and so are those without variance.
     """
-    predicted = x.double() @ weights
+    predicted = project(x, weights)
     covariance = predicted.T @ predicted / len(x)
     components = principal_components(covariance, count).T
     variance = (components * (covariance @ components)).sum(0).clamp(min=_SMALLEST)
