@@ -43,6 +43,8 @@ _UNCHOSEN: dict[str, Any] = {
 # activations for SigLIP 2 base. Not `runtime.dataloader.inference_batch_size`: kernels for another
 # number of rows round differently, and no parameter of `runtime` may change what comes out.
 CHUNK = 2048
+# Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
+SAMPLE = 32_768
 
 
 class HeadConfig(Section):

@@ -109,7 +109,7 @@ def fit(
     ``early_stopping_patience`` validations in a row bring no better figure of ``training.monitor``.
 
     With ``training.closed_form`` a head without gradients is judged first, as epoch 0: see
-    :mod:`.closed_form`. No epoch's weights depend on it, and its record has the ``val_`` part alone.
+    :mod:`.closed_form`. No epoch's weights depend on it. Its record has the ``val_`` part alone.
 
     The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
     ``temperature`` where it is learned, ``train_total``, ``train_bce`` and the other parts that
