@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.linear_codes import principal_components, rotated_map
+from siglip2_multimodal_hash.models.fusion import CONSTANT_BELOW
+from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Initialisation, Params, Shortcut, Standardise
 
@@ -154,7 +155,7 @@ def standardise_inputs(
 def set_itq_shortcut(
     network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], seed: int
 ) -> None:
-    """Start the shortcut as the ITQ code of the MLP's input; see :func:`.rotated_map`.
+    """Start the shortcut as the ITQ code of the MLP's input; see :func:`rotated_map`.
 
     Args:
         network: Not trained yet, but for its standardisation; with a shortcut.
@@ -173,6 +174,27 @@ def set_itq_shortcut(
     if layer.normalise is None:
         # Batch normalisation takes any mean away; without it, ITQ's thresholds must be the bias.
         layer.bias.copy_(-mean.double() @ weights)
+
+
+def rotated_map(x: Tensor, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """A map turned so that what it makes of x is nearest to its signs, with variance 1 of each bit.
+
+    Signs alone are compared, so that scale is free; this one is that of a bit of the MLP. A bit
+    that varies by no more than rounding is not blown up.
+
+    Args:
+        x: float32 [N, D], centred.
+        weights: The map, float64 [D, bits].
+        seed: Of the first rotation.
+
+    Returns:
+        The map, float64 [D, bits], and the signs, float64 [N, bits].
+    """
+    projected = x.double() @ weights
+    rotation = itq_rotation(projected, seed)
+    code = projected @ rotation
+    deviation = code.std(0, correction=0).clamp(min=CONSTANT_BELOW)
+    return weights @ rotation / deviation, code.sign()
 
 
 @torch.no_grad()

@@ -5,8 +5,6 @@ import torch
 from scipy import linalg
 from torch import Tensor
 
-from siglip2_multimodal_hash.models.fusion import CONSTANT_BELOW
-
 ITQ_ITERATIONS = 50  # as in the paper
 
 
@@ -50,24 +48,3 @@ def itq_rotation(components: Tensor, seed: int, iterations: int = ITQ_ITERATIONS
         left, _singular, right = torch.linalg.svd(signs.T @ components)
         rotation = right.T @ left.T
     return rotation
-
-
-def rotated_map(x: Tensor, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """A map turned so that what it makes of x is nearest to its signs, with variance 1 of each bit.
-
-    Signs alone are compared, so that scale is free; this one is that of a bit of the MLP. A bit
-    that varies by no more than rounding is not blown up.
-
-    Args:
-        x: float32 [N, D], centred.
-        weights: The map, float64 [D, bits].
-        seed: Of the first rotation.
-
-    Returns:
-        The map, float64 [D, bits], and the signs, float64 [N, bits].
-    """
-    projected = x.double() @ weights
-    rotation = itq_rotation(projected, seed)
-    code = projected @ rotation
-    deviation = code.std(0, correction=0).clamp(min=CONSTANT_BELOW)
-    return weights @ rotation / deviation, code.sign()

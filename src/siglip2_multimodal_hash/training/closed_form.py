@@ -20,7 +20,8 @@ import math
 import torch
 from torch import Tensor
 
-from siglip2_multimodal_hash.models.linear_codes import principal_components, rotated_map
+from siglip2_multimodal_hash.models.initialisation import rotated_map
+from siglip2_multimodal_hash.models.linear_codes import principal_components
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 
