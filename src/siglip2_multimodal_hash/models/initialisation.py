@@ -177,14 +177,14 @@ def set_itq_shortcut(
 
 
 def rotated_map(x: Tensor, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """A map turned so that what it makes of x is nearest to its signs, with variance 1 of each bit.
+    """Turn a map so that its values on x are nearest to their signs, with variance 1 of each bit.
 
     Signs alone are compared, so that scale is free; this one is that of a bit of the MLP. A bit
     that varies by no more than rounding is not blown up.
 
     Args:
         x: float32 [N, D], centred.
-        weights: The map, float64 [D, bits].
+        weights: Float64 [D, bits].
         seed: Of the first rotation.
 
     Returns:

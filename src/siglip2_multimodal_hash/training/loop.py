@@ -91,7 +91,7 @@ class FitResult:
     network: HashNetwork
     best_epoch: int  # counted from 1; 0 for the closed form
     val_map: float  # of the classifier, in that epoch
-    history: list[EpochRecord]  # one record per epoch and of the closed form, see `fit`
+    history: list[EpochRecord]  # a record per epoch, and one of the closed form, see `fit`
 
 
 def fit(
