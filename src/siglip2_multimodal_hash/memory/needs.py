@@ -19,7 +19,9 @@ MLP width F, L layers and T positions; B the batch. What is a bound and not exac
 
 Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
 are read, and the images that the workers have ahead of the towers; without a card it takes what
-the card would, and twice what ``train`` takes, because two variants are fitted at a time.
+the card would, and twice what ``train`` takes, because two variants are fitted at a time. What a
+shortcut is solved from, the MLP's input for a sample of pairs, lies there too, in float32 and in
+float64: 12 bytes per value.
 
 **The tuning of the towers** sends B pairs through both of them at a time.
 
@@ -139,13 +141,13 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
         layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
     of_head = _head_bytes(head, loader.inference_batch_size)
-    sample = _sample_bytes(head, size.captions)  # in main memory, whatever the device
-    train = embeddings + labels + of_head + (0 if cuda else sample)
+    solving = _solving_bytes(params, head, size)
+    train = embeddings + labels + of_head + (0 if cuda else solving)
     ahead = read_ahead_bytes(params, towers, size)
     fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
     processes = PROCESS * (1 + fits if fits > 1 else 1)
     reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
-    ram = max(reading, processes + fits * train + (sample if cuda else 0))
+    ram = max(reading, processes + fits * train + (solving if cuda else 0))
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
     largest = "" if of_head < embeddings else _largest(head, loader.inference_batch_size)
@@ -195,11 +197,12 @@ def _head_bytes(head: HeadConfig, batch: int) -> int:
     return _BYTES_PER_WEIGHT * head_weights(head) + inside
 
 
-def _sample_bytes(head: HeadConfig, captions: int) -> int:
-    """The inputs that a shortcut is solved for, in parts and joined; their codes in float64."""
-    if not head.shortcut:
+def _solving_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
+    """The sample that a shortcut is solved from, in the main memory."""
+    solved = params.training.closed_form or params.hash.shortcut == "itq"
+    if not (head.shortcut and solved):
         return 0
-    return min(SAMPLE, captions) * (2 * _FLOAT * head.mlp_input_dim + 4 * 8 * head.bits)
+    return 3 * _FLOAT * min(SAMPLE, size.captions) * head.mlp_input_dim
 
 
 def _largest(head: HeadConfig, batch: int) -> str:
@@ -221,7 +224,7 @@ def head_weights(head: HeadConfig) -> int:
     layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     adapters = sum(_adapter_weights(head, dim) for dim in (head.image_dim, head.caption_dim))
     projections = head.project_dim * (head.image_dim + head.caption_dim)
-    shortcut = head.mlp_input_dim * head.bits if head.shortcut else 0
+    shortcut = head.bits * head.mlp_input_dim if head.shortcut else 0
     return layers + adapters + projections + shortcut + _interaction_weights(head)
 
 

@@ -161,7 +161,7 @@ class HeadConfig(Section):
             project_dim=fusion.project_dim,
             projection=fusion.projection,
             normalize=params.hash.normalize,
-            shortcut=params.hash.bits > 0 and params.hash.shortcut != "none",
+            shortcut=params.hash.has_shortcut,
         )
 
     def to_json(self) -> dict[str, Any]:
