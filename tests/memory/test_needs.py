@@ -86,10 +86,10 @@ def test_weights_of_the_head(adapter: str, bits: int, fusion: str) -> None:
         fusion__type=fusion,
         knn__distance="cosine",
     )
-    config = HeadConfig.from_params(params, 12, 12, 80)
+    config = HeadConfig.from_params(params, 512, 512, 80)
     with torch.device("meta"):
         counted = sum(w.numel() for w in HashNetwork(config).parameters())
-    assert head_weights(config) == pytest.approx(counted, rel=0.01)
+    assert head_weights(config) == pytest.approx(counted, rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,21 @@ def test_without_a_card_two_baselines_are_fitted_at_a_time() -> None:
     )
     assert one.ram == PROCESS + one.train
     assert two.ram == 3 * PROCESS + 2 * two.train
+
+
+@pytest.mark.parametrize(("shortcut", "closed_form"), [("itq", False), ("random", True)])
+def test_the_sample_that_a_shortcut_is_solved_from_lies_in_main_memory(
+    shortcut: str, closed_form: bool
+) -> None:
+    learned, solved = (
+        params_with("coco2014", hash__shortcut=one, training__closed_form=on)
+        for one, on in (("random", False), (shortcut, closed_form))
+    )
+    # 32,768 pairs; two directions of 128, their product and two magnitudes.
+    size = 12 * 32_768 * (3 * 128 + 2)
+    assert needs_of(solved).train == needs_of(learned).train
+    assert needs_of(solved).ram - needs_of(learned).ram == size
+    assert needs_of(solved, cuda=False).train - needs_of(learned, cuda=False).train == size
 
 
 def test_sizes_of_the_datasets() -> None:

@@ -133,6 +133,15 @@ def test_the_plans_start_suits_heads_with_less(changes: dict[str, Any]) -> None:
     started(FitStart(standardise="none", init="default", prior=False), **changes)
 
 
+def test_without_standardisation_the_bits_of_itq_split_train_all_the_same() -> None:
+    head = started(FitStart(standardise="none", shortcut="itq"), shortcut=True)
+    assert head.hash_layer is not None
+    assert head.hash_layer.shortcut is not None
+    x = head.mlp_input(*pairs(50))
+    linear = head.hash_layer.shortcut(x) + head.hash_layer.bias
+    np.testing.assert_allclose(linear.detach().mean(0).numpy(), 0, atol=1e-4)
+
+
 def test_a_shortcut_starts_as_the_code_of_itq() -> None:
     """As the baseline has it, of the MLP's input, and with variance 1 of each bit."""
     head = started(FitStart(shortcut="itq"), shortcut=True)

@@ -70,6 +70,7 @@ def inputs_of(example: Any, **changes: Any) -> ReportInputs:
         "knn": KNN,
         "baselines": BASELINES,
         "training": TRAINING,
+        "best_epoch": 2,
         "grid": GRID,
         "errors": ERRORS,
     }

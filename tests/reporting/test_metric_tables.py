@@ -136,13 +136,14 @@ def test_rows_go_from_the_head_over_its_variants_and_bounds_to_chance() -> None:
     assert in_order({name: {} for name in sorted(expected)}) == list(expected)
 
 
-def test_details_are_three_files() -> None:
+def test_details_are_four_files() -> None:
     fit = {"best_epoch": 7, "head": {"modalities": "caption"}}
     found = detail_files(head(0.6), {"lsh": head(0.3)}, fit, {"knn": {"wrong": 1 / 3}})
     assert found == {
         "baselines": baseline_metrics(head(0.6), {"lsh": head(0.3)}),
         "details": details({"modality": "caption", **head(0.6)}, {"lsh": head(0.3)}),
         "errors": {"knn": {"wrong": 0.333333}},
+        "fit": {"best_epoch": 7},
     }
 
 

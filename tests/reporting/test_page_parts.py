@@ -213,6 +213,22 @@ def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -
 
 
 @pytest.mark.parametrize(
+    ("epoch", "said"), [(0, "kept: closed form (epoch 0), 70.0 %"), (1, "kept: epoch 1, 90.0 %")]
+)
+def test_the_epoch_that_was_kept_is_marked_whatever_was_monitored(
+    example: Any, epoch: int, said: str
+) -> None:
+    values = ("0.7", "0.9", "0.8")
+    val = [{"epoch": str(e), "total": "2", "mAP": value} for e, value in enumerate(values)]
+    made = training_charts(
+        inputs_of(example, training={"train": val[1:], "val": val}, best_epoch=epoch)
+    )
+    (found,) = [one for one in made if one.title == "mAP on val by epoch"]
+    assert (said, "mark") in found.legend
+    assert [{"x": epoch}] in found.spec["datasets"].values()
+
+
+@pytest.mark.parametrize(
     ("noted", "series"),
     [
         ({"bit_entropy": "0.9"}, {"bits"}),

@@ -89,6 +89,7 @@ def test_losses_are_in_a_file_a_split(plots: Path, read_csv: ReadCsv) -> None:
     # The first epoch was not validated.
     assert read_csv(plots / "training_val.csv") == [
         ["epoch", "total", "bce", "mAP", "bit_entropy"],
+        ["0", "2", "1.75", "0.375", "1"],
         ["2", "1.75", "1.5", "0.5", "0.75"],
         ["3", "1.7", "1.4", "0.625", "0.875"],
     ]

@@ -176,10 +176,12 @@ def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any) -> None:
 
 def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, example: Any) -> None:
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
+    (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     for split in ("train", "val"):
         (tmp_path / f"training_{split}.csv").write_text("epoch,total\n1,2.5\n", encoding="utf-8")
     parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
     inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
+    assert inputs.best_epoch == 4
     assert inputs.training["val"] == [{"epoch": "1", "total": "2.5"}]
     assert (inputs.grid, inputs.errors) == ([], None)
     (tmp_path / "errors.json").write_text("{}", encoding="utf-8")
@@ -188,12 +190,13 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
     assert (inputs.grid, inputs.errors) == ([{"K": "5", "map_knn": ".5"}], {})
 
 
-@pytest.mark.parametrize("name", ["baselines", "errors"])
+@pytest.mark.parametrize("name", ["baselines", "errors", "fit"])
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"x"'])
 def test_figures_of_another_form_are_named(
     tmp_path: Path, example: Any, name: str, content: str
 ) -> None:
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
+    (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
     parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
     with pytest.raises(DataError, match=rf"{name}\.json: not what(.|\n)*dvc repro summarise"):

@@ -15,10 +15,14 @@ from tests.training.small_fits import (
 EPOCHS = 6
 
 
-def resumable_fit(folder: Path, **sections: dict[str, Any]) -> FitResult:
+def resumable_fit(
+    folder: Path, *, closed_form: bool = False, **sections: dict[str, Any]
+) -> FitResult:
     training = {"num_epochs": EPOCHS, "accumulation_steps": 2} | sections.pop("training", {})
+    if closed_form:
+        training["closed_form"], sections["hash"] = True, {"shortcut": "itq"}
     return fit(
-        small_head(dropout=0.3, adapter="residual"),
+        small_head(dropout=0.3, adapter="residual", shortcut=closed_form),
         small_training(80),
         small_validation(),
         small_settings(training=training, **sections),

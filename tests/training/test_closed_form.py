@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.models.initialisation import FitStart
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import parse_params
 from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.training import data
 from siglip2_multimodal_hash.training.checkpoint import BEST, LAST, load_weights
 from siglip2_multimodal_hash.training.closed_form import (
     STRENGTHS,
@@ -23,7 +24,7 @@ from siglip2_multimodal_hash.training.closed_form import (
     closed_form_weights,
     ridge_map,
 )
-from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
+from siglip2_multimodal_hash.training.data import MappedRows, TrainingData, ValidationData
 from siglip2_multimodal_hash.training.loop import Checkpoints, FitResult, fit
 from tests.parameters import PARAMS
 from tests.training.small_fits import (
@@ -160,14 +161,21 @@ def test_its_neighbours_are_better_than_those_of_untrained_codes() -> None:
         assert alike(binarize(soft.numpy())) > 2 * alike(packed), name
 
 
-def small_fit(folder: Path, *, closed_form: bool, **training: Any) -> FitResult:
+def small_fit(
+    folder: Path,
+    *,
+    closed_form: bool,
+    train: TrainingData | None = None,
+    val: ValidationData | None = None,
+    **training: Any,
+) -> FitResult:
     settings = small_settings(
         training={"closed_form": closed_form, **training}, hash={"shortcut": "random"}
     )
     return fit(
         small_head(shortcut=True),
-        small_training(),
-        small_validation(),
+        train or small_training(),
+        val or small_validation(),
         settings,
         Checkpoints(folder, checkpointing()),
     )
@@ -186,6 +194,59 @@ def test_no_epoch_depends_on_it(tmp_path: Path) -> None:
     assert found[0].history[1:] == found[1].history
     last = [load_weights(tmp_path / str(on) / LAST) for on in (True, False)]
     assert all(torch.equal(last[0][name], v) for name, v in last[1].items())
+
+
+def constant(_: str, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ones_like(v)
+
+
+def of_one_label(name: str, v: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.ones_like(v) if name == "labels" else v
+
+
+@pytest.mark.parametrize("images", [1, 48])
+@pytest.mark.parametrize("changed", [constant, of_one_label])
+def test_where_it_solves_nothing_it_is_left_out_and_said_so(
+    images: int, changed: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrays = small_arrays(images)
+    for name in ("image", "caption", "labels"):
+        arrays[name] = changed(name, arrays[name])
+    train = TrainingData.select(np.arange(images), **arrays)
+    result = small_fit(tmp_path / "head", closed_form=True, train=train, num_epochs=1)
+    assert [one["epoch"] for one in result.history] == [1]
+    assert result.best_epoch == 1
+    assert "closed form: left out, because its bits tell hardly any val items" in caplog.text
+    assert all(v.isfinite().all() for v in result.network.state_dict().values())
+
+
+def test_a_collapse_of_the_epochs_is_warned_of_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bits are constants on a val split of one item, in the closed form, too."""
+    small_fit(tmp_path / "head", closed_form=True, val=small_validation(1))
+    assert "epoch 1/3: the bits have become constants" in caplog.text
+
+
+def test_it_reads_embeddings_from_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same weights, from the arrays that memory does not hold."""
+    network, val = HashNetwork(small_head(shortcut=True)), small_validation()
+    found = []
+    for mapped in (False, True):
+        if mapped:
+            monkeypatch.setattr(data, "fits_memory", lambda _: False)
+        train = small_training()
+        assert isinstance(train.v_img, MappedRows) is mapped
+        found.append(closed_form_weights(network, train, val, PRIOR, seed=0))
+    assert all(torch.equal(found[0][name], v) for name, v in found[1].items())
+
+
+def test_a_sample_is_spread_over_all_captions() -> None:
+    train = small_training(40)
+    every = [torch.cat(of) for of in zip(*train.sample(), strict=True)]
+    sample = [torch.cat(of) for of in zip(*train.sample(most=50), strict=True)]
+    rows = np.arange(50) * len(train.captions) // 50
+    assert all(torch.equal(part, whole[rows]) for part, whole in zip(sample, every, strict=True))
 
 
 def test_it_needs_a_shortcut() -> None:

@@ -148,6 +148,22 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     assert [path.name for path in out.parent.iterdir()] == ["head"]
 
 
+@pytest.mark.parametrize(("epoch", "again"), [(1, True), (2, False), (4, False)])
+def test_a_closed_form_is_solved_anew_until_an_epoch_is_done(
+    epoch: int, again: bool, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sections: dict[str, Any] = {"training": {"val_every_n_epochs": 2}}
+    resumable_fit(out.with_name("whole"), closed_form=True, **sections)
+    caplog.set_level(logging.INFO)
+    with interrupted_in(epoch):
+        resumable_fit(out, closed_form=True, **sections)
+    caplog.clear()
+    resumable_fit(out, closed_form=True, **sections)
+    assert ("closed form: " in caplog.text) is again
+    assert contents(out) == contents(out.with_name("whole"))
+    assert json.loads((out / "history.json").read_text())[0]["epoch"] == 0
+
+
 def test_killed_in_the_first_epoch_it_begins_anew(
     whole: dict[str, bytes], start: Start, out: Path, epochs: Callable[[], list[int]]
 ) -> None:

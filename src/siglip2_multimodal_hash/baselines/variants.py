@@ -38,7 +38,7 @@ def common_head(params: Params, vectors: Embeddings) -> HeadConfig:
         project_dim=params.fusion.project_dim,
         projection=params.fusion.projection,
         normalize=params.hash.normalize,
-        shortcut=params.hash.bits > 0 and params.hash.shortcut != "none",
+        shortcut=params.hash.has_shortcut,
     )
 
 

@@ -19,7 +19,9 @@ MLP width F, L layers and T positions; B the batch. What is a bound and not exac
 
 Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
 are read, and the images that the workers have ahead of the towers; without a card it takes what
-the card would, and twice what ``train`` takes, because two variants are fitted at a time.
+the card would, and twice what ``train`` takes, because two variants are fitted at a time. What a
+shortcut is solved from, the MLP's input for a sample of pairs, lies there too, in float32 and in
+float64: 12 bytes per value.
 
 **The tuning of the towers** sends B pairs through both of them at a time.
 
@@ -45,7 +47,13 @@ from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
-from siglip2_multimodal_hash.models.config import BILINEAR_RANK, CHUNK, HeadConfig
+from siglip2_multimodal_hash.models.config import (
+    BILINEAR_RANK,
+    CHUNK,
+    RESIDUAL_REDUCTION,
+    SAMPLE,
+    HeadConfig,
+)
 from siglip2_multimodal_hash.params import Params
 
 GIB = 2**30
@@ -133,12 +141,13 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
         layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
     of_head = _head_bytes(head, loader.inference_batch_size)
-    train = embeddings + labels + of_head
+    solving = _solving_bytes(params, head, size)
+    train = embeddings + labels + of_head + (0 if cuda else solving)
     ahead = read_ahead_bytes(params, towers, size)
     fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
     processes = PROCESS * (1 + fits if fits > 1 else 1)
     reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
-    ram = max(reading, processes + fits * train)
+    ram = max(reading, processes + fits * train + (solving if cuda else 0))
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
     largest = "" if of_head < embeddings else _largest(head, loader.inference_batch_size)
@@ -188,6 +197,14 @@ def _head_bytes(head: HeadConfig, batch: int) -> int:
     return _BYTES_PER_WEIGHT * head_weights(head) + inside
 
 
+def _solving_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
+    """The sample that a shortcut is solved from, in the main memory."""
+    solved = params.training.closed_form or params.hash.shortcut == "itq"
+    if not (head.shortcut and solved):
+        return 0
+    return 3 * _FLOAT * min(SAMPLE, size.captions) * head.mlp_input_dim
+
+
 def _largest(head: HeadConfig, batch: int) -> str:
     """The parameter without which a head would need least."""
     without = {
@@ -205,9 +222,17 @@ def head_weights(head: HeadConfig) -> int:
     """Weights and biases of the whole head."""
     widths = [head.mlp_input_dim, *head.mlp_dims, *([head.bits] if head.bits else []), head.classes]
     layers = sum((a + 1) * b for a, b in itertools.pairwise(widths))
-    adapters = 0 if head.adapter == "none" else head.image_dim**2 + head.caption_dim**2
+    adapters = sum(_adapter_weights(head, dim) for dim in (head.image_dim, head.caption_dim))
     projections = head.project_dim * (head.image_dim + head.caption_dim)
-    return layers + adapters + projections + _interaction_weights(head)
+    shortcut = head.bits * head.mlp_input_dim if head.shortcut else 0
+    return layers + adapters + projections + shortcut + _interaction_weights(head)
+
+
+def _adapter_weights(head: HeadConfig, dim: int) -> int:
+    if head.adapter == "residual":
+        inner = max(1, dim // RESIDUAL_REDUCTION)
+        return (dim + 1) * inner + (inner + 1) * dim
+    return dim**2 if head.adapter == "linear" else 0
 
 
 def _interaction_weights(head: HeadConfig) -> int:

@@ -28,6 +28,9 @@ from siglip2_multimodal_hash.params import (
 # `raw` is for the plain MLP baseline: params.yaml does not offer it.
 FusionKind = FusionType | Literal["raw"]
 
+RESIDUAL_REDUCTION = 4
+"""Width of an embedding over that of the bottleneck of :class:`.decomposition.ResidualAdapter`."""
+
 BILINEAR_RANK = 5
 """Products that :class:`.fusion.LowRankBilinear` adds up for each element."""
 
@@ -43,6 +46,8 @@ _UNCHOSEN: dict[str, Any] = {
 # activations for SigLIP 2 base. Not `runtime.dataloader.inference_batch_size`: kernels for another
 # number of rows round differently, and no parameter of `runtime` may change what comes out.
 CHUNK = 2048
+# Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
+SAMPLE = 32_768
 
 
 class HeadConfig(Section):
@@ -156,7 +161,7 @@ class HeadConfig(Section):
             project_dim=fusion.project_dim,
             projection=fusion.projection,
             normalize=params.hash.normalize,
-            shortcut=params.hash.bits > 0 and params.hash.shortcut != "none",
+            shortcut=params.hash.has_shortcut,
         )
 
     def to_json(self) -> dict[str, Any]:

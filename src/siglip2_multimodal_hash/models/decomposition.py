@@ -5,10 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from siglip2_multimodal_hash.models.config import RESIDUAL_REDUCTION
 from siglip2_multimodal_hash.params import Adapter
-
-# Inner width of the residual adapter as a share of the embedding's: light beside the fusion MLP.
-RESIDUAL_REDUCTION = 4
 
 
 class Decomposed(NamedTuple):

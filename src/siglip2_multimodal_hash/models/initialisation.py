@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.fusion import CONSTANT_BELOW
-from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
+from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import Initialisation, Params, Shortcut, Standardise
 
@@ -155,25 +155,46 @@ def standardise_inputs(
 def set_itq_shortcut(
     network: HashNetwork, pairs: Iterable[tuple[Tensor, Tensor]], seed: int
 ) -> None:
-    """Start the shortcut as the ITQ code of the MLP's input, with variance 1 of each bit.
-
-    Signs alone are compared, so that scale is free; this one is that of a bit of the MLP.
+    """Start the shortcut as the ITQ code of the MLP's input; see :func:`rotated_map`.
 
     Args:
         network: Not trained yet, but for its standardisation; with a shortcut.
         pairs: Batches of image embeddings [B, D_i] and caption embeddings [B, D_t].
         seed: Of the first rotation.
     """
-    if network.hash_layer is None or network.hash_layer.shortcut is None:
+    layer = network.hash_layer
+    if layer is None or layer.shortcut is None:
         raise ValueError("the head has no shortcut")
-    weight = network.hash_layer.shortcut.weight
     x = torch.cat([network.mlp_input(*pair).cpu() for pair in pairs])
-    x -= x.mean(0)
-    components = principal_components((x.T @ x).double(), len(weight)).T
-    projected = x.double() @ components
+    mean = x.mean(0)
+    x -= mean
+    components = principal_components((x.T @ x).double(), layer.out_features).T
+    weights, _ = rotated_map(x, components, seed)
+    layer.shortcut.weight.copy_(weights.T)
+    if layer.normalise is None:
+        # Batch normalisation takes any mean away; without it, ITQ's thresholds must be the bias.
+        layer.bias.copy_(-mean.double() @ weights)
+
+
+def rotated_map(x: Tensor, weights: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Turn a map so that its values on x are nearest to their signs, with variance 1 of each bit.
+
+    Signs alone are compared, so that scale is free; this one is that of a bit of the MLP. A bit
+    that varies by no more than rounding is not blown up.
+
+    Args:
+        x: float32 [N, D], centred.
+        weights: Float64 [D, bits].
+        seed: Of the first rotation.
+
+    Returns:
+        The map, float64 [D, bits], and the signs, float64 [N, bits].
+    """
+    projected = project(x, weights)
     rotation = itq_rotation(projected, seed)
-    deviation = (projected @ rotation).std(0, correction=0).clamp(min=CONSTANT_BELOW)
-    weight.copy_((components @ rotation / deviation).T)
+    code = projected @ rotation
+    deviation = code.std(0, correction=0).clamp(min=CONSTANT_BELOW)
+    return weights @ rotation / deviation, code.sign()
 
 
 @torch.no_grad()

@@ -6,6 +6,12 @@ from scipy import linalg
 from torch import Tensor
 
 ITQ_ITERATIONS = 50  # as in the paper
+_BLOCK = 8192
+
+
+def project(x: Tensor, weights: Tensor) -> Tensor:
+    """The product in float64, without all of x in float64: [n, D] and [D, K] -> [n, K]."""
+    return torch.cat([part.double() @ weights for part in torch.split(x, _BLOCK)])
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:

@@ -59,6 +59,11 @@ class HashParams(Section):
     normalize: Normalize
     shortcut: Shortcut
 
+    @property
+    def has_shortcut(self) -> bool:
+        """Whether the head has a hash layer with a shortcut."""
+        return self.bits > 0 and self.shortcut != "none"
+
 
 def unlike_widths(image_dim: int, caption_dim: int, project_dim: int) -> bool:
     """Test whether two directions differ in width, so that they have neither product nor cosine."""

@@ -66,6 +66,7 @@ def detail_files(figures: Json, baselines: Json, fit: Json, errors: Json) -> dic
         "baselines": baseline_metrics(figures, baselines),
         "details": details(figures | head_modality(fit), baselines),
         "errors": rounded(errors),
+        "fit": {"best_epoch": fit["best_epoch"]},
     }
 
 

@@ -20,7 +20,8 @@ import math
 import torch
 from torch import Tensor
 
-from siglip2_multimodal_hash.models.linear_codes import itq_rotation, principal_components
+from siglip2_multimodal_hash.models.initialisation import rotated_map
+from siglip2_multimodal_hash.models.linear_codes import principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 
@@ -95,22 +96,19 @@ def closed_form_weights(
     if layer is None or layer.shortcut is None:
         raise ValueError("the head has no shortcut")
     targets = LabelTargets(train.labels.double().cpu(), layer.out_features)
-    sample = list(train.sample())
-    x = torch.cat([network.mlp_input(v_img, v_txt).cpu() for v_img, v_txt, _ in sample])
-    labels = torch.cat([y for *_, y in sample]).double().cpu()
+    inputs, of_inputs = zip(
+        *((network.mlp_input(v_img, v_txt).cpu(), y) for v_img, v_txt, y in train.sample()),
+        strict=True,
+    )
+    x, labels = torch.cat(inputs), torch.cat(of_inputs).double().cpu()
     mean = x.mean(0)
     x -= mean
     x_val = torch.cat([network.mlp_input(*pair).cpu() for pair in val.pairs()]) - mean
     t = targets(labels)
     weights = ridge_map(x, t - t.mean(0), x_val, targets(val.labels.double().cpu()) - t.mean(0))
     weights = weights @ _components(x, weights, layer.out_features)
-    projected = x.double() @ weights
-    rotation = itq_rotation(projected, seed)
-    code = projected @ rotation
-    # Signs alone are compared, so that scale is free: it is that of a bit of the MLP.
-    deviation = code.std(0, correction=0).clamp(min=_SMALLEST)
-    weights = weights @ rotation / deviation
-    of_classes, bias = _classifier(code.sign(), labels, prior.double().cpu())
+    weights, bits = rotated_map(x, weights, seed)
+    of_classes, bias = _classifier(bits, labels, prior.double().cpu())
     state = {name: v.clone() for name, v in network.state_dict().items()}
     for name, v in {
         "hash_layer.weight": torch.zeros(()),
@@ -137,7 +135,7 @@ def ridge_map(x: Tensor, t: Tensor, x_val: Tensor, t_val: Tensor) -> Tensor:
     """
     # One decomposition serves all strengths.
     values, vectors = torch.linalg.eigh((x.T @ x).double())
-    length = values.sum() / len(x)
+    length = (values.sum() / len(x)).clamp(min=_SMALLEST)
     aligned = vectors.T @ (x.T @ t.float()).double()
     turned = x_val.double() @ vectors
 
@@ -155,7 +153,7 @@ def _components(x: Tensor, weights: Tensor, count: int) -> Tensor:
 
     Those beyond T are 0, and so are those without variance.
     """
-    predicted = x.double() @ weights
+    predicted = project(x, weights)
     covariance = predicted.T @ predicted / len(x)
     components = principal_components(covariance, count).T
     variance = (components * (covariance @ components)).sum(0).clamp(min=_SMALLEST)

@@ -62,6 +62,11 @@ def bit_figures(output: HeadOutput) -> Figures:
     return {"bit_entropy": float(entropies.mean())}
 
 
+def constant_bits(record: EpochRecord) -> bool:
+    """Whether the codes tell little apart; False where a record has no entropy."""
+    return record.get("val_bit_entropy", 1.0) < LEAST_ENTROPY
+
+
 def warn_of_collapse(
     place: str,
     history: Sequence[EpochRecord],
@@ -86,9 +91,6 @@ def warn_of_collapse(
     def one_direction(record: EpochRecord) -> bool:
         cosine = record.get("val_direction_cosine", -1.0)
         return cosine > LARGEST_COSINE and 1 - cosine < (1 - before) / 2
-
-    def constant_bits(record: EpochRecord) -> bool:
-        return record.get("val_bit_entropy", 1.0) < LEAST_ENTROPY
 
     *earlier, now = history
     if one_direction(now) and not any(map(one_direction, earlier)):

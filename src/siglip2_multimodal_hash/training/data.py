@@ -14,15 +14,13 @@ from torch import Tensor
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
 from siglip2_multimodal_hash.memory.limits import fits_device, fits_memory
-from siglip2_multimodal_hash.models.config import CHUNK
+from siglip2_multimodal_hash.models.config import CHUNK, SAMPLE
 from siglip2_multimodal_hash.params import CaptionPolicy
 
 NO_IMAGE = (
     "give the split images: by dataset.protocol, in the source and its split file, or for mojicoco "
     "by dataset.mojicoco"
 )
-# Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
-SAMPLE = 32_768
 # Rows that are looked at in one go where not all are in memory.
 _PIECE = 8192
 

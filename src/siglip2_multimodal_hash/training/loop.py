@@ -36,7 +36,11 @@ from siglip2_multimodal_hash.training.checkpoint import (
     unfinished_fit,
 )
 from siglip2_multimodal_hash.training.closed_form import closed_form_weights
-from siglip2_multimodal_hash.training.collapse import direction_figures, warn_of_collapse
+from siglip2_multimodal_hash.training.collapse import (
+    constant_bits,
+    direction_figures,
+    warn_of_collapse,
+)
 from siglip2_multimodal_hash.training.data import (
     TrainingData,
     ValidationData,
@@ -87,7 +91,7 @@ class FitResult:
     network: HashNetwork
     best_epoch: int  # counted from 1; 0 for the closed form
     val_map: float  # of the classifier, in that epoch
-    history: list[EpochRecord]  # one record per epoch, see `fit`
+    history: list[EpochRecord]  # a record per epoch, and one of the closed form, see `fit`
 
 
 def fit(
@@ -105,7 +109,7 @@ def fit(
     ``early_stopping_patience`` validations in a row bring no better figure of ``training.monitor``.
 
     With ``training.closed_form`` a head without gradients is judged first, as epoch 0: see
-    :mod:`.closed_form`. No epoch's weights depend on it.
+    :mod:`.closed_form`. No epoch's weights depend on it. Its record has the ``val_`` part alone.
 
     The history has a record per epoch: ``epoch``, ``lr`` (of the epoch's last update),
     ``temperature`` where it is learned, ``train_total``, ``train_bce`` and the other parts that
@@ -180,7 +184,7 @@ def _run_epochs(
     state = FitState() if work is None else work.restore(fitted)
     if settings.closed_form and network.config.shortcut and not state.epoch:
         _judge_closed_form(trainer, val, state, prior)
-        if work is not None:
+        if work is not None and state.best.weights:
             work.keep_best(state)
     if network.config.bits and not network.config.classifier_bias:
         logger.warning(
@@ -216,20 +220,27 @@ def _run_epochs(
 def _judge_closed_form(
     trainer: EpochTrainer, val: ValidationData, state: FitState, prior: Tensor
 ) -> None:
-    """Add the head of :mod:`.closed_form` to ``state`` as epoch 0; the fit starts as without it."""
+    """Add the head of :mod:`.closed_form` to ``state`` as epoch 0; the fit starts as without it.
+
+    It is left out where it solves nothing: for training labels, or embeddings, that are all alike.
+    """
     network = trainer.network
     start = {name: v.clone() for name, v in network.state_dict().items()}
     network.load_state_dict(
         closed_form_weights(network, trainer.data, val, prior, trainer.settings.seed)
     )
     record, score = _validated(trainer, val, "closed form")
-    state.history.append({"epoch": 0, **record})
-    state.best.offer(0, score, network)
-    logger.info(
-        "closed form: %s %.4f",
-        MONITORED[trainer.settings.training.monitor].replace("_", " "),
-        score,
-    )
+    if constant_bits(record):
+        logger.warning(
+            "closed form: left out, because its bits tell hardly any val items apart: mean entropy "
+            "%.3f of 1",
+            record["val_bit_entropy"],
+        )
+    else:
+        state.history.append({"epoch": 0, **record})
+        state.best.offer(0, score, network)
+        monitored = MONITORED[trainer.settings.training.monitor]
+        logger.info("closed form: %s %.4f", monitored.replace("_", " "), score)
     network.load_state_dict(start)
 
 

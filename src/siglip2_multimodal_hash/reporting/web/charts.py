@@ -70,7 +70,10 @@ class Series(NamedTuple):
 
 
 def training_charts(inputs: ReportInputs) -> list[Figure]:
-    """Loss of train and val, mAP on val, and signs of a collapse there, by epoch."""
+    """Loss of train and val, mAP on val, and signs of a collapse there, by epoch.
+
+    The epoch that was kept is marked: the best by the monitored figure, which need not be the mAP.
+    """
     losses = {
         split: [(float(one["epoch"]), float(one["total"])) for one in records if "total" in one]
         for split, records in inputs.training.items()
@@ -97,9 +100,11 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
         )
     ]
     if maps:
-        best = max(maps, key=lambda point: point[1])
+        best = inputs.best_epoch
+        kept = [f"{v:.1f} %" for epoch, v in maps if epoch == best]
+        named = f"epoch {best}" if best else "closed form (epoch 0)"
         series = [Series("val", "two", maps, [f"epoch {e:g}: {v:.1f} %" for e, v in maps])]
-        marked = alt.Chart(_data([{"x": best[0]}])).mark_rule(
+        marked = alt.Chart(_data([{"x": best}])).mark_rule(
             color="var(--ink)", opacity=0.6, strokeDash=[2, 4]
         )
         figures.append(
@@ -108,7 +113,7 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
                 _lines(
                     "mAP on val by epoch", x, y.title("mAP, %"), series, behind=[marked.encode(x=x)]
                 ),
-                [*_legend(series), (f"best: epoch {best[0]:g}, {best[1]:.1f} %", "mark")],
+                [*_legend(series), (", ".join([f"kept: {named}", *kept]), "mark")],
             )
         )
     return figures + _collapse_chart(inputs.training["val"], x)

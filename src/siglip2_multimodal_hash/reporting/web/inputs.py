@@ -33,6 +33,7 @@ class ReportInputs:
         baselines: Rows of the comparison; see :func:`..tables.baseline_metrics`.
         training: Losses and val mAP by epoch: the rows of ``training_train.csv`` and
             ``training_val.csv``.
+        best_epoch: Epoch whose weights were kept; 0 for the closed form.
         grid: Rows of ``knn_grid.csv``; empty where no grid was tried.
         errors: ``errors.json``; None where the errors were not analysed.
     """
@@ -44,6 +45,7 @@ class ReportInputs:
     knn: KnnParams
     baselines: Json
     training: dict[str, list[Record]]
+    best_epoch: int
     grid: list[Record]
     errors: Json | None = None
 
@@ -76,6 +78,8 @@ def read_inputs(
     grid = plots / "knn_grid.csv"
     with read_output(details / "baselines.json", REMAKE) as found:
         baselines = {name: {**row} for name, row in {"fused": found["fused"], **found}.items()}
+    with read_output(details / "fit.json", REMAKE) as found:
+        best_epoch = int(found["best_epoch"])
     errors = None
     if (details / "errors.json").exists():
         with read_output(details / "errors.json", REMAKE) as found:
@@ -91,6 +95,7 @@ def read_inputs(
             split: read_records(plots / f"training_{split}.csv", "epoch")
             for split in ("train", "val")
         },
+        best_epoch=best_epoch,
         grid=read_records(grid, "K", "map_knn") if grid.exists() else [],
         errors=errors,
     )
