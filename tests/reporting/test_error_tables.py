@@ -21,6 +21,15 @@ def errors(example: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with params.yaml and nothing else."""
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def test_every_table_is_there(errors: dict[str, Any]) -> None:
     text = errors_text(errors, "knn")
     assert text.startswith("knn: 8 test images\n")
@@ -51,17 +60,13 @@ def test_lists_are_rounded_too() -> None:
 
 def test_the_command(
     errors: dict[str, Any],
-    tmp_path: Path,
+    project: Path,
     smhash: Callable[..., int],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
     assert smhash("errors") == EXIT_BAD_INPUT
     assert "errors.json: no such file" in capsys.readouterr().err
-    write_json(tmp_path / "outputs/mojicoco/siglip2-tiny/details/errors.json", rounded(errors))
+    write_json(project / "outputs/mojicoco/siglip2-tiny/details/errors.json", rounded(errors))
     assert smhash("errors", "--predictor", "hybrid") == 0
     assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
     assert smhash("errors", "--json") == 0
@@ -89,21 +94,17 @@ def test_a_file_of_another_form_is_named_with_the_command_that_makes_it(
     words: tuple[str, ...],
     file: str,
     stage: str,
-    tmp_path: Path,
+    project: Path,
     smhash: Callable[..., int],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
     for content in OTHER_FORMS:
-        write_json(tmp_path / file, content)
+        write_json(project / file, content)
         assert smhash(*words) == EXIT_BAD_INPUT, content
         shown = capsys.readouterr()
         assert shown.out == ""
         assert shown.err.startswith(f"error: {file}: not what the pipeline writes ("), content
         assert f"-> run `dvc repro {stage}`" in shown.err
-    (tmp_path / file).write_text("[", encoding="utf-8")
+    (project / file).write_text("[", encoding="utf-8")
     assert smhash(*words) == EXIT_BAD_INPUT
     assert f"-> run `dvc repro {stage}`" in capsys.readouterr().err

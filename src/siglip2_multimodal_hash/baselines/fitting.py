@@ -77,8 +77,9 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
     """
     runtime = task.settings.runtime
     device = choose_device(runtime.device)
+    free = free_memory(device)
     for head in task.heads.values():
-        require_head(head, free_memory(device))
+        require_head(head, free)
     on_cpu = device.type == "cpu"
     processes = min(THREADS, runtime.dataloader.num_workers, len(task.heads)) if on_cpu else 1
     names = list(task.heads)

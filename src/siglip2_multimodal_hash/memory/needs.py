@@ -20,8 +20,8 @@ MLP width F, L layers and T positions; B the batch. What is a bound and not exac
 Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
 are read, and the images that the workers have ahead of the towers; without a card it takes what
 the card would, and twice what ``train`` takes, because two variants are fitted at a time. What a
-shortcut is solved from, the MLP's input for a sample of pairs, lies there too, in float32 and in
-float64: 12 bytes per value.
+shortcut is solved from, the MLP's input for a sample of pairs, lies there too: float32 in batches
+and joined, and a third as much for products with it, 12 bytes per value.
 
 **The tuning of the towers** sends B pairs through both of them at a time.
 

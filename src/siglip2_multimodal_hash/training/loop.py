@@ -182,7 +182,7 @@ def _run_epochs(
         else {}
     )
     state = FitState() if work is None else work.restore(fitted)
-    if settings.closed_form and network.config.shortcut and not state.epoch:
+    if params.closed_form and network.config.shortcut and not state.epoch:
         _judge_closed_form(trainer, val, state, prior)
         if work is not None and state.best.weights:
             work.keep_best(state)
@@ -313,7 +313,6 @@ def _fingerprint(
     values |= {f"optimizer.{key}": value for key, value in asdict(settings.adam).items()}
     values |= {
         settings.lr_name: settings.lr,
-        "closed_form": settings.closed_form,
         "start": asdict(settings.start),
         "vote": None if settings.vote is None else settings.vote.model_dump(),
         "dataset.eval_caption": settings.eval_caption,

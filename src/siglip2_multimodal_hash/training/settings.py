@@ -43,7 +43,6 @@ class FitSettings:
         scheduler: Warm-up and decay of the rate.
         seed: Of the start, the batches and dropout.
         runtime: Changes no result.
-        closed_form: Whether the head of :mod:`.closed_form` is judged, too.
         eval_caption: The caption of a training image when the vote is monitored.
         vote: The vote that ``training.monitor`` follows; None where it follows the classifier.
     """
@@ -57,7 +56,6 @@ class FitSettings:
     scheduler: SchedulerParams
     seed: int
     runtime: RuntimeParams
-    closed_form: bool = False
     eval_caption: CaptionPolicy = "first"
     vote: KnnParams | None = None
 
@@ -76,7 +74,6 @@ class FitSettings:
         """
         return cls(
             start=FitStart.from_params(params),
-            closed_form=params.training.closed_form,
             eval_caption=params.dataset.eval_caption,
             vote=vote,
             loss=params.loss,
