@@ -20,7 +20,7 @@ What started the tests may ignore it, as a shell does for what runs in the backg
 """
 
 
-def arm(room, name, method, call, when):
+def arm(room, name, method, call, when) -> None:
     """Send this process a signal around a call.
 
     Args:
@@ -50,7 +50,7 @@ def arm(room, name, method, call, when):
     setattr(owner, attribute, armed)
 
 
-def wait_for(mark, process):
+def wait_for(mark, process) -> None:
     """Until a child process has written a file, at most five minutes."""
     deadline = time.monotonic() + 300
     while not mark.exists():
@@ -59,6 +59,6 @@ def wait_for(mark, process):
         time.sleep(0.1)
 
 
-def heed_ctrl_c():
+def heed_ctrl_c() -> None:
     """A shell that started the tests in the background had them ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

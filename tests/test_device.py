@@ -1,5 +1,7 @@
 """Cards that a build of PyTorch can run on, and the threads of a fit, which its size decides."""
 
+from typing import Never
+
 import pytest
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ CU128 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
         ((12, 1), ["sm_120f"]),
     ],
 )
-def test_card_with_kernels(capability, architectures):
+def test_card_with_kernels(capability, architectures) -> None:
     check_kernels("card", capability, architectures)
 
 
@@ -47,12 +49,12 @@ def test_card_with_kernels(capability, architectures):
         ((7, 0), ["gfx90a"]),
     ],
 )
-def test_card_without_kernels(capability, architectures):
+def test_card_without_kernels(capability, architectures) -> None:
     with pytest.raises(InputError, match=f"capability {capability[0]}.{capability[1]}"):
         check_kernels("card", capability, architectures)
 
 
-def test_message_names_card_capability_build_and_remedy():
+def test_message_names_card_capability_build_and_remedy() -> None:
     with pytest.raises(InputError) as caught:
         check_kernels("NVIDIA GeForce RTX 5080", (12, 0), CU124)
     message = str(caught.value)
@@ -60,14 +62,16 @@ def test_message_names_card_capability_build_and_remedy():
         assert part in message
 
 
-def test_choice_follows_the_hardware(monkeypatch):
+def test_choice_follows_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
     with pytest.raises(InputError, match=r"runtime\.device = cuda"):
         choose_device("cuda")
 
 
-def test_a_card_without_kernels_is_refused_unless_cpu_is_asked_for(monkeypatch):
+def test_a_card_without_kernels_is_refused_unless_cpu_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "RTX 5080")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (12, 0))
@@ -91,7 +95,7 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("pairs", "threads"), [(1, 1), (99_999, 1), (100_000, 2), (10**6, 2)])
-def test_small_updates_take_one_thread(pairs, threads):
+def test_small_updates_take_one_thread(pairs, threads) -> None:
     network = nn.Linear(999, 1)  # a thousand weights
     assert SMALL_UPDATE == 1000 * 100_000
     with threads_of_fit(network, pairs, CPU):
@@ -99,12 +103,12 @@ def test_small_updates_take_one_thread(pairs, threads):
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_gpu_leaves_the_threads_alone():
+def test_a_gpu_leaves_the_threads_alone() -> None:
     with threads_of_fit(nn.Linear(1, 1), 1, torch.device("cuda")):
         assert torch.get_num_threads() == 2
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_they_are_set_back_after_an_error():
+def test_they_are_set_back_after_an_error() -> Never:
     with pytest.raises(KeyError), threads_of_fit(nn.Linear(1, 1), 1, CPU):
         raise KeyError

@@ -322,7 +322,7 @@ def test_a_damaged_header_gives_an_array_or_a_named_error(
         assert isinstance(load_array(path, memory_map=memory_map), np.ndarray)
 
 
-def test_files_are_read_again_where_they_changed(tmp_path):
+def test_files_are_read_again_where_they_changed(tmp_path: Path) -> None:
     memory, file = tmp_path / "memory.json", tmp_path / "file"
 
     def digest() -> str:

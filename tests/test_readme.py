@@ -28,19 +28,19 @@ def rows():
     }
 
 
-def test_the_table_is_the_committed_metrics(rows):
+def test_the_table_is_the_committed_metrics(rows) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = text.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0]
     assert shown == markdown_table(rows)
 
 
-def test_the_fused_code_beats_single_modalities_and_chance(rows):
+def test_the_fused_code_beats_single_modalities_and_chance(rows) -> None:
     for other in ("image_only", "caption_only", "chance"):
         assert rows["fused"]["knn"] > rows[other]["knn"], other
         assert rows["fused"]["retrieval"] > rows[other]["retrieval"], other
 
 
-def test_every_link_into_the_project_leads_somewhere():
+def test_every_link_into_the_project_leads_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     links = [part.partition(")")[0] for part in text.split("](")[1:]]
     for link in links:

@@ -87,7 +87,7 @@ def workspace(folder: Path) -> tuple[str, str]:
     return state, (folder / "outputs/evaluation/figures.json").read_text()
 
 
-def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(folder):
+def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(folder) -> None:
     before = workspace(folder)
     first = smhash(folder, "ablate", "C1", "--seeds", "1")
     assert first.returncode == 1, first.stdout + first.stderr
@@ -106,7 +106,7 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
     assert recorded(folder) == there
 
 
-def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
+def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path: Path) -> None:
     before, there = workspace(folder), recorded(folder)
     mark = tmp_path / "mark"
     process = begin(folder, ("-c", INTERRUPTIBLE_COMMAND), "methods", "--seeds", "1", SLOW=mark)
@@ -128,7 +128,7 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     assert new - {"default-s0"} == {"A1-fusion-hadamard-s0"}
 
 
-def test_a_changed_file_is_refused_and_named(folder):
+def test_a_changed_file_is_refused_and_named(folder) -> None:
     path = folder / "stages/make.py"
     text = path.read_text()
     path.write_text(text + "# changed\n")
@@ -152,7 +152,7 @@ def below(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_below_the_root_of_git_only_the_projects_own_changes_count(below):
+def test_below_the_root_of_git_only_the_projects_own_changes_count(below) -> None:
     outside, code = below.parents[1] / "README", below / "src/new.py"
     outside.write_text("changed")
     code.parent.mkdir()
@@ -163,7 +163,7 @@ def test_below_the_root_of_git_only_the_projects_own_changes_count(below):
     run(below, "git", "checkout", "-q", str(outside))
 
 
-def test_a_row_below_the_root_of_git(below):
+def test_a_row_below_the_root_of_git(below) -> None:
     result = smhash(below, "ablate", "methods", "--seeds", "1", "--jobs", "2")
     assert result.returncode == 0, result.stdout + result.stderr
     table = smhash(below, "table", "methods", "--seeds", "1", "--draws", "100")
@@ -173,13 +173,13 @@ def test_a_row_below_the_root_of_git(below):
     assert compared.returncode == 0, compared.stderr
 
 
-def test_an_unknown_row_ends_with_near_matches(folder):
+def test_an_unknown_row_ends_with_near_matches(folder) -> None:
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2
     assert "did you mean C4" in result.stderr
 
 
-def test_what_a_report_is_made_by_may_change(folder):
+def test_what_a_report_is_made_by_may_change(folder) -> None:
     there = recorded(folder)
     commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
@@ -188,7 +188,7 @@ def test_what_a_report_is_made_by_may_change(folder):
     assert recorded(folder) == there
 
 
-def test_other_code_is_said_and_runs_again_under_force_only(folder):
+def test_other_code_is_said_and_runs_again_under_force_only(folder) -> None:
     there = recorded(folder)
     commit_line(folder, "stages/make.py", "# another version")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
@@ -203,7 +203,7 @@ def test_other_code_is_said_and_runs_again_under_force_only(folder):
 
 
 @pytest.mark.slow
-def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(folder):
+def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(folder) -> None:
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0", "-S", "knn.K=7")
     before = recorded(folder)
     result = smhash(folder, "ablate", "C1", "--seeds", "1")
@@ -214,7 +214,7 @@ def test_the_same_name_with_other_parameters_is_kept_where_the_new_one_fails(fol
     run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
 
 
-def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path):
+def test_an_experiment_that_runs_in_the_workspace_is_named(folder, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     process = subprocess.Popen(
         ["dvc", "exp", "run", "-n", "mine", "-S", "knn.K=7"],
@@ -252,7 +252,7 @@ main()
 WORKER = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(90)"
 
 
-def test_workers_of_a_stage_are_ended_wherever_they_are(folder, tmp_path):
+def test_workers_of_a_stage_are_ended_wherever_they_are(folder, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     impatient = ("-c", IMPATIENT_COMMAND)
     process = begin(folder, impatient, "C2", "--seeds", "1", SLOW=mark, WORKER=WORKER)
@@ -264,7 +264,7 @@ def test_workers_of_a_stage_are_ended_wherever_they_are(folder, tmp_path):
     assert running(folder, groups) == []
 
 
-def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path):
+def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path: Path) -> None:
     mark, head = tmp_path / "mark", Repository(folder).head
     process = begin(folder, COMMAND, "A3", "--seeds", "2", SLOW=mark)
     wait_for(mark, process)
@@ -281,7 +281,9 @@ def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path):
 NVIDIA_SMI = "#!/bin/sh\necho GPU-one\necho GPU-two\n"
 
 
-def test_experiments_take_the_gpus_in_turn(folder, tmp_path, monkeypatch):
+def test_experiments_take_the_gpus_in_turn(
+    folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tool, seen = tmp_path / "nvidia-smi", tmp_path / "seen"
     seen.mkdir()
     tool.write_text(NVIDIA_SMI)
@@ -295,7 +297,7 @@ def test_experiments_take_the_gpus_in_turn(folder, tmp_path, monkeypatch):
     assert gpus() == ["3", "5"]
 
 
-def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
+def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path: Path) -> None:
     process = begin(folder, COMMAND, "A3", "--seeds", "5", SLOW=tmp_path / "mark")
     wait_for(tmp_path / "mark", process)
     for one in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
@@ -307,7 +309,7 @@ def test_what_is_killed_whole_is_cleared_up_by_the_next(folder, tmp_path):
     assert clones(folder) == []
 
 
-def test_what_a_killed_call_leaves_running_is_waited_for_and_kept(folder, tmp_path):
+def test_what_a_killed_call_leaves_running_is_waited_for_and_kept(folder, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     process = begin(folder, COMMAND, "A3", "--seeds", "6", SLOW=mark)
     wait_for(mark, process)
@@ -366,7 +368,7 @@ COMMON = ("a stage runs", "one has ended")
 )
 def test_terminated_at_any_moment_it_leaves_nothing_and_goes_on(
     new_repository, uninterrupted, moment
-):
+) -> None:
     folder = new_repository("terminated")
     (folder / "live").mkdir()
     (folder / "live/mark.go").touch()
@@ -391,7 +393,7 @@ def test_terminated_at_any_moment_it_leaves_nothing_and_goes_on(
     assert table_of(folder) == uninterrupted
 
 
-def test_a_dry_run_runs_nothing(folder):
+def test_a_dry_run_runs_nothing(folder) -> None:
     before = recorded(folder)
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
     assert result.returncode == 0
@@ -399,7 +401,7 @@ def test_a_dry_run_runs_nothing(folder):
     assert recorded(folder) == before
 
 
-def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
+def test_another_backbone_has_experiments_of_its_own(folder, tmp_path: Path) -> None:
     copy, row = shutil.copytree(folder, tmp_path / "copy", symlinks=True), ("A3", "--seeds", "1")
     assert smhash(copy, "ablate", *row).returncode == 0
     assert smhash(copy, "use", "-S", "backbone.name=mine").returncode == 0
@@ -415,7 +417,7 @@ def test_another_backbone_has_experiments_of_its_own(folder, tmp_path):
     assert "Left out" not in table.stdout
 
 
-def test_a_clone_knows_its_project(tmp_path, monkeypatch):
+def test_a_clone_knows_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clone = tmp_path / CLONES / "A2-bits-32-s0/below"
     clone.mkdir(parents=True)
     monkeypatch.chdir(clone)
@@ -424,7 +426,7 @@ def test_a_clone_knows_its_project(tmp_path, monkeypatch):
     assert main_repository() is None
 
 
-def test_other_parameters_are_no_other_code(folder, monkeypatch):
+def test_other_parameters_are_no_other_code(folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "eleven", "-S", "knn.K=11")
     repository = Repository()

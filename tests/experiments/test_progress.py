@@ -1,5 +1,7 @@
 """Overrides reach DVC as they are, and times and lines are legible."""
 
+from pathlib import Path
+
 import pytest
 
 from siglip2_multimodal_hash.experiments.progress import Progress, assignment, duration, why_failed
@@ -14,7 +16,7 @@ hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
         "32", "true", "", "it's 50%", "a photo of a {}.", "{}", [1024, 512], ["q_proj", "a b"],
     ],
 )  # fmt: skip
-def test_an_override_is_read_as_it_was_meant(value):
+def test_an_override_is_read_as_it_was_meant(value) -> None:
     parser = hydra.OverridesParser.create()
     (found,) = parser.parse_overrides([assignment("a.b", value)])
     assert found.key_or_group == "a.b"
@@ -26,11 +28,11 @@ def test_an_override_is_read_as_it_was_meant(value):
     ("seconds", "text"),
     [(4.4, "4 s"), (89, "89 s"), (91, "2 min"), (3599, "60 min"), (3661, "1 h 01 min")],
 )
-def test_durations(seconds, text):
+def test_durations(seconds, text) -> None:
     assert duration(seconds) == text
 
 
-def test_time_left_is_that_of_the_experiments_so_far():
+def test_time_left_is_that_of_the_experiments_so_far() -> None:
     lines: list[str] = []
     progress = Progress(3, write=lines.append)
     progress.begin("a")
@@ -47,7 +49,7 @@ def test_time_left_is_that_of_the_experiments_so_far():
     ]
 
 
-def test_experiments_at_once_share_the_time_left():
+def test_experiments_at_once_share_the_time_left() -> None:
     lines: list[str] = []
     progress = Progress(4, at_once=2, write=lines.append)
     for name, seconds in (("a", 40.0), ("b", 60.0), ("c", 20.0)):
@@ -59,7 +61,7 @@ def test_experiments_at_once_share_the_time_left():
     ]
 
 
-def test_why_it_failed_is_the_error_with_its_remedy(tmp_path):
+def test_why_it_failed_is_the_error_with_its_remedy(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_text("> python\nerror: bad\n  -> mend it\nERROR: failed to reproduce\n")
     assert why_failed(log).startswith("error: bad | -> mend it (")

@@ -36,7 +36,7 @@ rows:
 """
 
 
-def test_the_plans_rows_are_there():
+def test_the_plans_rows_are_there() -> None:
     expected = {f"A{i}" for i in (1, 2, 3)} | {f"{x}{i}" for x in "BC" for i in (1, 2, 3, 4)}
     assert expected <= set(ROWS)
     assert list(ROWS["methods"].variants_by_name) == [
@@ -49,7 +49,7 @@ def test_the_plans_rows_are_there():
 
 
 @pytest.mark.parametrize("plan", [PLAN, COCO], ids=["mojicoco", "coco2014"])
-def test_every_variant_passes_the_rules_of_params(plan):
+def test_every_variant_passes_the_rules_of_params(plan) -> None:
     for name, row in plan.rows.items():
         for variant in row.variants:
             params = flatten(plan.experiment(name, variant, 2).params)
@@ -59,7 +59,7 @@ def test_every_variant_passes_the_rules_of_params(plan):
 
 
 @pytest.mark.parametrize("row", ["B2", "grid-loss"])
-def test_weights_of_the_plans_loss_are_varied_under_it(row):
+def test_weights_of_the_plans_loss_are_varied_under_it(row) -> None:
     preset = read_yaml(ROOT / "configs/presets/plan-v2.2.yaml")["overrides"]
     # Loss, fit and bits as the plan has them; the rest of its start lets the bits collapse.
     sections = ("loss.", "hash.", "training.", "optimizer.", "scheduler.")
@@ -68,7 +68,7 @@ def test_weights_of_the_plans_loss_are_varied_under_it(row):
     assert {key: found[key] for key in expected} == expected
 
 
-def test_rows_that_are_impossible_here_are_left_out():
+def test_rows_that_are_impossible_here_are_left_out() -> None:
     assert "B3-coco" in PLAN.left_out
     assert "B3" in COCO.left_out
     assert "B3-coco" in COCO.rows
@@ -76,7 +76,7 @@ def test_rows_that_are_impossible_here_are_left_out():
         PLAN.select(["B3-coco"])
 
 
-def test_a_row_is_left_out_where_its_parameter_does_not_exist(tmp_path):
+def test_a_row_is_left_out_where_its_parameter_does_not_exist(tmp_path: Path) -> None:
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace("    seeds: 3", "    seeds: 3\n    needs: index.new.knob"))
     assert "index.new.knob" in Plan(load_rows(path), BASE).left_out["A2"]
@@ -97,7 +97,7 @@ def test_a_row_is_left_out_where_its_parameter_does_not_exist(tmp_path):
         ("rows:", "rows: [", ("not valid YAML",)),
     ],
 )
-def test_what_is_wrong_in_the_file_is_named(tmp_path, old, new, words):
+def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old, new, words) -> None:
     assert old in GOOD
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace(old, new))
@@ -116,7 +116,9 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path, old, new, words):
         ("{hash.bits: 0}", ("row A2, variant 32", "only `cosine`")),
     ],
 )
-def test_an_override_that_params_refuses_names_row_and_variant(tmp_path, override, words):
+def test_an_override_that_params_refuses_names_row_and_variant(
+    tmp_path: Path, override, words
+) -> None:
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace("{hash.bits: 32}", override))
     plan = Plan(load_rows(path), BASE)

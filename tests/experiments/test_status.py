@@ -15,13 +15,13 @@ class OneExperiment:
 
     code_here = "v1"
 
-    def __init__(self, name, params):
+    def __init__(self, name, params) -> None:
         self._recorded, self._params = Recorded(name, "c0", "b0"), params
 
     def experiments(self):
         return {self._recorded.name: [self._recorded]}
 
-    def code_version(self, commit):
+    def code_version(self, commit) -> str:
         return "v1"
 
     def params(self, commit):
@@ -39,16 +39,16 @@ def state_of(one, **baselines):
     return found
 
 
-def test_the_same_parameters_are_done():
+def test_the_same_parameters_are_done() -> None:
     assert state_of(planned("A2", "32")).state is State.DONE
 
 
 @pytest.mark.parametrize("key", BASELINES)
-def test_a_run_with_more_baselines_is_as_good(key):
+def test_a_run_with_more_baselines_is_as_good(key) -> None:
     assert state_of(planned("A2", "32"), **{key.split(".")[1]: True}).state is State.DONE
 
 
-def test_a_run_without_a_planned_baseline_is_stale():
+def test_a_run_without_a_planned_baseline_is_stale() -> None:
     found = state_of(planned("methods", "SigLIP2-MLP"), classifiers=False)
     assert found.state is State.OTHER_PARAMS
     assert found.stale

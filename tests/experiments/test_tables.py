@@ -53,7 +53,7 @@ CLEAR = {
 }
 
 
-def test_mean_sd_and_difference_by_hand():
+def test_mean_sd_and_difference_by_hand() -> None:
     second = line(table(CLEAR), "b")
     assert second["mean"] == pytest.approx(0.75)
     assert second["sd"] == pytest.approx(0.1 / 2**0.5)
@@ -63,38 +63,38 @@ def test_mean_sd_and_difference_by_hand():
     assert (second["seconds"], second["runs"]) == (10, 2)
 
 
-def test_one_run_has_no_sd():
+def test_one_run_has_no_sd() -> None:
     found = table({"a_1": [drawn(0.5, 0.5)], "b": [drawn(0.6, 0.6)]})
     assert np.isnan(line(found, "b")["sd"])
 
 
-def test_differences_take_the_seeds_that_both_have():
+def test_differences_take_the_seeds_that_both_have() -> None:
     runs = {"a_1": CLEAR["a_1"][:1], "b": CLEAR["b"]}
     assert line(table(runs), "b")["difference"] == pytest.approx(0.2)
 
 
-def test_the_best_is_marked_where_the_difference_stands():
+def test_the_best_is_marked_where_the_difference_stands() -> None:
     assert best(table(CLEAR)) == ["b"]
 
 
-def test_the_best_is_not_marked_where_it_does_not_stand():
+def test_the_best_is_not_marked_where_it_does_not_stand() -> None:
     assert best(table({"a_1": [drawn(0.5, 0.4, 0.6)], "b": [drawn(0.55, 0.5, 0.5)]})) == []
 
 
-def test_a_reference_that_is_best_is_marked_where_all_differences_stand():
+def test_a_reference_that_is_best_is_marked_where_all_differences_stand() -> None:
     runs = {"a_1": [drawn(0.9, 0.8, 0.9)], "b": [drawn(0.5, 0.4, 0.5)]}
     assert best(table(runs)) == ["a_1"]
     runs["c"] = [drawn(0.85, 0.9, 0.8)]
     assert best(table(runs)) == []
 
 
-def test_a_best_without_an_interval_is_not_marked():
+def test_a_best_without_an_interval_is_not_marked() -> None:
     found = table(CLEAR, plain=0.99)
     assert np.isnan(line(found, "plain")["difference"])
     assert best(found) == []
 
 
-def test_a_figure_that_a_variant_does_not_have_is_left_out():
+def test_a_figure_that_a_variant_does_not_have_is_left_out() -> None:
     lone = drawn(0.9, 0.9, 0.9)
     lone[:, -1] = np.nan
     found = table({"a_1": CLEAR["a_1"][:1], "b": [lone]})
@@ -104,7 +104,7 @@ def test_a_figure_that_a_variant_does_not_have_is_left_out():
     assert not line(found, "a_1", missing)["best"]
 
 
-def test_markdown():
+def test_markdown() -> None:
     text = markdown([table(CLEAR)])
     assert "### X1: 50% or more?" in text
     assert "| a\\_1 * | 2 | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 10 s |" in text
@@ -112,7 +112,7 @@ def test_markdown():
     assert text.rstrip().endswith("A note.")
 
 
-def test_latex_escapes_names_and_signs():
+def test_latex_escapes_names_and_signs() -> None:
     text = latex([table(CLEAR)])
     assert r"\caption{X1: 50\% or more?}" in text
     assert r"a\_1 * & 2 & 60.0 $\pm$ 14.1 &" in text
@@ -122,13 +122,13 @@ def test_latex_escapes_names_and_signs():
     )
 
 
-def test_a_negative_difference_has_a_sign_of_its_own():
+def test_a_negative_difference_has_a_sign_of_its_own() -> None:
     runs = {"a_1": [drawn(0.9, 0.8, 0.9)], "b": [drawn(0.5, 0.4, 0.5)]}
     assert "−40.0 (−40.0 to −40.0)" in markdown([table(runs)])
     assert "$-$40.0" in latex([table(runs)])
 
 
-def test_csv_has_a_line_per_figure():
+def test_csv_has_a_line_per_figure() -> None:
     lines = list(csv.DictReader(io.StringIO(as_csv([table(CLEAR, plain=0.4)]))))
     assert len(lines) == 2 * len(FIGURES) + 1
     first = lines[len(FIGURES)]
@@ -152,7 +152,7 @@ def results(labels: list[list[int]], scores: list[list[float]]) -> ItemResults:
     )
 
 
-def test_figures_of_a_run_by_hand():
+def test_figures_of_a_run_by_hand() -> None:
     # Cat: ranks 1 and 3 of its positives, AP (1 + 2/3) / 2; dog: its one positive is first, AP 1.
     found = draw_figures(
         results(
@@ -166,13 +166,13 @@ def test_figures_of_a_run_by_hand():
     assert found[0] == pytest.approx([(5 / 6 + 1) / 2, 0.75, 0.5])
 
 
-def test_equal_runs_do_not_differ():
+def test_equal_runs_do_not_differ() -> None:
     run = draw_figures(results([[1, 0], [0, 1], [1, 0], [0, 1]], [[0.1, 0.2]] * 4), draws=50)
     gap = difference(run[None, :, 0], run[None, :, 0])
     assert (gap.value, gap.low, gap.high) == (0, 0, 0)
     assert not gap.shown
 
 
-def test_without_labels_there_is_no_figure():
+def test_without_labels_there_is_no_figure() -> None:
     with pytest.raises(DataError, match="no class has a positive"):
         draw_figures(results([[0, 0]] * 4, [[0.1, 0.2]] * 4), draws=1)

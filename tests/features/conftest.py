@@ -93,13 +93,13 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory):
+def checkpoints(tmp_path_factory: pytest.TempPathFactory):
     root = tmp_path_factory.mktemp("checkpoints")
     return {kind: save_checkpoint(root / kind, kind) for kind in ("siglip", "siglip2")}
 
 
 @pytest.fixture(params=["siglip", "siglip2"])
-def checkpoint(request, checkpoints) -> Path:
+def checkpoint(request: pytest.FixtureRequest, checkpoints) -> Path:
     """Each of both kinds in turn; read-only."""
     return checkpoints[request.param]
 
@@ -146,7 +146,7 @@ def pictures() -> list[Image.Image]:
 
 
 @pytest.fixture
-def archive(tmp_path, pictures) -> Path:
+def archive(tmp_path: Path, pictures) -> Path:
     """The images as COCO ships them: in an archive."""
     path = tmp_path / "val2014.zip"
     with zipfile.ZipFile(path, "w") as target:

@@ -21,7 +21,7 @@ def own_processor(checkpoint: Path):
 class Direct:
     """A checkpoint used by hand as its card says; one image, one text at a time."""
 
-    def __init__(self, checkpoint: Path, max_num_patches: int):
+    def __init__(self, checkpoint: Path, max_num_patches: int) -> None:
         self.model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
         flexible = self.model.config.model_type == "siglip2"
         self.processor = own_processor(checkpoint)

@@ -19,7 +19,7 @@ ROOM = "siglip2_multimodal_hash"
 READY = "ready"
 
 
-def embed(folder, out):
+def embed(folder, out) -> None:
     """Embed what FOLDER holds, in this process."""
     from siglip2_multimodal_hash.datasets.containers import open_container
     from siglip2_multimodal_hash.datasets.images import CocoImages
@@ -39,7 +39,7 @@ def read_params(folder):
     return Params.model_validate(json.loads((folder / "params.json").read_text()))
 
 
-def main():
+def main() -> None:
     import torch
 
     from siglip2_multimodal_hash.entry import set_up_log

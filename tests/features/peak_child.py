@@ -16,7 +16,7 @@ PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 CAPTIONS = 5
 
 
-def write_images(path, count):
+def write_images(path, count) -> None:
     """An archive of noisy images; the same twelve under many names."""
     import numpy as np
     from PIL import Image
@@ -33,7 +33,7 @@ def write_images(path, count):
             target.writestr(f"val2014/{number:06d}.jpg", files[number % 12])
 
 
-def main():
+def main() -> None:
     import numpy as np
     import torch
 

@@ -25,7 +25,9 @@ class NotedImages:
         only_here: Other processes than this one find no image.
     """
 
-    def __init__(self, archive, notes: Path, *, readers=1, kill_at="", damaged=(), only_here=False):
+    def __init__(
+        self, archive, notes: Path, *, readers=1, kill_at="", damaged=(), only_here=False
+    ) -> None:
         self.archive, self.notes, self.readers = archive, notes, readers
         self.kill_at, self.damaged = kill_at, damaged
         self.only = os.getpid() if only_here else None

@@ -4,6 +4,8 @@ import pickle
 import threading
 import time
 import zipfile
+from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def reader(open_images, archive, names):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_all_images_in_order(reader, pictures, workers):
+def test_all_images_in_order(reader, pictures, workers) -> None:
     batches = list(read_batches(reader, workers))
     assert [len(batch.rows) for batch in batches] == [5, 5, 2]
     assert len(reader) == 3
@@ -55,16 +57,16 @@ def test_all_images_in_order(reader, pictures, workers):
     assert widths == [picture.width for picture in pictures]
 
 
-def test_pickled_reader_reads_the_same(reader):
+def test_pickled_reader_reads_the_same(reader) -> None:
     copy = pickle.loads(pickle.dumps(reader))
     for number in range(len(reader)):
         expected, batch = reader[number].inputs, copy[number].inputs
         assert torch.equal(expected["pixel_values"], batch["pixel_values"])
 
 
-def test_order_holds_when_a_later_batch_is_ready_first():
+def test_order_holds_when_a_later_batch_is_ready_first() -> None:
     class Uneven:
-        def __len__(self):
+        def __len__(self) -> int:
             return 8
 
         def __getitem__(self, number):
@@ -74,11 +76,11 @@ def test_order_holds_when_a_later_batch_is_ready_first():
     assert [int(batch.rows[0]) for batch in read_batches(Uneven(), 4)] == list(range(8))
 
 
-def test_reads_ahead_only_a_few_batches():
+def test_reads_ahead_only_a_few_batches() -> None:
     class Counting:
         read = 0
 
-        def __len__(self):
+        def __len__(self) -> int:
             return 100
 
         def __getitem__(self, number):
@@ -94,7 +96,7 @@ def test_reads_ahead_only_a_few_batches():
     assert not [one for one in threading.enumerate() if one.name.startswith("reader")]
 
 
-def test_bad_images_are_all_found_and_counted(open_images, archive, names):
+def test_bad_images_are_all_found_and_counted(open_images, archive, names) -> None:
     damaged = archive.with_name("damaged.zip")
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(damaged, "w") as target:
         for member in source.namelist():
@@ -118,15 +120,15 @@ def test_bad_images_are_all_found_and_counted(open_images, archive, names):
         assert reason in line
 
 
-def test_only_ten_failures_are_listed():
+def test_only_ten_failures_are_listed() -> None:
     message = str(unreadable([f"{number}.jpg: bad" for number in range(25)]))
     assert "25 of the images" in message
     assert message.count(".jpg: bad") == 10
     assert "and 15 more" in message
 
 
-def test_errors_that_are_no_damage_come_through(archive, open_images, names):
-    def broken(images, return_tensors):
+def test_errors_that_are_no_damage_come_through(archive, open_images, names) -> None:
+    def broken(images, return_tensors) -> Never:
         raise RuntimeError("a defect")
 
     reader = ImageReader(open_images(archive), names, ImagePreprocessor(broken, None), 5)
@@ -134,7 +136,7 @@ def test_errors_that_are_no_damage_come_through(archive, open_images, names):
         list(read_batches(reader, 2))
 
 
-def test_out_of_memory_names_the_largest_image(open_images, tmp_path):
+def test_out_of_memory_names_the_largest_image(open_images, tmp_path: Path) -> None:
     sizes = {"wide.png": (90, 2), "large.png": (20, 30), "small.png": (4, 4)}
     with zipfile.ZipFile(tmp_path / "val2014.zip", "w") as target:
         for name, size in sizes.items():
@@ -147,7 +149,7 @@ def test_out_of_memory_names_the_largest_image(open_images, tmp_path):
         list(read_batches(reader, 2))
 
 
-def test_equal_texts_are_read_once():
+def test_equal_texts_are_read_once() -> None:
     reader = TextReader(["a cat", "two dogs", "A CAT", "zebra", "two dogs"], lengths, 2)
     assert reader.distinct == ["a cat", "two dogs", "zebra"]
     first, second = (reader[number] for number in range(len(reader)))
@@ -158,7 +160,7 @@ def test_equal_texts_are_read_once():
 
 
 @given(st.lists(st.sampled_from(["a", "A ", "bb", "ccc", "dddd", "eeeee"]), min_size=1), st.data())
-def test_every_row_gets_its_own_text(texts, data):
+def test_every_row_gets_its_own_text(texts, data) -> None:
     reader = TextReader(texts, lengths, data.draw(st.integers(1, 7)))
     found = np.full(len(texts), -1)
     for batch in read_batches(reader, 0):
@@ -169,7 +171,7 @@ def test_every_row_gets_its_own_text(texts, data):
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("start", [0, 1, 2, 3])
-def test_starts_at_any_batch_with_the_same_boundaries(reader, workers, start):
+def test_starts_at_any_batch_with_the_same_boundaries(reader, workers, start) -> None:
     batches = list(read_batches(reader, workers, start=start))
     assert [batch.rows.tolist() for batch in batches] == [
         [0, 1, 2, 3, 4],
@@ -179,6 +181,6 @@ def test_starts_at_any_batch_with_the_same_boundaries(reader, workers, start):
     assert [reader.rows_before(number) for number in range(4)] == [0, 5, 10, 12]
 
 
-def test_rows_before_a_batch_of_texts_count_the_repeated_ones():
+def test_rows_before_a_batch_of_texts_count_the_repeated_ones() -> None:
     reader = TextReader(["a cat", "two dogs", "A CAT", "zebra", "two dogs"], lengths, 2)
     assert [reader.rows_before(number) for number in range(3)] == [0, 4, 5]

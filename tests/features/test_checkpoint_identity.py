@@ -28,7 +28,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_folder_is_what_towers_are_loaded_from(tmp_path):
+def test_a_folder_is_what_towers_are_loaded_from(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "README.md").write_text("no part of it")
     (tmp_path / "old.json").mkdir()
@@ -36,7 +36,7 @@ def test_a_folder_is_what_towers_are_loaded_from(tmp_path):
     assert identify_checkpoint(str(tmp_path), "main") == {"files": expected}
 
 
-def test_a_branch_is_its_cached_commit(cache):
+def test_a_branch_is_its_cached_commit(cache) -> None:
     cached(cache, OLD)
     assert identify_checkpoint("owner/name", "main") == {"commit": OLD}
     cached(cache, NEW)
@@ -47,6 +47,6 @@ def test_a_branch_is_its_cached_commit(cache):
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("name", ["/no/such/folder", "owner/name", "own er/na me"])
-def test_what_cannot_be_found_is_one_message(name):
+def test_what_cannot_be_found_is_one_message(name) -> None:
     with pytest.raises(InputError, match=f"backbone.checkpoint = {name}: cannot be loaded"):
         identify_checkpoint(name, "main")

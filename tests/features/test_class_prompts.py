@@ -21,11 +21,11 @@ from siglip2_multimodal_hash.features.prompts import encode_prompts, fill_templa
         ("panda {}", "oven", "panda oven"),  # the letter a at the end of a word is no article
     ],
 )
-def test_fill_template(template, name, text):
+def test_fill_template(template, name, text) -> None:
     assert fill_template(template, name) == text
 
 
-def test_ensemble_is_the_mean_of_unit_vectors():
+def test_ensemble_is_the_mean_of_unit_vectors() -> None:
     vectors = {
         "a cat": [3.0, 4.0],
         "cat!": [0.0, 10.0],
@@ -42,13 +42,13 @@ def test_ensemble_is_the_mean_of_unit_vectors():
     assert prompts.dtype == np.float32
 
 
-def test_classes_that_the_tokenizer_confuses_are_refused():
+def test_classes_that_the_tokenizer_confuses_are_refused() -> None:
     with pytest.raises(InputError, match=r"'cat' and 'dog'.*same tokens"):
         encode_prompts(lambda texts: np.ones((len(texts), 2), np.float32), ["cat", "dog"], ["{}"])
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_vectors_without_direction_are_refused(value):
+def test_vectors_without_direction_are_refused(value) -> None:
     with pytest.raises(DataError, match=r"prompt\.npy.*'a \{\}'"):
         encode_prompts(
             lambda texts: np.full((len(texts), 2), value, np.float32), ["cat", "dog"], ["a {}"]

@@ -2,6 +2,8 @@
 
 import logging
 import pickle
+from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ FAILED = "torch.compile failed, continuing without"
 
 
 @pytest.fixture(autouse=True)
-def fresh_compiler(tmp_path, monkeypatch):
+def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nothing that an earlier test, or run, compiled."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch.compiler.reset()
@@ -24,7 +26,7 @@ def fresh_compiler(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
     def run(name, *, compile):
         embed_dataset(
             index,
@@ -47,7 +49,9 @@ def no_compiler():
 
 
 @pytest.mark.slow
-def test_without_a_compiler_the_pass_goes_on(embed, no_compiler, caplog):
+def test_without_a_compiler_the_pass_goes_on(
+    embed, no_compiler, caplog: pytest.LogCaptureFixture
+) -> None:
     plain = embed("plain", compile=False)
     caplog.set_level(logging.WARNING)
     found = embed("compiled", compile=True)
@@ -60,20 +64,20 @@ def test_without_a_compiler_the_pass_goes_on(embed, no_compiler, caplog):
         assert "runtime.embed.compile: false" in message
 
 
-def broken(**_inputs):
+def broken(**_inputs) -> Never:
     raise ValueError("a defect of the model")
 
 
-def out_of_memory(**_inputs):
+def out_of_memory(**_inputs) -> Never:
     raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
-def test_a_defect_of_the_model_is_not_hidden():
+def test_a_defect_of_the_model_is_not_hidden() -> None:
     with pytest.raises(ValueError, match="a defect of the model"):
         CompiledFeatures(broken, "images")(pixel_values=torch.ones(2))
 
 
-def test_memory_is_not_the_compilers_fault(caplog):
+def test_memory_is_not_the_compilers_fault(caplog: pytest.LogCaptureFixture) -> None:
     features = CompiledFeatures(out_of_memory, "images")
     with pytest.raises(torch.OutOfMemoryError):
         features(pixel_values=torch.ones(2))
@@ -85,7 +89,7 @@ def double(values):
 
 
 @pytest.mark.usefixtures("no_compiler")
-def test_a_copy_of_what_failed_does_not_try_again(caplog):
+def test_a_copy_of_what_failed_does_not_try_again(caplog: pytest.LogCaptureFixture) -> None:
     features = CompiledFeatures(double, "images")
     with torch.inference_mode():
         assert features(values=torch.ones(3)).tolist() == [2, 2, 2]
@@ -98,14 +102,16 @@ def test_a_copy_of_what_failed_does_not_try_again(caplog):
 
 
 @pytest.mark.slow
-def test_a_copy_compiles_anew(caplog):
+def test_a_copy_compiles_anew(caplog: pytest.LogCaptureFixture) -> None:
     copy = pickle.loads(pickle.dumps(CompiledFeatures(double, "images")))
     assert copy(values=torch.ones(3)).tolist() == [2, 2, 2]
     assert FAILED not in caplog.text
 
 
 @pytest.mark.slow
-def test_compiled_towers_give_the_same_but_for_the_last_bits(embed, caplog):
+def test_compiled_towers_give_the_same_but_for_the_last_bits(
+    embed, caplog: pytest.LogCaptureFixture
+) -> None:
     plain, found = embed("plain", compile=False), embed("compiled", compile=True)
     assert FAILED not in caplog.text
     for name in ("image", "caption", "prompt"):

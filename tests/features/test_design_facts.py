@@ -1,5 +1,7 @@
 """The facts about SigLIP 2 that the design rests on (its section 5), each as one test."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ CPU = torch.device("cpu")
 class Spy:
     """Stands for a model's method and notes what it was called with."""
 
-    def __init__(self, method):
+    def __init__(self, method) -> None:
         self.method = method
         self.calls = []
 
@@ -29,8 +31,8 @@ class Spy:
 
 
 def test_point_1_magnitudes_vary_because_nothing_is_normalised(
-    checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path
-):
+    checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path
+) -> None:
     """The store holds the pooled output; `image_embeds` is its direction, of length 1."""
     folder = tmp_path / "embeddings"
     embed_dataset(index, open_images(archive), make_backbone(checkpoint), make_runtime(), folder)
@@ -69,7 +71,7 @@ def test_point_1_magnitudes_vary_because_nothing_is_normalised(
 )
 def test_point_2_both_kinds_of_checkpoint_load_the_same_way(
     checkpoints, make_backbone, pictures, kind, names
-):
+) -> None:
     towers = load_towers(make_backbone(checkpoints[kind]), CPU)
     assert towers.model_type == kind
     assert type(towers.model) is type(AutoModel.from_pretrained(checkpoints[kind]))
@@ -84,7 +86,7 @@ def test_point_2_both_kinds_of_checkpoint_load_the_same_way(
         assert inputs["spatial_shapes"].shape == (len(pictures), 2)
 
 
-def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint, make_backbone):
+def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint, make_backbone) -> None:
     towers = load_towers(make_backbone(checkpoint), CPU)
     spy = Spy(towers.model.get_text_features)
     towers.model.get_text_features = spy
@@ -95,7 +97,7 @@ def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint, make_ba
     assert torch.equal(inputs["input_ids"][0], inputs["input_ids"][1])
 
 
-def test_point_3_holds_for_a_tokenizer_that_knows_case_and_masks():
+def test_point_3_holds_for_a_tokenizer_that_knows_case_and_masks() -> None:
     """Older releases of the library do not lower the case, and offer a mask."""
     asked = {}
 
@@ -112,7 +114,7 @@ def test_point_3_holds_for_a_tokenizer_that_knows_case_and_masks():
     assert asked["truncation"] is True
 
 
-def test_point_10_a_blackwell_card_needs_a_build_for_it():
+def test_point_10_a_blackwell_card_needs_a_build_for_it() -> None:
     plan = ["sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]  # 2.6.0 + cu124
     with pytest.raises(InputError, match=r"capability 12\.0") as caught:
         check_kernels("NVIDIA GeForce RTX 5080", (12, 0), plan)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.features.direct_use import own_processor
 
 
 @pytest.fixture
-def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path):
+def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path: Path):
     def run(checkpoint, out="out", /, *, runtime=None, images=None, shard_seconds=30, **backbone):
         folder = tmp_path / out
         embed_dataset(
@@ -38,7 +39,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open_images):
+def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open_images) -> None:
     embeddings = load_embeddings(embed(checkpoint))
     embeddings.check_finite()
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
@@ -67,7 +68,7 @@ def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open
     assert np.abs(np.linalg.norm(embeddings.image, axis=1) - 1).min() > 0.1
 
 
-def test_equal_captions_get_identical_rows(embed, checkpoint, index):
+def test_equal_captions_get_identical_rows(embed, checkpoint, index) -> None:
     caption = load_embeddings(embed(checkpoint)).caption
     texts = [" ".join(text.lower().split()) for text in index.captions()]
     for row, text in enumerate(texts):
@@ -75,13 +76,13 @@ def test_equal_captions_get_identical_rows(embed, checkpoint, index):
     assert len(np.unique(caption, axis=0)) == len(set(texts)) == 5
 
 
-def test_bytes_are_reproducible_whatever_the_workers(embed, checkpoint, make_runtime):
+def test_bytes_are_reproducible_whatever_the_workers(embed, checkpoint, make_runtime) -> None:
     first = contents(embed(checkpoint, "first"))
     assert first == contents(embed(checkpoint, "again"))
     assert first == contents(embed(checkpoint, "threads", runtime=make_runtime(workers=3)))
 
 
-def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path):
+def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path: Path) -> None:
     text = (embed(checkpoint, text_max_length=48) / "meta.json").read_text()
     meta = json.loads(text)
     digest = hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
@@ -119,15 +120,17 @@ def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path):
         ({"name": "other"}, set()),
     ],
 )
-def test_each_parameter_acts_where_it_should(embed, checkpoints, changes, changed):
+def test_each_parameter_acts_where_it_should(embed, checkpoints, changes, changed) -> None:
     plain = contents(embed(checkpoints["siglip2"], "plain"))
     other = contents(embed(checkpoints["siglip2"], "other", **changes))
     assert {name for name in plain if plain[name] != other[name]} == changed
 
 
-def test_bad_images_leave_no_folder(embed, checkpoint, open_images, archive, tmp_path):
+def test_bad_images_leave_no_folder(
+    embed, checkpoint, open_images, archive, tmp_path: Path
+) -> None:
     class Damaged:
-        def __init__(self):
+        def __init__(self) -> None:
             self.asked = []
 
         def read(self, name):
@@ -147,7 +150,7 @@ def test_bad_images_leave_no_folder(embed, checkpoint, open_images, archive, tmp
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]
 
 
-def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint):
+def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint) -> None:
     single = embed(checkpoint, "single")
     half = embed(checkpoint, "half", store_dtype="float16")
     for name in ("image.npy", "caption.npy"):
@@ -163,8 +166,14 @@ def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint):
 
 
 def test_unfinished_work_in_another_precision_is_not_continued(
-    embed, checkpoint, open_images, archive, make_runtime, caplog, tmp_path
-):
+    embed,
+    checkpoint,
+    open_images,
+    archive,
+    make_runtime,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
     class Interrupted:
         def read(self, name):
             if name.endswith("009.jpg"):
@@ -180,7 +189,7 @@ def test_unfinished_work_in_another_precision_is_not_continued(
     assert "discarded: it was made with another dtype" in caplog.text
 
 
-def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path):
+def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "large", "siglip")
     model = AutoModel.from_pretrained(folder)
     with torch.no_grad():
@@ -193,7 +202,7 @@ def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path):
     embed(folder)
 
 
-def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path):
+def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "nan", "siglip")
     model = AutoModel.from_pretrained(folder)
     with torch.no_grad():
@@ -204,13 +213,15 @@ def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_texts_too_short_to_differ_are_refused(embed, checkpoint, tmp_path):
+def test_texts_too_short_to_differ_are_refused(embed, checkpoint, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'airplane' and 'cat'"):
         embed(checkpoint, text_max_length=4, prompt_templates=["one {}"])
     assert not (tmp_path / "out").exists()
 
 
-def test_log_tells_rates_and_the_bottleneck(embed, checkpoint, caplog):
+def test_log_tells_rates_and_the_bottleneck(
+    embed, checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     embed(checkpoint)
     images, captions = (record.message for record in caplog.records if "/s" in record.message)
@@ -220,7 +231,7 @@ def test_log_tells_rates_and_the_bottleneck(embed, checkpoint, caplog):
         assert all(part in line for part in ("reader", "mapper", "writer", "bottleneck: "))
 
 
-def test_stopwatch(monkeypatch):
+def test_stopwatch(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 1.0, 1.0, 4.0, 4.0, 5.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(times))
     watch = Stopwatch()

@@ -2,6 +2,8 @@
 
 import dataclasses
 import pickle
+from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
     """Embed the tiny dataset into a folder of that name."""
 
     def run(name="embeddings", *, images=None, workers=0, batch_size=5, **changes):
@@ -33,7 +35,7 @@ def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, 
     return run
 
 
-def left_in(tmp_path):
+def left_in(tmp_path: Path):
     """Names of the files in the place of the embeddings."""
     out = tmp_path / "out"
     return sorted(path.name for path in out.iterdir()) if out.exists() else []
@@ -42,7 +44,7 @@ def left_in(tmp_path):
 class BrokenModel:
     """Gives NaN in the last row of one kind of output, from some call on."""
 
-    def __init__(self, model, method, sound_calls):
+    def __init__(self, model, method, sound_calls) -> None:
         self.model, self.method, self.sound_calls = model, method, sound_calls
 
     def __getattr__(self, name):
@@ -71,7 +73,9 @@ class BrokenModel:
         ("get_text_features", 3, r"caption\.npy.* row \d+\n"),  # one call for each template
     ],
 )
-def test_nan_from_a_tower_is_refused(embed, tmp_path, monkeypatch, method, sound_calls, message):
+def test_nan_from_a_tower_is_refused(
+    embed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method, sound_calls, message
+) -> None:
     def load(*arguments):
         towers = load_towers(*arguments)
         return dataclasses.replace(towers, model=BrokenModel(towers.model, method, sound_calls))
@@ -85,7 +89,9 @@ def test_nan_from_a_tower_is_refused(embed, tmp_path, monkeypatch, method, sound
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_in_the_middle_leaves_no_folder(embed, open_images, archive, tmp_path, workers):
+def test_ctrl_c_in_the_middle_leaves_no_folder(
+    embed, open_images, archive, tmp_path: Path, workers
+) -> None:
     class Interrupted:
         def read(self, name):
             if name.endswith("004.jpg"):
@@ -98,7 +104,9 @@ def test_ctrl_c_in_the_middle_leaves_no_folder(embed, open_images, archive, tmp_
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_every_bad_image_is_named_once(embed, archive, open_images, tmp_path, workers):
+def test_every_bad_image_is_named_once(
+    embed, archive, open_images, tmp_path: Path, workers
+) -> None:
     class Damaged:
         def read(self, name):
             if name.endswith(("003.jpg", "011.jpg")):
@@ -112,9 +120,11 @@ def test_every_bad_image_is_named_once(embed, archive, open_images, tmp_path, wo
     assert left_in(tmp_path) == []
 
 
-def test_a_tokenizer_that_confuses_classes_is_told_before_any_image_is_read(embed, tmp_path):
+def test_a_tokenizer_that_confuses_classes_is_told_before_any_image_is_read(
+    embed, tmp_path: Path
+) -> None:
     class Untouched:
-        def read(self, name):
+        def read(self, name) -> Never:
             raise AssertionError(name)
 
     with pytest.raises(InputError, match="the same tokens"):
@@ -122,7 +132,7 @@ def test_a_tokenizer_that_confuses_classes_is_told_before_any_image_is_read(embe
     assert left_in(tmp_path) == []
 
 
-def test_the_batch_size_changes_nothing_that_counts(embed):
+def test_the_batch_size_changes_nothing_that_counts(embed) -> None:
     one, other = (load_embeddings(embed(str(size), batch_size=size)) for size in (1, 64))
     np.testing.assert_allclose(one.image, other.image, atol=1e-5)
     np.testing.assert_allclose(one.caption, other.caption, atol=1e-5)
@@ -131,8 +141,8 @@ def test_the_batch_size_changes_nothing_that_counts(embed):
 
 
 def test_one_image_with_one_caption_and_more_workers_than_batches(
-    checkpoint, make_backbone, make_runtime, archive, open_images, tmp_path
-):
+    checkpoint, make_backbone, make_runtime, archive, open_images, tmp_path: Path
+) -> None:
     columns = {"image_id": [1], "file_name": ["val2014/004.jpg"], "split": ["test"]}
     columns |= {name: [10] for name in ("width", "height", "bytes")}
     index = make_index(columns, [["a dog"]], np.ones((1, 1), np.uint8), (18,), ("dog",))
@@ -145,7 +155,7 @@ def test_one_image_with_one_caption_and_more_workers_than_batches(
 
 def test_captions_scattered_to_their_rows_equal_each_caption_alone(
     checkpoint, make_backbone, index
-):
+) -> None:
     towers = load_towers(make_backbone(checkpoint), CPU)
     # As another process would get it.
     mapper = pickle.loads(pickle.dumps(Mapper(towers.encode_tokens)))

@@ -2,6 +2,7 @@
 
 import pickle
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def rows(*numbers):
     return np.array(numbers, dtype=np.int64)
 
 
-def test_batches_fill_the_array_in_any_order(tmp_path):
+def test_batches_fill_the_array_in_any_order(tmp_path: Path) -> None:
     writer = ArrayWriter(tmp_path / "image.npy", 3)
     writer.write(rows(2, 0), np.array([[5, 6], [1, 2]], dtype=np.float32))
     writer.write(rows(1), np.array([[3, 4]], dtype=np.float32))
@@ -29,7 +30,7 @@ def test_batches_fill_the_array_in_any_order(tmp_path):
     assert (writer.rows, writer.width) == (3, 2)
 
 
-def test_pickled_writer_goes_on_in_the_same_file(tmp_path):
+def test_pickled_writer_goes_on_in_the_same_file(tmp_path: Path) -> None:
     writer = ArrayWriter(tmp_path / "image.npy", 2)
     writer.write(rows(0), np.ones((1, 2), np.float32))
     copy = pickle.loads(pickle.dumps(writer))
@@ -38,7 +39,7 @@ def test_pickled_writer_goes_on_in_the_same_file(tmp_path):
     assert np.load(tmp_path / "image.npy").tolist() == [[1, 1], [2, 2]]
 
 
-def test_a_reopened_file_keeps_its_rows(tmp_path):
+def test_a_reopened_file_keeps_its_rows(tmp_path: Path) -> None:
     ArrayWriter(tmp_path / "image.npy", 2).write(rows(0), np.ones((1, 2), np.float32))
     again = ArrayWriter.reopen(tmp_path / "image.npy", 2)
     assert again.width == 2
@@ -48,7 +49,7 @@ def test_a_reopened_file_keeps_its_rows(tmp_path):
 
 
 @pytest.mark.parametrize("bytes_left", [0, 7, 60, 128, 143])
-def test_a_truncated_file_is_not_reopened(tmp_path, bytes_left):
+def test_a_truncated_file_is_not_reopened(tmp_path: Path, bytes_left) -> None:
     path = tmp_path / "image.npy"
     save_array(path, np.ones((2, 2), np.float32))
     assert path.stat().st_size == 144
@@ -57,7 +58,7 @@ def test_a_truncated_file_is_not_reopened(tmp_path, bytes_left):
         ArrayWriter.reopen(path, 2)
 
 
-def test_a_file_of_another_size_or_type_is_not_reopened(tmp_path):
+def test_a_file_of_another_size_or_type_is_not_reopened(tmp_path: Path) -> None:
     path = tmp_path / "image.npy"
     for array in (np.ones((3, 2), np.float32), np.ones(2, np.float32), np.ones((2, 2))):
         save_array(path, array)
@@ -66,7 +67,7 @@ def test_a_file_of_another_size_or_type_is_not_reopened(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_a_number_is_refused_with_its_row(tmp_path, value):
+def test_not_a_number_is_refused_with_its_row(tmp_path: Path, value) -> None:
     features = np.ones((2, 3), np.float32)
     features[1, 2] = value
     writer = ArrayWriter(tmp_path / "caption.npy", 9)
@@ -74,7 +75,7 @@ def test_not_a_number_is_refused_with_its_row(tmp_path, value):
         writer.write(rows(4, 7), features)
 
 
-def test_half_precision_takes_half_the_room_and_rounds_to_the_nearest(tmp_path):
+def test_half_precision_takes_half_the_room_and_rounds_to_the_nearest(tmp_path: Path) -> None:
     values = np.array([[1, 0.1, -65504, 1 + 2**-11, 1 + 2**-10]], dtype=np.float32)
     for dtype in ("float32", "float16"):
         writer = ArrayWriter(tmp_path / f"{dtype}.npy", 1, dtype)
@@ -88,7 +89,7 @@ def test_half_precision_takes_half_the_room_and_rounds_to_the_nearest(tmp_path):
 
 
 @pytest.mark.parametrize("value", [65505, -7e4, 3e38])
-def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path, value):
+def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path: Path, value) -> None:
     features = np.array([[1, 2], [3, value]], np.float32)
     writer = ArrayWriter(tmp_path / "image.npy", 9, "float16")
     with pytest.raises(DataError, match=r"image\.npy: row 7 .*float16 ends at 65504\n") as caught:
@@ -100,7 +101,7 @@ def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path, value
 
 
 @pytest.mark.parametrize(("stored", "asked"), [("float16", "float32"), ("float32", "float16")])
-def test_a_file_of_the_other_precision_is_not_reopened(tmp_path, stored, asked):
+def test_a_file_of_the_other_precision_is_not_reopened(tmp_path: Path, stored, asked) -> None:
     path = tmp_path / "image.npy"
     save_array(path, np.ones((2, 2), stored))
     with pytest.raises(DataError, match=f"{stored} .*expected 2 rows of {asked}"):
@@ -109,7 +110,7 @@ def test_a_file_of_the_other_precision_is_not_reopened(tmp_path, stored, asked):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     """Two images of 3 dimensions; three captions and two classes of 2."""
     save_array(tmp_path / store.IMAGE, np.arange(6, dtype=np.float32).reshape(2, 3))
     save_array(tmp_path / store.CAPTION, np.array([[1, 5], [3, 1], [8, 8]], dtype=np.float32))
@@ -119,7 +120,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_load(folder):
+def test_load(folder) -> None:
     embeddings = load_embeddings(folder)
     assert embeddings.image.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert embeddings.meta == {"checkpoint": "tiny"}
@@ -127,7 +128,7 @@ def test_load(folder):
     embeddings.check_finite()
 
 
-def test_readers_get_single_precision_whatever_is_stored(folder):
+def test_readers_get_single_precision_whatever_is_stored(folder) -> None:
     single = load_embeddings(folder)
     for name in (store.IMAGE, store.CAPTION):
         save_array(folder / name, np.load(folder / name).astype(np.float16))
@@ -141,7 +142,7 @@ def test_readers_get_single_precision_whatever_is_stored(folder):
     widened.check_finite()
 
 
-def test_captions_by_policy(folder):
+def test_captions_by_policy(folder) -> None:
     embeddings = load_embeddings(folder)
     assert embeddings.captions_by_policy("first").tolist() == [[1, 5], [8, 8]]
     means = embeddings.captions_by_policy("mean")
@@ -149,7 +150,7 @@ def test_captions_by_policy(folder):
     assert means.dtype == np.float32
 
 
-def test_mean_over_many_images_equals_the_formula():
+def test_mean_over_many_images_equals_the_formula() -> None:
     generator = np.random.default_rng(0)
     images = store.CHUNK + 50
     counts = generator.integers(1, 8, images)
@@ -164,7 +165,7 @@ def test_mean_over_many_images_equals_the_formula():
 
 
 @pytest.mark.parametrize("name", [store.IMAGE, store.CAPTION, store.PROMPT])
-def test_check_finite_names_file_and_row(folder, name):
+def test_check_finite_names_file_and_row(folder, name) -> None:
     array = np.load(folder / name)
     array[1, 0] = np.nan
     save_array(folder / name, array)
@@ -186,7 +187,7 @@ def test_check_finite_names_file_and_row(folder, name):
         (store.PROMPT, np.zeros((2, 5), np.float32), "captions have 2 dimensions, prompts 5"),
     ],
 )
-def test_arrays_that_do_not_belong_together(folder, name, array, reason):
+def test_arrays_that_do_not_belong_together(folder, name, array, reason) -> None:
     save_array(folder / name, array)
     with pytest.raises(DataError, match=reason) as caught:
         load_embeddings(folder)
@@ -197,7 +198,7 @@ def test_arrays_that_do_not_belong_together(folder, name, array, reason):
 @pytest.mark.parametrize(
     "name", [store.IMAGE, store.CAPTION, store.OFFSETS, store.PROMPT, store.META]
 )
-def test_missing_and_truncated_files(folder, name):
+def test_missing_and_truncated_files(folder, name) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=name):
@@ -207,7 +208,7 @@ def test_missing_and_truncated_files(folder, name):
         load_embeddings(folder)
 
 
-def test_meta_is_an_object(folder):
+def test_meta_is_an_object(folder) -> None:
     write_json(folder / store.META, [1])
     with pytest.raises(DataError, match=r"meta\.json: not a JSON object"):
         load_embeddings(folder)

@@ -32,7 +32,7 @@ TOLERANCE = 1e-5
 
 
 @pytest.fixture
-def embed(tmp_path, make_backbone, make_runtime, open_images):
+def embed(tmp_path: Path, make_backbone, make_runtime, open_images):
     """Embed the photographs from an archive; the first has all captions."""
 
     def run(checkpoint, files, max_num_patches):
@@ -60,7 +60,7 @@ def embed(tmp_path, make_backbone, make_runtime, open_images):
     return run
 
 
-def compare(stored, direct, files):
+def compare(stored, direct, files) -> None:
     for name, ours, theirs in (
         ("images", stored.image, [direct.image(file) for file in files.values()]),
         ("texts", stored.caption[: len(CAPTIONS)], [direct.text(text) for text in CAPTIONS]),
@@ -78,14 +78,14 @@ def compare(stored, direct, files):
 @pytest.mark.parametrize(
     ("kind", "max_num_patches"), [("siglip", 256), ("siglip2", 64), ("siglip2", 256)]
 )
-def test_committed_checkpoints(embed, kind, max_num_patches):
+def test_committed_checkpoints(embed, kind, max_num_patches) -> None:
     files = photographs()
     stored = embed(COMMITTED[kind], files, max_num_patches)
     compare(stored, Direct(COMMITTED[kind], max_num_patches), files)
 
 
 @pytest.mark.parametrize("kind", COMMITTED)
-def test_base_width_with_two_layers(embed, kind, tmp_path):
+def test_base_width_with_two_layers(embed, kind, tmp_path: Path) -> None:
     files = photographs()
     files = {name: files[name] for name in ("china.jpg", "grey.jpg", "tower.jpg", "pixel.png")}
     tiny = COMMITTED[kind]
@@ -95,7 +95,7 @@ def test_base_width_with_two_layers(embed, kind, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", COMMITTED)
-def test_base_size_with_the_whole_vocabulary(embed, kind, tmp_path):
+def test_base_size_with_the_whole_vocabulary(embed, kind, tmp_path: Path) -> None:
     files = photographs()
     tiny = COMMITTED[kind]
     made = base_checkpoint(tmp_path / kind, kind, layers=12, vocabulary=256_000, tiny=tiny)

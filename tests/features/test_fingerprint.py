@@ -15,7 +15,7 @@ META = {"checkpoint": "tiny", "images": 12}
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     (tmp_path / "config.json").write_text("{}")
     return tmp_path
 
@@ -25,13 +25,13 @@ def differing(one, other):
     return {key for key in one if one[key] != other[key]}
 
 
-def test_the_same_is_equal_and_survives_a_file(index, folder):
+def test_the_same_is_equal_and_survives_a_file(index, folder) -> None:
     first = fingerprint(index, META, folder, 5, CPU)
     assert first == fingerprint(index, META, folder, 5, CPU)
     assert first == json.loads(json.dumps(first))
 
 
-def test_batch_size_and_meta_count(index, folder):
+def test_batch_size_and_meta_count(index, folder) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     assert differing(plain, fingerprint(index, META, folder, 6, CPU)) == {"batch_size"}
     other = META | {"checkpoint": "other"}
@@ -39,7 +39,7 @@ def test_batch_size_and_meta_count(index, folder):
 
 
 @pytest.mark.parametrize("column", ["file_name", "bytes", "captions"])
-def test_each_column_that_decides_the_embeddings_counts(index, folder, column):
+def test_each_column_that_decides_the_embeddings_counts(index, folder, column) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     frame = index.frame.copy()
     frame[column] = frame[column].iloc[::-1].tolist() if column != "bytes" else 999
@@ -47,24 +47,24 @@ def test_each_column_that_decides_the_embeddings_counts(index, folder, column):
     assert differing(plain, other) == {"dataset_sha256"}
 
 
-def test_the_split_does_not_count(index, folder):
+def test_the_split_does_not_count(index, folder) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     other = dataclasses.replace(index, frame=index.frame.assign(split="test"))
     assert fingerprint(other, META, folder, 5, CPU) == plain
 
 
-def test_the_processor_of_the_checkpoint_counts(index, folder):
+def test_the_processor_of_the_checkpoint_counts(index, folder) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     (folder / "config.json").write_text('{"resample": 3}')
     other = fingerprint(index, META, folder, 5, CPU)
     assert differing(plain, other) == {"checkpoint_sha256"}
 
 
-def test_a_name_on_the_hub_is_no_folder(index):
+def test_a_name_on_the_hub_is_no_folder(index) -> None:
     assert fingerprint(index, META, Path("google/no-such-folder"), 5, CPU)
 
 
-def test_code_and_threads_count(index, folder):
+def test_code_and_threads_count(index, folder) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     torch.set_num_threads(2)
     assert differing(plain, fingerprint(index, META, folder, 5, CPU)) == {"device"}

@@ -34,7 +34,7 @@ PROGRESS = "out.partial/progress.json"
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
     """Embed in this process."""
 
     def run(name="out", *, images=None, batch_size=2, shard_seconds=0.0):
@@ -47,7 +47,7 @@ def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images,
 
 
 @pytest.fixture
-def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_path):
+def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_path: Path):
     """Embed the same in a process of its own; see :mod:`.embed_child`."""
     write_params(tmp_path, make_backbone(checkpoints["siglip"]), make_runtime(2, 2))
     write_index(tmp_path / "index.parquet", index)
@@ -55,7 +55,7 @@ def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_pa
 
 
 @pytest.fixture
-def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path):
+def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path: Path):
     """A folder for :mod:`.embed_child` with a job of 200 batches of images, 100 of captions."""
     count, folder = 400, tmp_path / "many"
     folder.mkdir()
@@ -79,7 +79,7 @@ def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path):
 
 
 @pytest.fixture
-def computed(caplog):
+def computed(caplog: pytest.LogCaptureFixture):
     """Number of batches, by the log since it was cleared, that this process has computed."""
     caplog.set_level(logging.INFO)
 
@@ -91,7 +91,7 @@ def computed(caplog):
     return count
 
 
-def write_params(folder, backbone, runtime):
+def write_params(folder, backbone, runtime) -> None:
     params = load_params(ROOT / "params.yaml").model_dump()
     params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump()}
     watched = watched_inputs(params["dataset"]["name"], backbone.checkpoint)
@@ -119,8 +119,8 @@ cp -r {disk} {copy}
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(
-    many_images, tmp_path, caplog
-):
+    many_images, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # 400 images of 32 numbers of 4 bytes are 50 KiB, and so are the captions.
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
@@ -151,7 +151,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def progress(tmp_path):
+def progress(tmp_path: Path):
     return json.loads((tmp_path / "out.partial" / "progress.json").read_text())["progress"]
 
 
@@ -166,8 +166,17 @@ def progress(tmp_path):
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
-    embed, start_child, computed, caplog, tmp_path, method, call, when, images, captions
-):
+    embed,
+    start_child,
+    computed,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    method,
+    call,
+    when,
+    images,
+    captions,
+) -> None:
     whole = embed("whole")
     child = start_child("SIGKILL", method, str(call), when)
     child.communicate(timeout=120)
@@ -189,8 +198,8 @@ def test_killed_at_any_moment_it_goes_on_from_there(
 
 @pytest.mark.slow
 def test_killed_before_the_first_shard_it_begins_anew(
-    embed, start_child, computed, caplog, tmp_path
-):
+    embed, start_child, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     whole = embed("whole")
     start_child("SIGKILL", WRITE, "1", "after").communicate(timeout=120)
     assert (tmp_path / "out.partial" / "out" / "image.npy").exists()
@@ -200,7 +209,7 @@ def test_killed_before_the_first_shard_it_begins_anew(
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path):
+def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path: Path) -> None:
     whole = embed("whole")
     for done in (3, 6):
         start_child("SIGKILL", RECORD, "3", "after").communicate(timeout=120)
@@ -213,7 +222,7 @@ def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path):
 
 
 @pytest.mark.slow
-def test_twenty_random_kills_of_one_job(many_images):
+def test_twenty_random_kills_of_one_job(many_images) -> None:
     """Half of them while the towers load or the work is taken up, half while it goes on."""
     moments, met = random.Random(0), set()
     out, whole, record = (many_images / name for name in ("out", "whole", PROGRESS))
@@ -224,7 +233,7 @@ def test_twenty_random_kills_of_one_job(many_images):
             assert child.poll() is None
         return child
 
-    def arrive():
+    def arrive() -> None:
         child = live()
         _, log = child.communicate(timeout=300)
         assert child.returncode == 0, log
@@ -263,7 +272,9 @@ def content_of(path):
         return None
 
 
-def test_ctrl_c_says_what_it_keeps(embed, start_child, computed, caplog, tmp_path):
+def test_ctrl_c_says_what_it_keeps(
+    embed, start_child, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     whole = embed("whole")
     child = start_child("SIGINT", RECORD, "4", "after")
     _, log = child.communicate(timeout=120)
@@ -278,8 +289,8 @@ def test_ctrl_c_says_what_it_keeps(embed, start_child, computed, caplog, tmp_pat
 
 
 def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
-    embed, open_images, archive, computed, caplog, tmp_path
-):
+    embed, open_images, archive, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     class Damaged:
         def read(self, name):
             if name.endswith(("005.jpg", "010.jpg")):
@@ -298,7 +309,9 @@ def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
     assert computed() == 4 + 3
 
 
-def test_nothing_is_recorded_before_a_shard_is_over(embed, open_images, archive, tmp_path):
+def test_nothing_is_recorded_before_a_shard_is_over(
+    embed, open_images, archive, tmp_path: Path
+) -> None:
     class Damaged:
         def read(self, name):
             return (

@@ -3,6 +3,8 @@
 import dataclasses
 import logging
 import pickle
+from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from siglip2_multimodal_hash.features.towers import load_towers
 class Room:
     """An encoder with memory for so many items; it remembers the sizes that it was given."""
 
-    def __init__(self, items):
+    def __init__(self, items) -> None:
         self.items = items
         self.sizes = []
 
@@ -35,14 +37,14 @@ def inputs(count):
     return {"values": torch.arange(count)[:, None] * 1.0, "factor": torch.full((count, 1), 2.0)}
 
 
-def test_a_batch_that_fits_is_not_touched():
+def test_a_batch_that_fits_is_not_touched() -> None:
     room = Room(8)
     given = inputs(8)
     assert torch.equal(BackingOff(room, "images")(given), given["values"] * 2)
     assert room.sizes == [8]
 
 
-def test_the_size_halves_until_it_fits_and_stays(caplog):
+def test_the_size_halves_until_it_fits_and_stays(caplog: pytest.LogCaptureFixture) -> None:
     room = Room(3)
     encode = BackingOff(room, "images")
     assert encode(inputs(9)).flatten().tolist() == list(range(0, 18, 2))
@@ -59,7 +61,7 @@ def test_the_size_halves_until_it_fits_and_stays(caplog):
     ]
 
 
-def test_no_room_for_one_names_the_parameters():
+def test_no_room_for_one_names_the_parameters() -> None:
     room = Room(0)
     with pytest.raises(InputError, match="images: out of memory even with one") as caught:
         BackingOff(room, "images")(inputs(4))
@@ -73,7 +75,7 @@ def test_no_room_for_one_names_the_parameters():
         assert key in str(caught.value)
 
 
-def test_the_memory_of_the_cpu_counts_as_well():
+def test_the_memory_of_the_cpu_counts_as_well() -> None:
     def encode(given):
         values = given["values"]
         if len(values) > 2:
@@ -83,15 +85,15 @@ def test_the_memory_of_the_cpu_counts_as_well():
     assert len(BackingOff(encode, "images")(inputs(7))) == 7
 
 
-def test_other_errors_come_through():
-    def encode(_given):
+def test_other_errors_come_through() -> None:
+    def encode(_given) -> Never:
         raise RuntimeError("a defect")
 
     with pytest.raises(RuntimeError, match="a defect"):
         BackingOff(encode, "images")(inputs(4))
 
 
-def test_a_copy_keeps_the_size_that_holds():
+def test_a_copy_keeps_the_size_that_holds() -> None:
     encode = BackingOff(Room(3), "images")
     encode(inputs(8))
     copy = pickle.loads(pickle.dumps(encode))
@@ -103,7 +105,7 @@ def test_a_copy_keeps_the_size_that_holds():
 class SmallCard:
     """A model whose device holds so few items."""
 
-    def __init__(self, model, items):
+    def __init__(self, model, items) -> None:
         self.model, self.items = model, items
 
     def __getattr__(self, name):
@@ -122,7 +124,7 @@ class SmallCard:
 
 
 @pytest.fixture
-def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
     def run(name):
         embed_dataset(
             index,
@@ -137,8 +139,8 @@ def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, 
 
 
 @pytest.fixture
-def with_room_for(monkeypatch):
-    def set_room(items):
+def with_room_for(monkeypatch: pytest.MonkeyPatch):
+    def set_room(items) -> None:
         def load(*arguments):
             towers = load_towers(*arguments)
             return dataclasses.replace(towers, model=SmallCard(towers.model, items))
@@ -148,7 +150,9 @@ def with_room_for(monkeypatch):
     return set_room
 
 
-def test_the_pass_goes_on_in_smaller_parts(embed, with_room_for, caplog):
+def test_the_pass_goes_on_in_smaller_parts(
+    embed, with_room_for, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = embed("whole")
     with_room_for(2)
     caplog.set_level(logging.WARNING)
@@ -161,7 +165,9 @@ def test_the_pass_goes_on_in_smaller_parts(embed, with_room_for, caplog):
     assert parts.meta == whole.meta
 
 
-def test_a_card_too_small_leaves_one_message_and_nothing_else(embed, with_room_for, tmp_path):
+def test_a_card_too_small_leaves_one_message_and_nothing_else(
+    embed, with_room_for, tmp_path: Path
+) -> None:
     with_room_for(0)
     with pytest.raises(InputError, match="out of memory even with one"):
         embed("none")

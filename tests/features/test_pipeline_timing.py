@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +16,10 @@ BATCHES, SIZE = 6, 2
 
 
 class SlowReader:
-    def __init__(self, seconds):
+    def __init__(self, seconds) -> None:
         self.seconds = seconds
 
-    def __len__(self):
+    def __len__(self) -> int:
         return BATCHES
 
     def rows_before(self, number):
@@ -31,10 +32,10 @@ class SlowReader:
 
 
 class SlowWriter:
-    def __init__(self, writer, seconds):
+    def __init__(self, writer, seconds) -> None:
         self.writer, self.seconds = writer, seconds
 
-    def write(self, rows, features):
+    def write(self, rows, features) -> None:
         time.sleep(self.seconds)
         self.writer.write(rows, features)
 
@@ -52,8 +53,15 @@ class SlowWriter:
     ],
 )
 def test_the_bottleneck_is_what_the_pass_waits_for(
-    make_runtime, tmp_path, caplog, reading, mapping, writing, workers, bottleneck
-):
+    make_runtime,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    reading,
+    mapping,
+    writing,
+    workers,
+    bottleneck,
+) -> None:
     def mapper(batch):
         time.sleep(mapping)
         return np.ones((len(batch.rows), 3), np.float32)

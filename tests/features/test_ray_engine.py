@@ -33,7 +33,7 @@ def token():
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path):
+def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
     """Embed by either engine, two images per batch: six batches."""
 
     def run(name, engine="ray", *, images=None, **options):
@@ -49,13 +49,15 @@ def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images,
 
 
 @pytest.fixture
-def note(archive, tmp_path):
+def note(archive, tmp_path: Path):
     (tmp_path / "notes").mkdir()
     return lambda **options: NotedImages(archive, tmp_path / "notes", **options)
 
 
 @pytest.mark.ray
-def test_a_worker_killed_midway_changes_nothing(embed, note, tmp_path, monkeypatch):
+def test_a_worker_killed_midway_changes_nothing(
+    embed, note, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The tests' folder, and no word of the project's sources: workers find those by themselves.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     whole = embed("whole", "local")
@@ -82,8 +84,8 @@ def cluster(token):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
-    embed, note, cluster, archive, tmp_path
-):
+    embed, note, cluster, archive, tmp_path: Path
+) -> None:
     whole = embed("whole", "local")
     bad = note(damaged=("005.jpg", "010.jpg"))
     with pytest.raises(DataError) as local:
@@ -101,7 +103,7 @@ def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_machine_without_the_images_is_named(embed, note, cluster):
+def test_a_machine_without_the_images_is_named(embed, note, cluster) -> None:
     images = note(only_here=True)
     with pytest.raises(InputError, match="cannot read what can be read here") as caught:
         embed("out", images=images, ray_address=cluster, ray_workers=1)
@@ -112,14 +114,16 @@ def test_a_machine_without_the_images_is_named(embed, note, cluster):
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_more_workers_than_have_room_are_refused(embed, cluster):
+def test_more_workers_than_have_room_are_refused(embed, cluster) -> None:
     with pytest.raises(InputError, match=r"ray_workers = 3: .* Ray has 2 free\n.*to 2"):
         embed("out", ray_address=cluster, ray_workers=3)
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize("listening", [False, True])
-def test_an_address_where_no_ray_answers(embed, monkeypatch, listening, tmp_path):
+def test_an_address_where_no_ray_answers(
+    embed, monkeypatch: pytest.MonkeyPatch, listening, tmp_path: Path
+) -> None:
     monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 2.0)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -133,7 +137,9 @@ def test_an_address_where_no_ray_answers(embed, monkeypatch, listening, tmp_path
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path):
+def test_without_ray_the_remedy_is_its_installation(
+    embed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
         embed("out")
@@ -141,7 +147,9 @@ def test_without_ray_the_remedy_is_its_installation(embed, monkeypatch, tmp_path
 
 
 @pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
-def test_a_folder_whose_path_leaves_no_room_for_sockets(embed, monkeypatch, variable, tmp_path):
+def test_a_folder_whose_path_leaves_no_room_for_sockets(
+    embed, monkeypatch: pytest.MonkeyPatch, variable, tmp_path: Path
+) -> None:
     monkeypatch.setenv(variable, f"/scratch/{'x' * 31}")
     with pytest.raises(InputError, match=rf"{variable} = .* has 40 bytes(.|\n)*RAY_TMPDIR=/tmp"):
         embed("out")
@@ -150,7 +158,9 @@ def test_a_folder_whose_path_leaves_no_room_for_sockets(embed, monkeypatch, vari
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_folder_whose_path_leaves_room_for_sockets(embed, monkeypatch, tmp_path):
+def test_a_folder_whose_path_leaves_room_for_sockets(
+    embed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         longest = Path(folder, "x" * (LONGEST_TEMP - len(folder) - 1))
         longest.mkdir()
@@ -160,7 +170,7 @@ def test_a_folder_whose_path_leaves_room_for_sockets(embed, monkeypatch, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_machine_that_leaves_changes_nothing(embed, note, token):
+def test_a_machine_that_leaves_changes_nothing(embed, note, token) -> None:
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}
@@ -169,7 +179,7 @@ def test_a_machine_that_leaves_changes_nothing(embed, note, token):
     images = note(readers=2)
     whole = embed("whole", "local")
 
-    def leave():
+    def leave() -> None:
         while len(images.pids()) < 2:
             time.sleep(0.05)
         found.remove_node(gone, allow_graceful=False)

@@ -44,7 +44,7 @@ IMAGES = [noise(*size) for size in ((64, 64), (640, 426), (3, 200), (1, 1), (63,
         AutoImageProcessor.from_pretrained(TINY, backend="pil"),
     ],
 )
-def test_every_number_equals_the_processors(reference, pictures):
+def test_every_number_equals_the_processors(reference, pictures) -> None:
     images = [*IMAGES, *pictures]
     expected = reference(images=images, return_tensors="pt")["pixel_values"]
     found = LookUp.like(reference)(images)
@@ -64,7 +64,7 @@ def test_every_number_equals_the_processors(reference, pictures):
         processor(8),
     ],
 )
-def test_a_processor_that_does_something_else_gets_no_shortcut(other):
+def test_a_processor_that_does_something_else_gets_no_shortcut(other) -> None:
     found = LookUp.like(other)
     if found is not None:  # A crop to the whole is none.
         expected = other(images=IMAGES, return_tensors="pt")["pixel_values"]
@@ -73,7 +73,7 @@ def test_a_processor_that_does_something_else_gets_no_shortcut(other):
         assert dict(other.crop_size) == dict(other.size)
 
 
-def test_towers_take_it_for_a_fixed_resolution_only(checkpoint, make_backbone, pictures):
+def test_towers_take_it_for_a_fixed_resolution_only(checkpoint, make_backbone, pictures) -> None:
     towers = load_towers(make_backbone(checkpoint), torch.device("cpu"))
     assert (towers.preprocess.shortcut is not None) == (towers.model_type == "siglip")
     copy = pickle.loads(pickle.dumps(towers.preprocess))

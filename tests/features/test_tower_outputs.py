@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,19 +44,19 @@ def direct_texts(direct, texts):
         return direct.model.get_text_features(input_ids=inputs["input_ids"]).pooler_output
 
 
-def test_images_equal_direct_use(towers, direct, pictures):
+def test_images_equal_direct_use(towers, direct, pictures) -> None:
     features = towers.encode_images(towers.preprocess(pictures))
     assert features.dtype == torch.float32
     torch.testing.assert_close(features, direct_images(direct, pictures), atol=1e-5, rtol=0)
 
 
-def test_texts_equal_direct_use(towers, direct):
+def test_texts_equal_direct_use(towers, direct) -> None:
     features = towers.encode_texts(TEXTS)
     assert features.dtype == torch.float32
     torch.testing.assert_close(features, direct_texts(direct, TEXTS), atol=1e-5, rtol=0)
 
 
-def test_output_is_not_normalised(towers, direct, pictures):
+def test_output_is_not_normalised(towers, direct, pictures) -> None:
     images = towers.encode_images(towers.preprocess(pictures))
     for features in (images, towers.encode_texts(TEXTS)):
         norms = features.norm(dim=1)
@@ -69,13 +70,15 @@ def test_output_is_not_normalised(towers, direct, pictures):
     torch.testing.assert_close(torch.nn.functional.normalize(images), whole.image_embeds)
 
 
-def test_batch_does_not_change_an_image(towers, pictures):
+def test_batch_does_not_change_an_image(towers, pictures) -> None:
     together = towers.encode_images(towers.preprocess(pictures))
     alone = torch.cat([towers.encode_images(towers.preprocess([one])) for one in pictures])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
-def test_naflex_keeps_the_aspect_ratio_within_the_patches(checkpoints, make_backbone, pictures):
+def test_naflex_keeps_the_aspect_ratio_within_the_patches(
+    checkpoints, make_backbone, pictures
+) -> None:
     towers = load_towers(make_backbone(checkpoints["siglip2"], max_num_patches=20), CPU)
     inputs = towers.preprocess(pictures)
     patches = inputs["spatial_shapes"].prod(dim=1)
@@ -85,7 +88,7 @@ def test_naflex_keeps_the_aspect_ratio_within_the_patches(checkpoints, make_back
     assert len({tuple(shape) for shape in inputs["spatial_shapes"].tolist()}) > 1
 
 
-def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone, pictures):
+def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone, pictures) -> None:
     towers = load_towers(make_backbone(checkpoints["siglip"]), CPU)
     inputs = towers.preprocess(pictures)
     assert set(inputs) == {"pixel_values"}
@@ -93,7 +96,9 @@ def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone
 
 
 @pytest.mark.parametrize("length", [16, 64])
-def test_texts_are_padded_to_the_full_length_without_a_mask(checkpoint, make_backbone, length):
+def test_texts_are_padded_to_the_full_length_without_a_mask(
+    checkpoint, make_backbone, length
+) -> None:
     towers = load_towers(make_backbone(checkpoint, text_max_length=length), CPU)
     inputs = towers.tokenize(["a cat", "x" * 200])
     assert set(inputs) == {"input_ids"}
@@ -104,7 +109,7 @@ def test_texts_are_padded_to_the_full_length_without_a_mask(checkpoint, make_bac
     assert (inputs["input_ids"][1] != pad).all()
 
 
-def test_padding_counts(checkpoint, make_backbone):
+def test_padding_counts(checkpoint, make_backbone) -> None:
     """The trap: pooled at the last position, so a shorter padding is another embedding."""
     short, long = (
         load_towers(make_backbone(checkpoint, text_max_length=length), CPU) for length in (16, 64)
@@ -112,7 +117,7 @@ def test_padding_counts(checkpoint, make_backbone):
     assert not torch.allclose(short.encode_texts(TEXTS), long.encode_texts(TEXTS), atol=1e-3)
 
 
-def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures):
+def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures) -> None:
     """With torchvision, AutoProcessor resizes by it: other pixels, and other embeddings."""
     ours = towers.preprocess.image_processor
     assert type(ours).__name__.endswith("Pil")
@@ -126,22 +131,22 @@ def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures)
     assert not torch.equal(pixels, towers.preprocess(pictures)["pixel_values"])
 
 
-def test_case_does_not_count_and_blanks_do(towers):
+def test_case_does_not_count_and_blanks_do(towers) -> None:
     plain = towers.encode_texts(["two dogs on grass."])
     assert torch.equal(plain, towers.encode_texts(["Two DOGS on grass."]))
     for other in ("two dogs on grass. ", " two dogs on grass.", "two  dogs on\ngrass."):
         assert not torch.allclose(plain, towers.encode_texts([other]), atol=1e-3)
 
 
-def test_both_return_types_of_the_library():
+def test_both_return_types_of_the_library() -> None:
     wanted = torch.arange(6.0).reshape(2, 3)
     assert pooled(wanted) is wanted
     assert pooled(SimpleNamespace(pooler_output=wanted)) is wanted
 
 
 def test_checkpoint_in_half_precision_computes_in_single(
-    checkpoint, make_backbone, tmp_path, pictures
-):
+    checkpoint, make_backbone, tmp_path: Path, pictures
+) -> None:
     half = AutoModel.from_pretrained(checkpoint).half()
     half.save_pretrained(tmp_path)
     AutoProcessor.from_pretrained(checkpoint).save_pretrained(tmp_path)
@@ -156,7 +161,9 @@ def test_checkpoint_in_half_precision_computes_in_single(
     )
 
 
-def test_bfloat16_is_near_and_comes_out_as_single(checkpoint, make_backbone, towers, pictures):
+def test_bfloat16_is_near_and_comes_out_as_single(
+    checkpoint, make_backbone, towers, pictures
+) -> None:
     low = load_towers(make_backbone(checkpoint, amp_dtype="bfloat16"), CPU)
     features = low.encode_images(low.preprocess(pictures))
     reference = towers.encode_images(towers.preprocess(pictures))
@@ -166,7 +173,7 @@ def test_bfloat16_is_near_and_comes_out_as_single(checkpoint, make_backbone, tow
     assert (cosines > 0.99).all()
 
 
-def test_frozen_and_picklable(towers, pictures):
+def test_frozen_and_picklable(towers, pictures) -> None:
     assert not towers.model.training
     assert not any(weight.requires_grad for weight in towers.model.parameters())
     copy = pickle.loads(pickle.dumps(towers))

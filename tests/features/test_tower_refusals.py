@@ -1,6 +1,8 @@
 """Checkpoints that cannot be used: each refused by the parameter's name, value and remedy."""
 
 import json
+from pathlib import Path
+from typing import Never
 
 import pytest
 import torch
@@ -21,11 +23,11 @@ def refusal(backbone) -> str:
 
 
 @pytest.fixture
-def unreachable(monkeypatch):
+def unreachable(monkeypatch: pytest.MonkeyPatch):
     """The hub, asked without a network; counts the questions."""
     asked = []
 
-    def refuse(name, **_):
+    def refuse(name, **_) -> Never:
         asked.append(name)
         raise OSError("We couldn't connect to the hub\nand more")
 
@@ -35,8 +37,8 @@ def unreachable(monkeypatch):
 
 @pytest.mark.parametrize("name", ["/nowhere/tiny", "./tiny", "models/no-such-folder", "a/b/c", "x"])
 def test_absent_folder_is_told_without_asking_the_hub(
-    make_backbone, unreachable, name, tmp_path, monkeypatch
-):
+    make_backbone, unreachable, name, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     message = refusal(make_backbone(name))
@@ -46,7 +48,9 @@ def test_absent_folder_is_told_without_asking_the_hub(
     assert not unreachable
 
 
-def test_unreachable_hub(make_backbone, unreachable, tmp_path, monkeypatch):
+def test_unreachable_hub(
+    make_backbone, unreachable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     message = refusal(make_backbone("google/siglip2-base-patch16-256"))
     assert "backbone.checkpoint = google/siglip2-base-patch16-256" in message
@@ -57,8 +61,8 @@ def test_unreachable_hub(make_backbone, unreachable, tmp_path, monkeypatch):
 
 
 def test_revision_goes_to_the_hub_and_not_to_a_folder(
-    make_backbone, checkpoints, monkeypatch, tmp_path
-):
+    make_backbone, checkpoints, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen = []
     original = transformers.AutoConfig.from_pretrained
 
@@ -71,7 +75,7 @@ def test_revision_goes_to_the_hub_and_not_to_a_folder(
     assert "revision" not in seen[0]
     monkeypatch.chdir(tmp_path)
 
-    def stop(*_, **options):
+    def stop(*_, **options) -> Never:
         seen.append(options)
         raise OSError("stop")
 
@@ -80,10 +84,12 @@ def test_revision_goes_to_the_hub_and_not_to_a_folder(
     assert seen[-1]["revision"] == "abc"
 
 
-def test_no_call_trusts_code_and_weights_are_safetensors(make_backbone, checkpoint, monkeypatch):
+def test_no_call_trusts_code_and_weights_are_safetensors(
+    make_backbone, checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = {}
 
-    def watch(cls):
+    def watch(cls) -> None:
         original = cls.from_pretrained
 
         def spy(*arguments, **options):
@@ -105,14 +111,14 @@ def test_no_call_trusts_code_and_weights_are_safetensors(make_backbone, checkpoi
     assert calls["AutoModel"]["use_safetensors"] is True
 
 
-def test_other_model_type(make_backbone, tmp_path):
+def test_other_model_type(make_backbone, tmp_path: Path) -> None:
     CLIPConfig().save_pretrained(tmp_path)
     message = refusal(make_backbone(tmp_path))
     assert f"backbone.checkpoint = {tmp_path}: model type 'clip'" in message
     assert "'siglip' or 'siglip2'" in message
 
 
-def test_one_tower_is_not_enough(make_backbone, tmp_path):
+def test_one_tower_is_not_enough(make_backbone, tmp_path: Path) -> None:
     transformers.SiglipVisionConfig().save_pretrained(tmp_path)
     assert "model type 'siglip_vision_model'" in refusal(make_backbone(tmp_path))
 
@@ -122,7 +128,7 @@ def test_one_tower_is_not_enough(make_backbone, tmp_path):
     "name", ["config.json", "model.safetensors", "processor_config.json", "tokenizer.json"]
 )
 @pytest.mark.parametrize("damage", ["absent", "truncated"])
-def test_damaged_files(make_backbone, save_tiny, tmp_path, kind, name, damage):
+def test_damaged_files(make_backbone, save_tiny, tmp_path: Path, kind, name, damage) -> None:
     file = save_tiny(tmp_path / kind, kind) / name
     if damage == "absent":
         file.unlink()
@@ -133,21 +139,25 @@ def test_damaged_files(make_backbone, save_tiny, tmp_path, kind, name, damage):
     assert len(message.splitlines()) == 2
 
 
-def test_tokenizer_without_words_is_not_taken_for_one(make_backbone, save_tiny, tmp_path):
+def test_tokenizer_without_words_is_not_taken_for_one(
+    make_backbone, save_tiny, tmp_path: Path
+) -> None:
     """The trap: without its file the library builds an empty one, and every word is unknown."""
     folder = save_tiny(tmp_path / "mute", "siglip")
     (folder / "tokenizer.json").unlink()
     assert "its tokenizer has no vocabulary" in refusal(make_backbone(folder))
 
 
-def test_pickled_weights_are_refused(make_backbone, save_tiny, tmp_path):
+def test_pickled_weights_are_refused(make_backbone, save_tiny, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "pickled", "siglip")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     assert "cannot be loaded" in refusal(make_backbone(folder))
 
 
-def test_missing_weights_are_not_filled_with_random_numbers(make_backbone, save_tiny, tmp_path):
+def test_missing_weights_are_not_filled_with_random_numbers(
+    make_backbone, save_tiny, tmp_path: Path
+) -> None:
     folder = save_tiny(tmp_path / "part", "siglip")
     weights = load_file(folder / "model.safetensors")
     del weights["text_model.head.weight"]
@@ -156,7 +166,7 @@ def test_missing_weights_are_not_filled_with_random_numbers(make_backbone, save_
     assert "1 weights are missing, such as text_model.head.weight" in message
 
 
-def test_weights_of_another_shape(make_backbone, save_tiny, tmp_path):
+def test_weights_of_another_shape(make_backbone, save_tiny, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "other", "siglip")
     config = json.loads((folder / "config.json").read_text())
     config["vision_config"]["intermediate_size"] = 128
@@ -164,7 +174,7 @@ def test_weights_of_another_shape(make_backbone, save_tiny, tmp_path):
     assert "cannot be loaded" in refusal(make_backbone(folder))
 
 
-def test_tower_without_pooling_head(make_backbone, save_tiny, tmp_path):
+def test_tower_without_pooling_head(make_backbone, save_tiny, tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "headless", "siglip")
     config = json.loads((folder / "config.json").read_text())
     config["vision_config"]["vision_use_head"] = False
@@ -172,13 +182,13 @@ def test_tower_without_pooling_head(make_backbone, save_tiny, tmp_path):
     assert "no pooling head" in refusal(make_backbone(folder))
 
 
-def test_longer_texts_than_the_tower_has_positions(make_backbone, checkpoint):
+def test_longer_texts_than_the_tower_has_positions(make_backbone, checkpoint) -> None:
     message = refusal(make_backbone(checkpoint, text_max_length=65))
     assert "backbone.text_max_length = 65" in message
     assert "64 positions" in message
 
 
-def test_float16_needs_cuda(make_backbone, checkpoint):
+def test_float16_needs_cuda(make_backbone, checkpoint) -> None:
     message = refusal(make_backbone(checkpoint, amp_dtype="float16"))
     assert "backbone.amp_dtype = float16" in message
     assert "float32 or bfloat16" in message

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARAMS = load_params(ROOT / "params.yaml")
 
 
-def test_frozen_towers_leave_a_word_and_the_checkpoint_of_the_parameters(tmp_path):
+def test_frozen_towers_leave_a_word_and_the_checkpoint_of_the_parameters(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "towers"
     leave_frozen(folder)
     assert [path.name for path in folder.iterdir()] == ["tuning.json"]
@@ -25,7 +25,7 @@ def test_frozen_towers_leave_a_word_and_the_checkpoint_of_the_parameters(tmp_pat
     assert vars(backbone) == {name: section[name] for name in vars(backbone)}
 
 
-def test_a_tuned_checkpoint_is_left_to_dvc_to_remove(tmp_path):
+def test_a_tuned_checkpoint_is_left_to_dvc_to_remove(tmp_path: Path) -> None:
     folder = tmp_path / "towers"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"tuned")
@@ -38,14 +38,14 @@ def test_a_tuned_checkpoint_is_left_to_dvc_to_remove(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"tune": "other"}'])
-def test_a_missing_or_strange_record_is_refused(tmp_path, content):
+def test_a_missing_or_strange_record_is_refused(tmp_path: Path, content) -> None:
     if content is not None:
         (tmp_path / "tuning.json").write_text(content)
     with pytest.raises(DataError, match=r"tuning\.json"):
         read_record(tmp_path)
 
 
-def test_a_frozen_stage_loads_no_numerical_library(tmp_path):
+def test_a_frozen_stage_loads_no_numerical_library(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     code = (
         "import sys, pathlib\n"

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ BATCHES = {"images": 2, "captions": 3}
 MADE_BY = {"batch_size": 2, "amp_dtype": "float32", "libraries": {"torch": "2.9.0"}}
 
 
-def fill(work, unit, number):
+def fill(work, unit, number) -> None:
     rows = np.arange(2 * number, 2 * number + 2)
     work.writers[unit].write(rows, np.full((2, 3), number + 1, np.float32))
     work.record(unit, number + 1)
 
 
 @pytest.fixture
-def target(tmp_path):
+def target(tmp_path: Path):
     """One that a run with all images and one batch of captions left."""
     with unfinished_embeddings(tmp_path / "out", MADE_BY, ROWS, BATCHES) as work:
         for unit, number in (("images", 0), ("images", 1), ("captions", 0)):
@@ -42,7 +43,7 @@ def reopened(target, fingerprint=MADE_BY):
         return dict(work.done), inside
 
 
-def assert_nothing_is_left(target, caplog, reason):
+def assert_nothing_is_left(target, caplog: pytest.LogCaptureFixture, reason) -> None:
     assert reopened(target) == ({"images": 0, "captions": 0}, [])
     (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert " is discarded: " in record.message
@@ -50,7 +51,7 @@ def assert_nothing_is_left(target, caplog, reason):
     assert list(target.parent.iterdir()) == []
 
 
-def test_goes_on_and_becomes_the_output(target, root):
+def test_goes_on_and_becomes_the_output(target, root) -> None:
     with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES) as work:
         assert work.done == {"images": 2, "captions": 1}
         fill(work, "captions", 1)
@@ -63,7 +64,7 @@ def test_goes_on_and_becomes_the_output(target, root):
 
 
 @pytest.mark.parametrize("place", ["out", "out.partial", "out.partial/notes"])
-def test_a_folder_of_another_make_is_refused_before_the_work(target, place):
+def test_a_folder_of_another_make_is_refused_before_the_work(target, place) -> None:
     """DVC removes an old output before it runs the stage; what else is there is the user's."""
     kept = target.parent / place / "thesis.txt"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ def test_a_folder_of_another_make_is_refused_before_the_work(target, place):
     assert kept.exists()
 
 
-def test_what_is_not_counted_is_removed(target, root):
+def test_what_is_not_counted_is_removed(target, root) -> None:
     """Files of a killed rename, for one: the output holds what it always holds."""
     (root / ".progress.json.tmp-1").touch()
     (root / "out" / ".meta.json.tmp-1").touch()
@@ -89,26 +90,30 @@ def test_what_is_not_counted_is_removed(target, root):
         ({"amp_dtype": "bfloat16", "batch_size": 2}, "amp_dtype, libraries"),
     ],
 )
-def test_work_of_another_kind_is_discarded(target, root, caplog, fingerprint, names):
+def test_work_of_another_kind_is_discarded(
+    target, root, caplog: pytest.LogCaptureFixture, fingerprint, names
+) -> None:
     assert reopened(target, fingerprint) == ({"images": 0, "captions": 0}, [])
     assert f"discarded: it was made with another {names}" in caplog.text
     assert not root.exists()
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9])
-def test_truncated_progress_is_none(target, root, caplog, share):
+def test_truncated_progress_is_none(target, root, caplog: pytest.LogCaptureFixture, share) -> None:
     data = (root / "progress.json").read_bytes()
     (root / "progress.json").write_bytes(data[: int(share * len(data))])
     assert_nothing_is_left(target, caplog, "not valid JSON")
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": 3}'])
-def test_another_file_is_no_progress(target, root, caplog, content):
+def test_another_file_is_no_progress(
+    target, root, caplog: pytest.LogCaptureFixture, content
+) -> None:
     (root / "progress.json").write_text(content)
     assert_nothing_is_left(target, caplog, "progress.json: damaged")
 
 
-def test_a_changed_digit_is_seen(target, root, caplog):
+def test_a_changed_digit_is_seen(target, root, caplog: pytest.LogCaptureFixture) -> None:
     text = (root / "progress.json").read_text()
     (root / "progress.json").write_text(text.replace('"captions": 1', '"captions": 2'))
     assert_nothing_is_left(target, caplog, "progress.json: damaged")
@@ -116,7 +121,9 @@ def test_a_changed_digit_is_seen(target, root, caplog):
 
 @pytest.mark.parametrize("name", ["image.npy", "caption.npy"])
 @pytest.mark.parametrize("bytes_left", [None, 0, 50, 150])
-def test_a_truncated_or_missing_array_is_nothing_done(target, root, caplog, name, bytes_left):
+def test_a_truncated_or_missing_array_is_nothing_done(
+    target, root, caplog: pytest.LogCaptureFixture, name, bytes_left
+) -> None:
     path = root / "out" / name
     if bytes_left is None:
         path.unlink()
@@ -125,19 +132,21 @@ def test_a_truncated_or_missing_array_is_nothing_done(target, root, caplog, name
     assert_nothing_is_left(target, caplog, name)
 
 
-def test_an_array_of_other_rows_is_nothing_done(target, root, caplog):
+def test_an_array_of_other_rows_is_nothing_done(
+    target, root, caplog: pytest.LogCaptureFixture
+) -> None:
     save_array(root / "out" / "image.npy", np.ones((5, 3), np.float32))
     assert_nothing_is_left(target, caplog, "expected 4 rows")
 
 
-def test_two_at_once_are_refused(target):
+def test_two_at_once_are_refused(target) -> None:
     busy = pytest.raises(DataError, match="another process is writing there")
     with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES), busy:
         reopened(target, {})
     assert reopened(target)[0] == {"images": 2, "captions": 1}
 
 
-def test_a_killed_process_lets_go(tmp_path):
+def test_a_killed_process_lets_go(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         with locked(tmp_path / "root"):

@@ -33,7 +33,7 @@ LOAD = Load(
 )
 
 
-def test_the_parts_by_hand():
+def test_the_parts_by_hand() -> None:
     needs = tuning_needs(LOAD)
     assert needs.weights == 4 * 1000 + 16 * 50
     assert (needs.gradients, needs.optimizer, needs.overhead) == (4000, 8000, CUDA_CONTEXT)
@@ -44,26 +44,26 @@ def test_the_parts_by_hand():
     assert needs.total == sum((4800, 4000, 8000, CUDA_CONTEXT, needs.activations))
 
 
-def test_lora_has_no_gradients_of_the_towers_and_a_rank_more_to_keep():
+def test_lora_has_no_gradients_of_the_towers_and_a_rank_more_to_keep() -> None:
     needs = tuning_needs(replace(LOAD, trained=20, adapter_values=5))
     assert (needs.gradients, needs.optimizer) == (80, 160)
     assert needs.activations == tuning_needs(LOAD).activations + 3 * 4 * 5 * (4 * 2 + 8 + 8)
 
 
-def test_checkpointing_keeps_the_inputs_of_the_layers():
+def test_checkpointing_keeps_the_inputs_of_the_layers() -> None:
     needs = tuning_needs(replace(LOAD, checkpointing=True))
     image, text = 4 * (2 * 40 + 200) + 400, 8 * (40 + 200) + 64
     assert needs.activations == 3 * (image + text + 2 * 8 * 680)
 
 
-def test_half_precision_and_main_memory():
+def test_half_precision_and_main_memory() -> None:
     needs = tuning_needs(replace(LOAD, half=True, cuda=False))
     assert needs.weights == 6 * 1000 + 16 * 50 + 4 * 1000  # and the best epoch's copy
     assert needs.overhead == TUNING_PROCESS
     assert kept_bytes(IMAGE, replace(LOAD, half=True)) == 4 * (2 * 420 + 200) + 400
 
 
-def test_the_largest_batch_fits_and_one_more_does_not():
+def test_the_largest_batch_fits_and_one_more_does_not() -> None:
     free = tuning_needs(LOAD).total + 1000
     batch = largest_batch(LOAD, free)
     assert tuning_needs(replace(LOAD, batch=batch)).total <= free
@@ -74,11 +74,11 @@ def test_the_largest_batch_fits_and_one_more_does_not():
 GENEROUS = 10**15
 
 
-def test_what_fits_is_let_through():
+def test_what_fits_is_let_through() -> None:
     assert require_memory(LOAD, GENEROUS, "full") == tuning_needs(LOAD)
 
 
-def test_a_refusal_gives_the_parts_and_every_way_out():
+def test_a_refusal_gives_the_parts_and_every_way_out() -> None:
     load = replace(LOAD, image=replace(IMAGE, positions=10**6), text=replace(TEXT, layers=10**3))
     free = 5 * GIB
     with pytest.raises(InputError) as caught:
@@ -94,7 +94,7 @@ def test_a_refusal_gives_the_parts_and_every_way_out():
     assert "set backbone.tune to lora" in message
 
 
-def test_ways_that_lead_nowhere_are_not_named():
+def test_ways_that_lead_nowhere_are_not_named() -> None:
     with pytest.raises(InputError) as caught:
         require_memory(replace(LOAD, checkpointing=True), 1000, "lora")
     message = str(caught.value)

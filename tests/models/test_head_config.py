@@ -131,7 +131,9 @@ def test_a_missing_key_is_named() -> None:
 @pytest.mark.parametrize("cosine_weight", [0.0, 1.0])
 @pytest.mark.parametrize("widths", [(9, 9), (9, 6), (6, 9), (9, 0), (0, 9)])
 @pytest.mark.parametrize("fusion", get_args(FusionParams.model_fields["type"].annotation))
-def test_after_its_remedy_a_head_for_features_of_any_widths_runs(fusion, widths, cosine_weight):
+def test_after_its_remedy_a_head_for_features_of_any_widths_runs(
+    fusion, widths, cosine_weight
+) -> None:
     changes = {"fusion.type": fusion, "loss.cosine_weight": cosine_weight}
 
     def build() -> HeadConfig:

@@ -50,7 +50,9 @@ def names(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_row_with_a_broken_variant_killed_midway_completes_with_nothing_run_twice(tmp_path):
+def test_a_row_with_a_broken_variant_killed_midway_completes_with_nothing_run_twice(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "repository"
     folder.mkdir()
     committed(folder)
@@ -94,7 +96,7 @@ def test_a_row_with_a_broken_variant_killed_midway_completes_with_nothing_run_tw
 
 
 @pytest.mark.slow
-def test_every_row_runs(tmp_path):
+def test_every_row_runs(tmp_path: Path) -> None:
     folder = tmp_path / "repository"
     folder.mkdir()
     committed(folder, training__num_epochs=2, scheduler__warmup_epochs=1, tune__epochs=1)

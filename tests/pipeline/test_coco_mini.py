@@ -88,7 +88,7 @@ def _to_figures(folder: Path) -> Any:
         return json.loads((evaluation / "figures.json").read_text())
 
 
-def test_real_photos_go_through_to_metrics(tmp_path):
+def test_real_photos_go_through_to_metrics(tmp_path: Path) -> None:
     _prepare(tmp_path, COCO_MINI)
     figures = _to_figures(tmp_path)
     assert figures["knn"]["test"]["images"] == 40
@@ -106,7 +106,7 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
-def test_official_archives_and_unpacked_folders_give_the_same_bytes(tmp_path):
+def test_official_archives_and_unpacked_folders_give_the_same_bytes(tmp_path: Path) -> None:
     zipped = tmp_path / "zipped"
     (zipped / "coco" / "images").mkdir(parents=True)
     for images in sorted((COCO_MINI / "images").iterdir()):
@@ -130,7 +130,7 @@ HASHNET = ROOT.parent / "shared" / "coco-annotations" / "hashnet"
 
 
 @pytest.mark.skipif(not HASHNET.is_dir(), reason="the folder coco-annotations is not here")
-def test_a_database_that_is_more_than_what_trains(tmp_path):
+def test_a_database_that_is_more_than_what_trains(tmp_path: Path) -> None:
     root = tmp_path / "coco"
     root.mkdir()
     for name in ("images", "annotations"):
@@ -195,7 +195,9 @@ def _half_json(root: Path) -> str:
 
 
 @pytest.mark.parametrize("damage", [_missing, _escaping, _stray_split, _half_json])
-def test_damage_ends_in_one_message_and_no_index(tmp_path, capsys, damage):
+def test_damage_ends_in_one_message_and_no_index(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage
+) -> None:
     root = _damaged(tmp_path)
     named = damage(root)
     _prepare(tmp_path, root)
@@ -210,7 +212,9 @@ def test_damage_ends_in_one_message_and_no_index(tmp_path, capsys, damage):
     assert "->" in message
 
 
-def test_truncated_and_empty_photos_are_all_named_and_nothing_is_embedded(tmp_path, capsys):
+def test_truncated_and_empty_photos_are_all_named_and_nothing_is_embedded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = _damaged(tmp_path)
     victims = sorted((root / "images/val2014").iterdir())[:2]
     for victim in victims:
@@ -230,7 +234,7 @@ def test_truncated_and_empty_photos_are_all_named_and_nothing_is_embedded(tmp_pa
     assert "Traceback" not in message
 
 
-def test_with_drop_truncated_and_empty_photos_are_left_out_of_everything(tmp_path):
+def test_with_drop_truncated_and_empty_photos_are_left_out_of_everything(tmp_path: Path) -> None:
     root = _damaged(tmp_path)
     victims = sorted((root / "images/val2014").iterdir())[:2]
     victims[0].write_bytes(victims[0].read_bytes()[:1000])

@@ -58,7 +58,7 @@ def rerun(folder: Path, out: Path, *stages: str, **variables: str) -> None:
         )
 
 
-def test_the_bytes_of_each_stage_are_in_the_log(finished_run, record_property):
+def test_the_bytes_of_each_stage_are_in_the_log(finished_run: Path, record_property) -> None:
     folder, _ = finished_run
     for stage in commands():
         paths = [folder / out for out in outputs(stage)]
@@ -66,7 +66,7 @@ def test_the_bytes_of_each_stage_are_in_the_log(finished_run, record_property):
         record_property(f"digest of {stage}", digest(*paths))
 
 
-def test_another_run_gives_the_same_bytes(finished_run, tmp_path):
+def test_another_run_gives_the_same_bytes(finished_run: Path, tmp_path: Path) -> None:
     """Of the pass over the dataset; DVC says it of a fit in `test_dvc`."""
     folder, _ = finished_run
     rerun(folder, tmp_path, "embed")
@@ -76,8 +76,8 @@ def test_another_run_gives_the_same_bytes(finished_run, tmp_path):
 
 @pytest.mark.slow
 def test_the_code_path_for_all_makers_agrees_within_rounding(
-    finished_run, tmp_path, record_property
-):
+    finished_run: Path, tmp_path: Path, record_property
+) -> None:
     """MKL's own mode for CPUs of any make: too slow for a default, and here to be compared."""
     folder, _ = finished_run
     rerun(folder, tmp_path, "embed", "train", MKL_CBWR="COMPATIBLE")

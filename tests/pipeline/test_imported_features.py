@@ -1,6 +1,7 @@
 """Features that were brought along go through the pipeline as if it had embedded them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ FROM_EMBED = (
 
 
 @pytest.fixture
-def project(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the dataset of the finished run, and nothing embedded."""
     data = tmp_path / "data/mojicoco"
     data.mkdir(parents=True)
@@ -60,8 +61,8 @@ def figures(folder: Path, name: str, file: str) -> Any:
 
 
 def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
-    finished_run, project, smhash, capsys
-):
+    finished_run: Path, project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
     frame = read_index(finished / "data/mojicoco/index.parquet").frame
@@ -87,7 +88,7 @@ def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
 
 
 @pytest.fixture
-def clip(finished_run, project) -> Path:
+def clip(finished_run: Path, project) -> Path:
     """Image features alone, normalised and in half precision, as clip-retrieval writes them."""
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
@@ -103,7 +104,13 @@ def clip(finished_run, project) -> Path:
     return project / "clip"
 
 
-def test_one_modality_without_prompts(project, clip, smhash, capsys, caplog):
+def test_one_modality_without_prompts(
+    project,
+    clip,
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     assert smhash("import-features", clip, "--name", "clip") == 0
     assert (
         "next: smhash use -S fusion.modalities=image -S fusion.type=concat && dvc repro"
@@ -131,7 +138,9 @@ def test_one_modality_without_prompts(project, clip, smhash, capsys, caplog):
     assert modalities == {"image"}
 
 
-def test_unlike_widths_need_a_projection(finished_run, project, smhash, capsys):
+def test_unlike_widths_need_a_projection(
+    finished_run: Path, project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
     ids = read_index(finished / "data/mojicoco/index.parquet").frame["image_id"]

@@ -1,6 +1,7 @@
 """The stages of the index and of the vote with every index.kind, on a finished small run."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def prepare(folder, run, **params):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "multihash"])
-def test_the_vote_uses_the_kind(finished_run, tmp_path, kind):
+def test_the_vote_uses_the_kind(finished_run: Path, tmp_path: Path, kind) -> None:
     run, _ = finished_run
     words = commands()
     outputs = prepare(tmp_path, run, index__kind=kind, index__ivf__nprobe=2)
@@ -40,7 +41,9 @@ def test_the_vote_uses_the_kind(finished_run, tmp_path, kind):
     assert np.allclose(near[:, 0], np.load(exact / "test-similarities.npy")[:, 0], atol=0.15)
 
 
-def test_an_index_with_other_parameters_is_refused(finished_run, tmp_path, capsys):
+def test_an_index_with_other_parameters_is_refused(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run, _ = finished_run
     words = commands()
     prepare(tmp_path, run, index__kind="ivf", index__ivf__nprobe=2)

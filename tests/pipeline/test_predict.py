@@ -27,7 +27,7 @@ Predict = Callable[..., SimpleNamespace]
 
 
 @pytest.fixture
-def workspace(finished_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with the outputs of the finished run."""
     folder, _ = finished_run
     (tmp_path / "params.yaml").write_text(small_params(), encoding="utf-8")
@@ -76,7 +76,9 @@ def test_images(workspace: Path, count: int) -> list[int]:
 test_images.__test__ = False
 
 
-def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(workspace, predict):
+def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(
+    workspace, predict
+) -> None:
     dataset, rows = dataset_of(workspace), test_images(workspace, 3)
     stored = read_evaluation(workspace / OUTPUTS / "evaluation")
     database = dataset.rows("database")
@@ -99,7 +101,7 @@ def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(workspa
         np.testing.assert_allclose(similarities, neighbours.similarities[query], atol=1e-6)
 
 
-def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(workspace):
+def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(workspace) -> None:
     stored = read_evaluation(workspace / OUTPUTS / "evaluation").figures
     found = tag_both_ways()
     for name in PREDICTORS:
@@ -107,7 +109,7 @@ def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(w
         assert found["stand_in"][name] != found["own"][name]
 
 
-def test_the_object_of_a_photo(workspace, predict):
+def test_the_object_of_a_photo(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     (found,) = json.loads(predict(path, "--json").out)
     assert list(found) == [
@@ -140,7 +142,7 @@ def test_the_object_of_a_photo(workspace, predict):
         assert one["similarity"] == pytest.approx(1 - one["distance"] / 64)
 
 
-def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict):
+def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     (found,) = json.loads(predict(path, "--json", "--k", 3).out)
     assert len(found["neighbours"]) == 3
@@ -149,7 +151,7 @@ def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict):
         assert tag["scores"]["knn"] == pytest.approx(sum(votes), abs=1e-6)
 
 
-def test_the_text_says_where_the_caption_came_from(workspace, predict):
+def test_the_text_says_where_the_caption_came_from(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     bare = predict(path, "--k", 3, "--top", 2)
     assert bare.code == 0
@@ -161,7 +163,7 @@ def test_the_text_says_where_the_caption_came_from(workspace, predict):
     assert "note:" not in told.out
 
 
-def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict):
+def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict) -> None:
     dataset = dataset_of(workspace)
     row = int(dataset.rows("database")[7])
     (path,) = write_photos(workspace, [row])
@@ -172,7 +174,7 @@ def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict)
     assert "distance 0: the same code" in predict(path, "--caption", caption).out
 
 
-def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict):
+def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict) -> None:
     paths = sorted(write_photos(workspace, test_images(workspace, 3)))
     folder = workspace / "photos"
     (folder / "below").mkdir()
@@ -191,7 +193,7 @@ def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict):
     assert found[1]["tags"] == found[2]["tags"] == found[3]["tags"]
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict):
+def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     broken = workspace / "photos/broken.jpg"
     broken.write_bytes(path.read_bytes()[:-300])
@@ -206,7 +208,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict):
     assert (nothing.code, json.loads(nothing.out)) == (EXIT_BAD_INPUT, [])
 
 
-def test_a_photo_is_turned_upright(workspace, predict):
+def test_a_photo_is_turned_upright(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
@@ -225,7 +227,7 @@ def test_a_photo_is_turned_upright(workspace, predict):
         ("data", "index.parquet"),
     ],
 )
-def test_missing_outputs(workspace, predict, missing, part):
+def test_missing_outputs(workspace, predict, missing, part) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     (workspace / missing).unlink()
     result = predict(path)
@@ -235,7 +237,7 @@ def test_missing_outputs(workspace, predict, missing, part):
     assert "run `dvc repro`" in result.err
 
 
-def test_outputs_of_different_runs_are_refused(workspace, predict):
+def test_outputs_of_different_runs_are_refused(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     head = workspace / OUTPUTS / "head"
     source = head.resolve()
@@ -249,7 +251,7 @@ def test_outputs_of_different_runs_are_refused(workspace, predict):
     assert "they are of different runs" in result.err
 
 
-def test_other_parameters_than_the_runs(workspace, predict):
+def test_other_parameters_than_the_runs(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     (workspace / "params.yaml").write_text(small_params(hash__bits=128), encoding="utf-8")
     result = predict(path)
@@ -272,7 +274,7 @@ def test_other_parameters_than_the_runs(workspace, predict):
         (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )
-def test_refusals(workspace, predict, arguments, part):
+def test_refusals(workspace, predict, arguments, part) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     result = predict(path, *arguments)
     assert result.code == EXIT_BAD_INPUT
@@ -280,7 +282,7 @@ def test_refusals(workspace, predict, arguments, part):
     assert "Traceback" not in result.err
 
 
-def test_imported_features_have_no_towers(workspace, predict):
+def test_imported_features_have_no_towers(workspace, predict) -> None:
     text = small_params(
         backbone__checkpoint="imported",
         backbone__revision="0" * 64,
@@ -303,7 +305,7 @@ def fit_again(workspace: Path, **changes: str) -> None:
         assert run_stage(words[stage]) == 0
 
 
-def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
+def test_a_head_of_images_alone_needs_no_caption(workspace, predict) -> None:
     fit_again(workspace, fusion__modalities="image", fusion__type="concat")
     rows = test_images(workspace, 2)
     paths = write_photos(workspace, rows)
@@ -320,7 +322,7 @@ def test_a_head_of_images_alone_needs_no_caption(workspace, predict):
     assert "caption: not used: this head takes only images" in told.out
 
 
-def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
+def test_a_head_of_captions_alone_asks_for_one(workspace, predict) -> None:
     fit_again(workspace, fusion__modalities="caption", fusion__type="concat")
     (path,) = write_photos(workspace, test_images(workspace, 1))
     bare = predict(path)
@@ -329,7 +331,7 @@ def test_a_head_of_captions_alone_asks_for_one(workspace, predict):
     assert predict(path, "--caption", "A dog.").code == 0
 
 
-def test_a_head_without_bits_compares_by_cosine(workspace, predict):
+def test_a_head_without_bits_compares_by_cosine(workspace, predict) -> None:
     fit_again(workspace, hash__bits=0, knn__distance="cosine")
     (path,) = write_photos(workspace, test_images(workspace, 1))
     (found,) = json.loads(predict(path, "--json").out)
@@ -338,7 +340,9 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict):
         assert one["distance"] == pytest.approx(2 * (1 - one["similarity"]))
 
 
-def test_names_and_captions_that_the_output_cannot_hold(workspace, smhash, predict, monkeypatch):
+def test_names_and_captions_that_the_output_cannot_hold(
+    workspace, smhash: Callable[..., int], predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
     shutil.copy(path, odd)
@@ -362,7 +366,7 @@ def test_names_and_captions_that_the_output_cannot_hold(workspace, smhash, predi
     assert "--caption is not UTF-8" in refused.err
 
 
-def test_a_damaged_index_is_named_without_a_traceback(workspace, predict):
+def test_a_damaged_index_is_named_without_a_traceback(workspace, predict) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     codes = workspace / OUTPUTS / "database.faiss"
     codes.unlink()
@@ -374,7 +378,7 @@ def test_a_damaged_index_is_named_without_a_traceback(workspace, predict):
     assert "Traceback" not in result.err
 
 
-def test_the_page_of_real_photos(workspace, predict):
+def test_the_page_of_real_photos(workspace, predict) -> None:
     paths = write_photos(workspace, test_images(workspace, 2))
     result = predict(*paths, "--explain", "made/out.html")
     assert result.code == 0
@@ -386,7 +390,7 @@ def test_the_page_of_real_photos(workspace, predict):
 
 
 @pytest.mark.parametrize("kind", ["file", "mounted file"])
-def test_the_page_takes_the_place_of_a_file_alone(workspace, predict, kind):
+def test_the_page_takes_the_place_of_a_file_alone(workspace, predict, kind) -> None:
     (path,) = write_photos(workspace, test_images(workspace, 1))
     with place(kind, workspace) as page:
         before = everything(workspace)

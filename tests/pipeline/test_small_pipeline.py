@@ -33,7 +33,7 @@ FOCUS = {
 
 
 @pytest.mark.parametrize("stage", commands())
-def test_a_stage_reads_at_run_time_what_it_declares(finished_run, stage):
+def test_a_stage_reads_at_run_time_what_it_declares(finished_run: Path, stage) -> None:
     _, reads = finished_run
     check_reads(stage, reads[stage], CONDITIONAL.get(stage, set()))
 
@@ -49,7 +49,7 @@ CONDITIONAL = {
 }
 
 
-def test_embeddings_belong_to_the_index(finished_run):
+def test_embeddings_belong_to_the_index(finished_run: Path) -> None:
     folder, _ = finished_run
     index = read_index(folder / "data/mojicoco/index.parquet")
     vectors = load_embeddings(folder / OUTPUTS / "embeddings")
@@ -59,7 +59,7 @@ def test_embeddings_belong_to_the_index(finished_run):
     assert norms.std() > 0.01, "the magnitude must not be a constant"
 
 
-def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run):
+def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run: Path) -> None:
     folder, _ = finished_run
     codes = read_head_codes(folder / OUTPUTS / "codes")
     assert codes.packed is not None
@@ -67,7 +67,7 @@ def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run):
     np.testing.assert_array_equal(codes.packed, binarize(codes.soft))
 
 
-def test_metrics_name_every_predictor_on_val_and_test(finished_run):
+def test_metrics_name_every_predictor_on_val_and_test(finished_run: Path) -> None:
     folder, _ = finished_run
     summary = json.loads((folder / FIGURES).read_text())
     for split in ("val", "test"):
@@ -93,7 +93,7 @@ def test_metrics_name_every_predictor_on_val_and_test(finished_run):
     }
 
 
-def test_plots_hold_data(finished_run):
+def test_plots_hold_data(finished_run: Path) -> None:
     folder, _ = finished_run
     plots = folder / "plots/mojicoco/siglip2-tiny"
     for path in sorted(plots.glob("*.csv")):
@@ -104,7 +104,7 @@ def test_plots_hold_data(finished_run):
     assert (plots / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_report_is_one_file_without_links(finished_run):
+def test_the_report_is_one_file_without_links(finished_run: Path) -> None:
     folder, _ = finished_run
     page = (folder / "reports/mojicoco/siglip2-tiny/index.html").read_text()
     assert page.count('{"photo":') == 5
@@ -113,7 +113,9 @@ def test_the_report_is_one_file_without_links(finished_run):
     assert len(page.encode()) <= 5_000_000
 
 
-def test_a_report_with_links_needs_unpacked_photos(finished_run, tmp_path, capsys):
+def test_a_report_with_links_needs_unpacked_photos(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, _ = finished_run
     linked = small_params(report__embed_images=False, report__link_images=True)
     (tmp_path / "params.yaml").write_text(linked)
@@ -139,7 +141,7 @@ def test_a_report_with_links_needs_unpacked_photos(finished_run, tmp_path, capsy
     assert str(tmp_path) not in text
 
 
-def test_a_second_fit_gives_the_same_bytes(finished_run, tmp_path):
+def test_a_second_fit_gives_the_same_bytes(finished_run: Path, tmp_path: Path) -> None:
     from tests.pipeline.conftest import commands, run_stage, working_in
 
     folder, _ = finished_run
@@ -156,7 +158,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run):
+def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run: Path) -> None:
     folder, _ = finished_run
     rows = json.loads((folder / OUTPUTS / "details/details.json").read_text())
     alone = {"zero_shot": "image", "image_only": "image", "caption_only": "caption"}
@@ -170,7 +172,9 @@ def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run
                 assert 0 < row["retrieval"][split]["mAP@all"] <= 1
 
 
-def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(finished_run, tmp_path):
+def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(
+    finished_run: Path, tmp_path: Path
+) -> None:
     folder, _ = finished_run  # made with num_workers 0
     (tmp_path / "params.yaml").write_text(small_params(runtime__dataloader__num_workers=2))
     words = commands()["train_variants"]
@@ -188,7 +192,9 @@ def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(finished_run,
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes(), file
 
 
-def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(finished_run, tmp_path):
+def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(
+    finished_run: Path, tmp_path: Path
+) -> None:
     folder, _ = finished_run
     for name in ("data", "outputs", "live", "metrics", "plots"):
         if (folder / name).exists():

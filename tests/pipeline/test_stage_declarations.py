@@ -46,7 +46,7 @@ def dependencies(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_code_is_declared(stage):
+def test_code_is_declared(stage) -> None:
     declared = {Path(dep) for dep in dependencies(stage) if dep.startswith(("src/", "stages/"))}
     read = {path for path in code_of(stage) if path.name != "__init__.py"}
     missing = {path for path in read if not within(path, declared | SUPPORT)}
@@ -56,7 +56,7 @@ def test_code_is_declared(stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_data_are_declared(stage):
+def test_data_are_declared(stage) -> None:
     words = STAGES[stage]["cmd"].replace('"', "").split()[3:]
     named = {word for word in words if "/" in word and not word.startswith("live/")}
     outs = {out if isinstance(out, str) else next(iter(out)) for out in STAGES[stage]["outs"]}
@@ -69,24 +69,24 @@ def test_data_are_declared(stage):
     assert all(name in named or name.removesuffix(".json") in described for name in data - named)
 
 
-def test_every_stage_script_is_a_stage():
+def test_every_stage_script_is_a_stage() -> None:
     scripts = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
     assert scripts == set(STAGES)
 
 
-def test_every_parameter_outside_runtime_is_declared_by_a_stage():
+def test_every_parameter_outside_runtime_is_declared_by_a_stage() -> None:
     declared = {key for stage in STAGES.values() for key in stage.get("params", [])}
     for _, leaf in fields():
         assert leaf.startswith(UNDECLARED) or any(covers(key, leaf) for key in declared), leaf
 
 
-def test_stage_scripts_are_short():
+def test_stage_scripts_are_short() -> None:
     for path in (ROOT / "stages").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 65, path.name
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_the_summary_leaves_the_cache(stage):
+def test_only_the_summary_leaves_the_cache(stage) -> None:
     uncached = [
         out
         for out in STAGES[stage]["outs"]

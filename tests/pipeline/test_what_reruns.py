@@ -72,21 +72,21 @@ def downstream_of(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("key", DECLARED_BY)
-def test_a_parameter_is_declared_by_the_stages_that_it_can_change(key):
+def test_a_parameter_is_declared_by_the_stages_that_it_can_change(key) -> None:
     assert declaring(key) == DECLARED_BY[key]
 
 
 @pytest.mark.parametrize("key", REACHED_BY)
-def test_a_parameter_reaches_no_more_than_it_can_change(key):
+def test_a_parameter_reaches_no_more_than_it_can_change(key) -> None:
     assert downstream_of(declaring(key)) == REACHED_BY[key]
 
 
-def test_features_reach_everything_behind_them():
+def test_features_reach_everything_behind_them() -> None:
     behind = {*OF_THE_HEAD, *KNN, *FITS, *REPORTS}
     assert downstream_of({"embed"}) == {"embed", *behind}
 
 
-def test_every_row_of_the_table_has_its_own_figures():
+def test_every_row_of_the_table_has_its_own_figures() -> None:
     made = {name for name in STAGES if re.match("evaluate_", name)}
     read = set(STAGES["summarise"]["deps"])
     for name in made:

@@ -27,23 +27,23 @@ def database_of(splits: list[str], image: FloatArray, caption: FloatArray) -> Da
     return Database(dataset, dataset.rows("database"), embeddings, unused, unused, {})
 
 
-def test_the_mean_direction_at_the_mean_log_length():
+def test_the_mean_direction_at_the_mean_log_length() -> None:
     # Directions (1, 0) and (0, 1), lengths 2 and 8: the geometric mean is 4.
     captions = np.array([[[2, 0], [0, 8]]], dtype=np.float32)
     np.testing.assert_allclose(mean_caption(captions), [[4 / 2**0.5, 4 / 2**0.5]], rtol=1e-6)
 
 
-def test_one_caption_is_its_own_mean():
+def test_one_caption_is_its_own_mean() -> None:
     captions = np.array([[[3, 4]], [[-1, 0]]], dtype=np.float32)
     np.testing.assert_allclose(mean_caption(captions), captions[:, 0], rtol=1e-6)
 
 
-def test_captions_without_a_length_or_that_cancel_stay_finite():
+def test_captions_without_a_length_or_that_cancel_stay_finite() -> None:
     captions = np.array([[[0, 0], [0, 0]], [[1, 0], [-1, 0]]], dtype=np.float32)
     assert np.isfinite(mean_caption(captions)).all()
 
 
-def test_the_first_captions_of_the_images_most_alike_in_the_database():
+def test_the_first_captions_of_the_images_most_alike_in_the_database() -> None:
     # 22 images on a quarter circle, the last of which is outside the database; of two captions
     # each. The 20 most like the photo, at angle 0, are all of the database but its last.
     angles = np.linspace(0, np.pi / 2, 21)
@@ -65,7 +65,7 @@ def at(angles: list[float]):
 
 
 @pytest.mark.parametrize("val", ["val", "database_val"])
-def test_a_photo_further_than_99_of_100_images_of_val(val):
+def test_a_photo_further_than_99_of_100_images_of_val(val) -> None:
     # 25 images of the database point to angle 0; the 101 of val lie at 0, 0.01, ... 1: one of them
     # is further than 0.99. What val itself has in the database (under hashnet) does not count.
     splits = ["train"] * 25 + [val] * 101
@@ -75,7 +75,7 @@ def test_a_photo_further_than_99_of_100_images_of_val(val):
     assert found.tolist() == [False, False, False, True, True, True]
 
 
-def test_twenty_images_count_and_not_the_nearest_alone():
+def test_twenty_images_count_and_not_the_nearest_alone() -> None:
     # A twin of one image of the database is unlike all the others.
     splits = ["train"] * 26 + ["val"] * 101
     image = at([0.0] * 25 + [2.0] + [i / 100 for i in range(101)])

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
 
 def test_a_photo_that_needs_too_much_memory_is_named_and_the_rest_is_done(tmp_path: Path) -> None:
     class Towers:
-        def preprocess(self, images):
+        def preprocess(self, images) -> Never:
             if images[0].width > 100:
                 np.empty(2**50)
             raise DataError("read")

@@ -12,7 +12,7 @@ from siglip2_multimodal_hash.errors import DataError
 ROWS = ((2.0, 1000, 6.5, 0.1), (4.0, 2000, 5.5, 0.2))
 
 
-def test_curve_comes_back_and_is_drawn_the_same_way_twice(tmp_path):
+def test_curve_comes_back_and_is_drawn_the_same_way_twice(tmp_path: Path) -> None:
     write_curve(tmp_path / "a.csv", ROWS)
     rows = read_curve(tmp_path / "a.csv")
     assert [(r["minutes"], r["samples"], r["loss"], r["zero_shot_map"]) for r in rows] == list(ROWS)
@@ -23,19 +23,19 @@ def test_curve_comes_back_and_is_drawn_the_same_way_twice(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "minutes,samples\n1,2\n", "loss,samples\nhigh,2\n"])
-def test_what_is_no_curve_is_refused(tmp_path, text):
+def test_what_is_no_curve_is_refused(tmp_path: Path, text) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=r"bad\.csv"):
         read_curve(path)
 
 
-def test_missing_curve_is_named(tmp_path):
+def test_missing_curve_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.csv"):
         read_curve(tmp_path / "none.csv")
 
 
-def test_the_command_draws_the_committed_curves(tmp_path):
+def test_the_command_draws_the_committed_curves(tmp_path: Path) -> None:
     picture = tmp_path / "curve.svg"
     command = [sys.executable, "-m", "models.pretrain", "plot", "--picture", str(picture)]
     root = Path(__file__).resolve().parents[2]

@@ -29,7 +29,7 @@ TEXTS = ["A photo of a Dog.", "two people and a fire hydrant in a park", ""]
 
 
 @BOTH
-def test_files_are_small_and_name_no_place(folder):
+def test_files_are_small_and_name_no_place(folder) -> None:
     files = sorted(folder.iterdir())
     assert {file.name for file in files} == {
         "config.json",
@@ -53,7 +53,7 @@ def test_files_are_small_and_name_no_place(folder):
     ],
     ids=["fixed", "naflex"],
 )
-def test_auto_classes_load_the_right_kinds(folder, kind, architecture, processor_class):
+def test_auto_classes_load_the_right_kinds(folder, kind, architecture, processor_class) -> None:
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     processor = AutoProcessor.from_pretrained(folder)
     assert model.config.model_type == kind
@@ -71,7 +71,7 @@ def test_auto_classes_load_the_right_kinds(folder, kind, architecture, processor
             assert (features.pooler_output.norm(dim=1) > 0).all()
 
 
-def test_fixed_pixels_are_those_it_was_trained_on():
+def test_fixed_pixels_are_those_it_was_trained_on() -> None:
     processor = AutoProcessor.from_pretrained(FIXED)
     pixels = labelled_scenes(VALIDATION, 2).images
     found = processor(images=list(pixels), return_tensors="pt")["pixel_values"].numpy()
@@ -79,7 +79,7 @@ def test_fixed_pixels_are_those_it_was_trained_on():
 
 
 @BOTH
-def test_case_does_not_matter_and_ids_are_the_processors(folder):
+def test_case_does_not_matter_and_ids_are_the_processors(folder) -> None:
     tokenizer = load_tokenizer(folder)
     ids = token_ids(tokenizer, TEXTS)
     np.testing.assert_array_equal(ids, token_ids(tokenizer, [text.upper() for text in TEXTS]))
@@ -88,7 +88,7 @@ def test_case_does_not_matter_and_ids_are_the_processors(folder):
 
 
 @BOTH
-def test_every_prompt_is_known_word_by_word(folder):
+def test_every_prompt_is_known_word_by_word(folder) -> None:
     tokenizer = load_tokenizer(folder)
     ids = token_ids(tokenizer, class_prompts())
     assert not (ids == tokenizer.unk_token_id).any()
@@ -103,7 +103,7 @@ def test_every_prompt_is_known_word_by_word(folder):
     ]
 
 
-def test_long_texts_are_cut_to_64_tokens():
+def test_long_texts_are_cut_to_64_tokens() -> None:
     tokenizer = load_tokenizer(FIXED)
     long = ["dog " * 100]
     expected = tokenizer(long, padding="max_length", truncation=True)["input_ids"]
@@ -113,12 +113,12 @@ def test_long_texts_are_cut_to_64_tokens():
 @pytest.mark.parametrize(
     ("folder", "floor"), [(FIXED, 0.60), (NAFLEX, 0.60)], ids=["fixed", "naflex"]
 )
-def test_zero_shot_tagging_is_well_above_chance(folder, floor):
+def test_zero_shot_tagging_is_well_above_chance(folder, floor) -> None:
     # Chance, the mean share of positives, is about 0.04.
     assert evaluate_checkpoint(folder, labelled_scenes(VALIDATION, 200)) > floor
 
 
-def test_macro_average_precision_leaves_out_absent_categories():
+def test_macro_average_precision_leaves_out_absent_categories() -> None:
     images = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 5.0]])
     classes = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     labels = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0]], dtype=np.uint8)
@@ -130,7 +130,7 @@ def test_macro_average_precision_leaves_out_absent_categories():
     assert macro_average_precision(images, classes, labels) == pytest.approx(np.mean(expected))
 
 
-def test_a_folder_without_checkpoint_is_named(tmp_path):
+def test_a_folder_without_checkpoint_is_named(tmp_path: Path) -> None:
     scenes = LabelledScenes(np.zeros((0, 128, 128, 3), np.uint8), np.zeros((0, 80), np.uint8))
     with pytest.raises(DataError, match=str(tmp_path)):
         evaluate_checkpoint(tmp_path, scenes)

@@ -3,6 +3,7 @@
 import csv
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -51,13 +52,13 @@ def small_course(model, out, started):
     )
 
 
-def test_rate_climbs_then_falls_to_nothing():
+def test_rate_climbs_then_falls_to_nothing() -> None:
     plan = Plan(minutes=1, peak_lr=2e-3, warm_up=0.1)
     rates = [learning_rate(progress, plan) for progress in (0.0, 0.05, 0.1, 0.55, 1.0, 1.2)]
     assert rates == pytest.approx([0.0, 1e-3, 2e-3, 1e-3, 0.0, 0.0])
 
 
-def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path):
+def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path: Path) -> None:
     places = Places(tmp_path / "out", tmp_path / "state", tmp_path / "curves" / "one.csv")
     model, started = small_model(), []
     untrained = {name: weight.clone() for name, weight in model.state_dict().items()}
@@ -84,7 +85,7 @@ def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path
         assert torch.equal(weight, again.state_dict()[name].half().float()), name
 
 
-def one_step(model, optimizers):
+def one_step(model, optimizers) -> None:
     batch = small_batch(0)
     loss = towers.image_features(model, batch.pixels).square().sum()
     (loss + towers.text_features(model, batch.tokens).square().sum()).backward()
@@ -93,7 +94,7 @@ def one_step(model, optimizers):
     model.zero_grad()
 
 
-def test_restored_state_goes_on_exactly(tmp_path):
+def test_restored_state_goes_on_exactly(tmp_path: Path) -> None:
     plan = Plan(minutes=1, peak_lr=0.01)
     model = small_model()
     optimizers = make_optimizers(model, plan)
@@ -110,7 +111,7 @@ def test_restored_state_goes_on_exactly(tmp_path):
         assert torch.equal(weight, other.state_dict()[name]), name
 
 
-def test_state_of_another_architecture_is_refused(tmp_path):
+def test_state_of_another_architecture_is_refused(tmp_path: Path) -> None:
     model = small_model()
     save_state(tmp_path / "state", model, make_optimizers(model, Plan(minutes=1)), Progress())
     wider = small_model(width=32)
@@ -118,13 +119,13 @@ def test_state_of_another_architecture_is_refused(tmp_path):
         load_state(tmp_path / "state", wider, make_optimizers(wider, Plan(minutes=1)))
 
 
-def test_no_state_is_no_error(tmp_path):
+def test_no_state_is_no_error(tmp_path: Path) -> None:
     model = small_model()
     optimizers = make_optimizers(model, Plan(minutes=1))
     assert load_state(tmp_path / "none", model, optimizers) is None
 
 
-def test_every_weight_has_one_optimizer():
+def test_every_weight_has_one_optimizer() -> None:
     model = small_model()
     optimizers = make_optimizers(model, Plan(minutes=1))
     held = [w for o in optimizers for group in o.param_groups for w in group["params"]]
@@ -132,14 +133,14 @@ def test_every_weight_has_one_optimizer():
     assert {id(weight) for weight in held} == {id(weight) for weight in model.parameters()}
 
 
-def test_a_single_process_shares_with_nobody():
+def test_a_single_process_shares_with_nobody() -> None:
     rows = torch.arange(8.0).view(4, 2)
     assert torch.equal(gather_texts(rows, 2), rows)
     with first_then_others():
         pass
 
 
-def test_batches_are_fresh_and_reproducible():
+def test_batches_are_fresh_and_reproducible() -> None:
     first, second = small_batch(0), small_batch(1)
     assert not torch.equal(first.pixels, second.pixels)
     again = next(endless(small_batch, 1, workers=0))
@@ -149,7 +150,7 @@ def test_batches_are_fresh_and_reproducible():
     assert first.codes.shape == (4, 2)
 
 
-def test_equal_weights_give_equal_bytes(tmp_path):
+def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         export_checkpoint(tmp_path / folder, small_model(), TOKENIZER)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -160,10 +161,10 @@ def test_equal_weights_give_equal_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["checkpoint", "state"])
-def test_a_folder_of_something_else_is_refused(tmp_path, folder):
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, folder) -> None:
     """Another checkpoint of these towers makes way, one of others does not, nor do notes in it."""
 
-    def write():
+    def write() -> None:
         model = small_model()
         if folder == "checkpoint":
             export_checkpoint(tmp_path / folder, model, TOKENIZER)

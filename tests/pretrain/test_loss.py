@@ -24,7 +24,7 @@ def plain_loss(images, texts, log_scale, bias, positives):
     return total / len(texts)
 
 
-def test_loss_is_the_plain_formula():
+def test_loss_is_the_plain_formula() -> None:
     positives = np.eye(3, dtype=bool)
     loss = sigmoid_loss(
         torch.tensor(IMAGES),
@@ -42,7 +42,7 @@ def test_loss_is_the_plain_formula():
     np.testing.assert_allclose(loss.item(), (2 * np.log(2) + 20 + wrong) / 3, rtol=1e-6)
 
 
-def test_several_texts_an_image_average_over_the_texts():
+def test_several_texts_an_image_average_over_the_texts() -> None:
     positives = np.hstack([np.eye(3, dtype=bool)] * 2)
     texts = np.vstack([TEXTS, TEXTS[::-1]])
     loss = sigmoid_loss(
@@ -57,7 +57,7 @@ def test_several_texts_an_image_average_over_the_texts():
     )
 
 
-def test_equal_texts_are_positives_everywhere():
+def test_equal_texts_are_positives_everywhere() -> None:
     texts = [("a dog", "grass"), ("a cat", "a dog"), ("a bus", "a road")]
     codes = torch.tensor([[text_code(text) for text in row] for row in texts])
     # Columns: "a dog", "a cat", "a bus", then "grass", "a dog", "a road".
@@ -68,7 +68,7 @@ def test_equal_texts_are_positives_everywhere():
     ]
 
 
-def test_codes_fit_and_differ():
+def test_codes_fit_and_differ() -> None:
     codes = {text_code(f"text {number}") for number in range(1000)}
     assert len(codes) == 1000
     assert all(0 <= code < 2**63 for code in codes)

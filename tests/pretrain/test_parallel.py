@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_gradient_of_one(tmp_path):
+def test_two_processes_give_the_gradient_of_one(tmp_path: Path) -> None:
     script = tmp_path / "share.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(tmp_path)]
@@ -68,7 +69,7 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
         torch.testing.assert_close(two[name], gradient, rtol=1e-3, atol=1e-4 * scale + 1e-7)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch):
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
     with pytest.raises(InputError, match=r"3 processes .* batch of 256"):

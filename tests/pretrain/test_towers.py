@@ -43,20 +43,20 @@ def scaled(pixels):
 
 
 @torch.no_grad()
-def test_image_features_are_those_of_transformers(fixed, pixels):
+def test_image_features_are_those_of_transformers(fixed, pixels) -> None:
     expected = fixed.get_image_features(pixel_values=scaled(pixels)).pooler_output
     torch.testing.assert_close(image_features(fixed, pixels), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_text_features_are_those_of_transformers(fixed):
+def test_text_features_are_those_of_transformers(fixed) -> None:
     tokens = torch.randint(0, VOCABULARY, (4, 64), generator=torch.Generator().manual_seed(1))
     expected = fixed.get_text_features(input_ids=tokens).pooler_output
     torch.testing.assert_close(text_features(fixed, tokens), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_flat_kernel_embeds_patches_as_the_convolution_does(fixed, pixels):
+def test_flat_kernel_embeds_patches_as_the_convolution_does(fixed, pixels) -> None:
     convolution = fixed.vision_model.embeddings.patch_embedding
     expected = convolution(scaled(pixels)).flatten(2).transpose(1, 2)
     patches = cut_into_patches(pixels, 16) / 127.5 - 1
@@ -64,7 +64,7 @@ def test_flat_kernel_embeds_patches_as_the_convolution_does(fixed, pixels):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_patches_come_in_rows_and_hold_rows_columns_channels():
+def test_patches_come_in_rows_and_hold_rows_columns_channels() -> None:
     image = torch.arange(2 * 4 * 3).view(1, 2, 4, 3)
     assert cut_into_patches(image, 2).tolist() == [
         [[0, 1, 2, 3, 4, 5, 12, 13, 14, 15, 16, 17], [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23]]
@@ -72,7 +72,7 @@ def test_patches_come_in_rows_and_hold_rows_columns_channels():
 
 
 @torch.no_grad()
-def test_naflex_starts_as_the_fixed_model(fixed, pixels):
+def test_naflex_starts_as_the_fixed_model(fixed, pixels) -> None:
     naflex = naflex_from_fixed(fixed).eval()
     expected = fixed.get_image_features(pixel_values=scaled(pixels)).pooler_output
     torch.testing.assert_close(square_features(naflex, pixels), expected, rtol=1e-4, atol=1e-5)
@@ -85,7 +85,7 @@ def test_naflex_starts_as_the_fixed_model(fixed, pixels):
 
 @torch.no_grad()
 @pytest.mark.parametrize("most", [36, 64, 100])
-def test_patches_and_features_are_those_of_transformers(fixed, most):
+def test_patches_and_features_are_those_of_transformers(fixed, most) -> None:
     naflex = naflex_from_fixed(fixed).eval()
     rng = np.random.default_rng(5)
     images = [
@@ -107,7 +107,7 @@ def test_patches_and_features_are_those_of_transformers(fixed, most):
     )
 
 
-def test_cuts_keep_every_object_and_one_side():
+def test_cuts_keep_every_object_and_one_side() -> None:
     rng = np.random.default_rng(0)
     ratios = []
     for number in range(40):

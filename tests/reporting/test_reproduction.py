@@ -1,6 +1,8 @@
 """The figures of this machine against those of the last commit."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +23,7 @@ SUMMARY = {"test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}}, "train": {"be
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A repository whose last commit has figures, and the working folder of the test."""
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
@@ -34,7 +36,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(folder, summary=SUMMARY):
+def write(folder, summary=SUMMARY) -> None:
     (folder / FIGURES).parent.mkdir(parents=True, exist_ok=True)
     (folder / FIGURES).write_text(json.dumps(summary))
 
@@ -43,19 +45,25 @@ def with_knn(value):
     return SUMMARY | {"test": SUMMARY["test"] | {"knn": {"mAP": value}}}
 
 
-def test_the_same_figures_are_reproduced(project, smhash, capsys):
+def test_the_same_figures_are_reproduced(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert smhash("verify") == 0
     said = capsys.readouterr().out
     assert said.startswith("reproduced: 2 figures, largest difference 0.00 points")
 
 
-def test_the_largest_difference_is_named(project, smhash, capsys):
+def test_the_largest_difference_is_named(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     write(project, with_knn(0.7392))
     assert smhash("verify") == 0
     assert "0.68 points (test.knn.mAP), allowed 1.5" in capsys.readouterr().out
 
 
-def test_a_figure_that_is_off_is_named_and_fails(project, smhash, capsys):
+def test_a_figure_that_is_off_is_named_and_fails(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     write(project, with_knn(0.786))
     assert smhash("verify") == 1
     said = capsys.readouterr().out
@@ -63,18 +71,22 @@ def test_a_figure_that_is_off_is_named_and_fails(project, smhash, capsys):
     assert "mlp" not in said
 
 
-def test_another_best_epoch_is_not_a_figure(project, smhash):
+def test_another_best_epoch_is_not_a_figure(project, smhash: Callable[..., int]) -> None:
     write(project, SUMMARY | {"train": {"best_epoch": 3}})
     assert smhash("verify") == 0
 
 
-def test_other_parameters_are_not_compared(project, smhash, capsys):
+def test_other_parameters_are_not_compared(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / "params.yaml").write_text(PARAMS.replace("seed: 42", "seed: 2"))
     assert smhash("verify") == 2
     assert "params.yaml differs from the last commit (seed)" in capsys.readouterr().err
 
 
-def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
+def test_missing_figures_are_not_taken_for_equal(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     (project / FIGURES).unlink()
     assert smhash("verify") == 2
     said = capsys.readouterr().err
@@ -83,13 +95,20 @@ def test_missing_figures_are_not_taken_for_equal(project, smhash, capsys):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.746", [0.746]])
-def test_what_is_no_number_is_not_taken_for_equal(project, smhash, capsys, value):
+def test_what_is_no_number_is_not_taken_for_equal(
+    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], value
+) -> None:
     write(project, with_knn(value))
     assert smhash("verify") == 2
     assert "test.knn.mAP: " in capsys.readouterr().err
 
 
-def test_a_folder_without_a_repository_is_refused(tmp_path, monkeypatch, smhash, capsys):
+def test_a_folder_without_a_repository_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert smhash("verify") == 2
     assert "work in a clone of the project" in capsys.readouterr().err

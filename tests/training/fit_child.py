@@ -15,7 +15,7 @@ pin_cpu_kernels()
 ROOM = "siglip2_multimodal_hash"
 
 
-def main():
+def main() -> None:
     import torch
 
     from siglip2_multimodal_hash.entry import set_up_log

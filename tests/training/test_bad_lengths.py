@@ -33,14 +33,14 @@ def codes_of_fit(factor=1.0, change=lambda v: v, **head):
     return quality
 
 
-def test_features_of_usual_size_are_not_warned_of(caplog):
+def test_features_of_usual_size_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert codes_of_fit()["bit_entropy"] > 0.1
     assert "length" not in caplog.text
     assert "carry little information" not in caplog.text
 
 
-def test_tiny_features_and_their_codes_are_warned_of(caplog):
+def test_tiny_features_and_their_codes_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert codes_of_fit(1e-30)["bit_entropy"] == 0
     assert "image.npy: no row is longer than" in caplog.text
@@ -50,7 +50,7 @@ def test_tiny_features_and_their_codes_are_warned_of(caplog):
     assert "100.0% of the images share one" in caplog.text
 
 
-def test_huge_features_are_refused_and_the_remedy_helps(caplog):
+def test_huge_features_are_refused_and_the_remedy_helps(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(DataError, match=r"image\.npy, training split: a row is") as caught:
         codes_of_fit(1e30)
     assert "-> multiply these features by one number" in str(caught.value)
@@ -68,13 +68,17 @@ def unit(v):
 @pytest.mark.parametrize(
     ("fusion", "warned"), [("hadamard_with_magnitude", True), ("hadamard", False)]
 )
-def test_constant_magnitudes_are_warned_of_where_they_are_used(caplog, fusion, warned):
+def test_constant_magnitudes_are_warned_of_where_they_are_used(
+    caplog: pytest.LogCaptureFixture, fusion, warned
+) -> None:
     with caplog.at_level(logging.WARNING):
         codes_of_fit(3.0, unit, fusion=fusion)
     assert ("caption.npy: every row has length 3 to 3" in caplog.text) == warned
 
 
-def test_degenerate_codes_name_the_settings_that_collapse_them(caplog):
+def test_degenerate_codes_name_the_settings_that_collapse_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     quality = {"bit_entropy": 0.05, "distinct_share": 0.5, "largest_bucket": 0.1}
     warn_of_degenerate("val", quality, {"classifier_bias": False})
     assert "set hash.normalize to batchnorm; set classifier.use_bias to true" in caplog.text

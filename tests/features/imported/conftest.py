@@ -67,12 +67,12 @@ def layout() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def take_layout(tmp_path, index) -> Callable[[Path], Imported]:
+def take_layout(tmp_path: Path, index) -> Callable[[Path], Imported]:
     return lambda folder: import_features(read_clip_retrieval(folder), index, tmp_path / "features")
 
 
 @pytest.fixture
-def take_plain(tmp_path, index) -> Callable[..., Imported]:
+def take_plain(tmp_path: Path, index) -> Callable[..., Imported]:
     """Import arrays with ids, each written to a file first."""
 
     def take(**parts: Any) -> Imported:

@@ -1,6 +1,7 @@
 """The stage `embed` takes imported features only as they were imported, for the same index."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def imported(take_plain, image, image_ids, caption, caption_ids):
     return take_plain(image=image, image_ids=image_ids, caption=caption, caption_ids=caption_ids)
 
 
-def test_every_byte_is_the_imported_one(tmp_path, index, imported, image, caption):
+def test_every_byte_is_the_imported_one(tmp_path: Path, index, imported, image, caption) -> None:
     adopt_features(index, imported.digest, imported.folder, tmp_path / "out")
     found = load_embeddings(tmp_path / "out")
     np.testing.assert_array_equal(found.image, image)
@@ -32,19 +33,19 @@ def test_every_byte_is_the_imported_one(tmp_path, index, imported, image, captio
         assert not (tmp_path / "out" / name).samefile(imported.folder / name)
 
 
-def refused(tmp_path, index, imported, reason, digest=None):
+def refused(tmp_path: Path, index, imported, reason, digest=None) -> None:
     with pytest.raises(DataError, match=reason) as caught:
         adopt_features(index, digest or imported.digest, imported.folder, tmp_path / "out")
     assert "-> run `smhash import-features` again" in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
-def test_another_digest(tmp_path, index, imported):
+def test_another_digest(tmp_path: Path, index, imported) -> None:
     refused(tmp_path, index, imported, "not the features of backbone.revision", "0" * 64)
 
 
 @pytest.mark.parametrize("name", ["image.npy", "caption.npy", "caption_offsets.npy", "meta.json"])
-def test_a_file_that_changed_or_went(tmp_path, index, imported, name):
+def test_a_file_that_changed_or_went(tmp_path: Path, index, imported, name) -> None:
     path = imported.folder / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -56,28 +57,28 @@ def test_a_file_that_changed_or_went(tmp_path, index, imported, name):
     refused(tmp_path, index, imported, reason)
 
 
-def test_an_index_of_other_images(tmp_path, index, imported):
+def test_an_index_of_other_images(tmp_path: Path, index, imported) -> None:
     frame = index.frame.copy()
     frame["image_id"] += 1
     reason = r"1 of its images were not imported \(such as id 13\), and 1 .*such as id 1\)"
     refused(tmp_path, replace(index, frame=frame), imported, reason)
 
 
-def test_an_index_of_fewer_captions(tmp_path, index, imported):
+def test_an_index_of_fewer_captions(tmp_path: Path, index, imported) -> None:
     frame = index.frame.copy()
     frame["captions"] = [texts[:1] for texts in frame["captions"]]
     refused(tmp_path, replace(index, frame=frame), imported, "it has 12 captions, and 24 were")
 
 
 @pytest.mark.parametrize("column", ["file_name", "width", "captions"])
-def test_an_index_of_other_content(tmp_path, index, imported, column):
+def test_an_index_of_other_content(tmp_path: Path, index, imported, column) -> None:
     frame = index.frame.copy()
     change = {"file_name": "x.jpg", "width": 7, "captions": ["a horse", "a horse"]}[column]
     frame[column] = [change, *frame[column][1:]]
     refused(tmp_path, replace(index, frame=frame), imported, "have other file names, sizes")
 
 
-def test_splits_and_labels_may_change(tmp_path, index, imported):
+def test_splits_and_labels_may_change(tmp_path: Path, index, imported) -> None:
     frame = index.frame.copy()
     frame["split"] = "train"
     frame["labels"] = frame["labels"].map(np.zeros_like)
@@ -86,7 +87,7 @@ def test_splits_and_labels_may_change(tmp_path, index, imported):
 
 
 @pytest.fixture
-def take_prompts(tmp_path, index, image, image_ids):
+def take_prompts(tmp_path: Path, index, image, image_ids):
     """Import the images with class prompts."""
 
     def take(prompts, kind="image"):
@@ -102,7 +103,7 @@ def take_prompts(tmp_path, index, image, image_ids):
     return take
 
 
-def test_class_prompts(tmp_path, index, take_prompts):
+def test_class_prompts(tmp_path: Path, index, take_prompts) -> None:
     prompts = np.arange(15, dtype=np.float16).reshape(3, 5)
     imported = take_prompts(prompts)
     adopt_features(index, imported.digest, imported.folder, tmp_path / "out")
@@ -118,7 +119,7 @@ def test_class_prompts(tmp_path, index, take_prompts):
         (np.ones((3, 5)), "caption", "there are no images"),
     ],
 )
-def test_prompts_that_do_not_fit(take_prompts, prompts, kind, reason):
+def test_prompts_that_do_not_fit(take_prompts, prompts, kind, reason) -> None:
     from siglip2_multimodal_hash.errors import InputError
 
     with pytest.raises(InputError, match=reason):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ PLAIN = ("--image", "image.npy", "--image-ids", "ids.txt")
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, index, image, image_ids) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index, image, image_ids) -> Path:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     write_index(tmp_path / "data/mojicoco/index.parquet", index)
@@ -28,7 +29,7 @@ def project(tmp_path, monkeypatch, index, image, image_ids) -> Path:
 
 
 @pytest.fixture
-def run(smhash, capsys):
+def run(smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]):
     """The exit code, and what was said on stdout and stderr."""
     return lambda *words: (smhash(*words), *capsys.readouterr())
 
@@ -38,7 +39,9 @@ def import_features(run):
     return functools.partial(run, "import-features")
 
 
-def test_params_yaml_uses_them_and_a_preset_undoes_it(project, import_features, smhash):
+def test_params_yaml_uses_them_and_a_preset_undoes_it(
+    project, import_features, smhash: Callable[..., int]
+) -> None:
     before = (project / "params.yaml").read_text()
     code, out, _ = import_features("--name", "mine", *PLAIN)
     assert code == 0
@@ -56,7 +59,7 @@ def test_params_yaml_uses_them_and_a_preset_undoes_it(project, import_features, 
 
 def test_check_knows_what_train_would_refuse_and_its_remedy_helps(
     project, run, import_features, image
-):
+) -> None:
     np.save(project / "caption.npy", image[:, :3])
     caption = ("--caption", "caption.npy", "--caption-ids", "ids.txt")
     assert run("use", "-S", "fusion.type=concat")[0] == 0
@@ -71,14 +74,14 @@ def test_check_knows_what_train_would_refuse_and_its_remedy_helps(
     assert run("check")[0] == 0
 
 
-def test_the_same_features_again_change_nothing(project, import_features):
+def test_the_same_features_again_change_nothing(project, import_features) -> None:
     assert import_features("--name", "mine", *PLAIN)[0] == 0
     code, out, _ = import_features("--name", "mine", *PLAIN)
     assert code == 0
     assert "params.yaml: nothing to change" in out
 
 
-def test_another_place(project, import_features):
+def test_another_place(project, import_features) -> None:
     assert import_features("--name", "mine", *PLAIN, "--out", "elsewhere")[0] == 0
     params = load_params()
     expected = project.resolve() / "elsewhere" / params.backbone.revision
@@ -98,7 +101,7 @@ def test_another_place(project, import_features):
         (("--name", "mine", "--image", "image.npy"), ("--image needs --image-ids",)),
     ],
 )
-def test_refusals(project, import_features, arguments, parts):
+def test_refusals(project, import_features, arguments, parts) -> None:
     before = (project / "params.yaml").read_text()
     code, out, err = import_features(*arguments)
     assert (code, out) == (2, "")
@@ -109,7 +112,7 @@ def test_refusals(project, import_features, arguments, parts):
     assert not (project / "data/mojicoco/features").exists()
 
 
-def test_without_an_index(project, import_features):
+def test_without_an_index(project, import_features) -> None:
     (project / "data/mojicoco/index.parquet").unlink()
     code, _, err = import_features("--name", "mine", *PLAIN)
     assert code == 2
@@ -117,7 +120,7 @@ def test_without_an_index(project, import_features):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(project, import_features):
+def test_a_folder_that_cannot_be_written(project, import_features) -> None:
     (project / "locked").mkdir(mode=0o500)
     code, _, err = import_features("--name", "mine", *PLAIN, "--out", "locked")
     assert code == 2
@@ -131,7 +134,7 @@ def test_a_folder_that_cannot_be_written(project, import_features):
         *("dangling link", "mount point", "above the repository", "dataset"),
     ],
 )
-def test_whatever_lies_in_the_place_of_the_folder_stays(project, import_features, kind):
+def test_whatever_lies_in_the_place_of_the_folder_stays(project, import_features, kind) -> None:
     (project / ".git").mkdir()
     with place(kind, project) as target:
         before = everything(project)
@@ -150,7 +153,9 @@ def test_whatever_lies_in_the_place_of_the_folder_stays(project, import_features
         assert {name: after[name] for name in before} == before
 
 
-def test_params_yaml_that_cannot_be_changed_is_refused_before_the_import(project, import_features):
+def test_params_yaml_that_cannot_be_changed_is_refused_before_the_import(
+    project, import_features
+) -> None:
     (project / "params.yaml").chmod(0o444)
     code, _, err = import_features("--name", "mine", *PLAIN)
     assert code == 2

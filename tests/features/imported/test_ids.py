@@ -1,5 +1,7 @@
 """Ids in every form that people have them in."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -52,7 +54,7 @@ def coco():
         ("..", -1),
     ],
 )
-def test_what_an_id_means(coco, one, row):
+def test_what_an_id_means(coco, one, row) -> None:
     assert ImageIds(coco).row(one)[0] == row
 
 
@@ -66,13 +68,13 @@ def test_what_an_id_means(coco, one, row):
         ("s3://bucket/train2014/same%2Ejpg", True),
     ],
 )
-def test_a_file_name_is_more_than_a_number(coco, one, by_name):
+def test_a_file_name_is_more_than_a_number(coco, one, by_name) -> None:
     row, found = ImageIds(coco).row(one)
     assert row >= 0
     assert found is by_name
 
 
-def test_the_first_column_that_knows_the_dataset(coco):
+def test_the_first_column_that_knows_the_dataset(coco) -> None:
     # image_path holds clip-retrieval's keys of a tar archive, id what the user put in.
     columns = {"image_path": ["000000000", "000000001", "000000002"], "id": ["1001", "42", "1000"]}
     match = match_images(columns, coco)
@@ -89,14 +91,14 @@ def test_the_first_column_that_knows_the_dataset(coco):
         ("ids.csv", 'id,caption\n42,"a, ""b"""\n1000,c\n'),
     ],
 )
-def test_text(tmp_path, name, content):
+def test_text(tmp_path: Path, name, content) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8", newline="")
     columns = read_ids(tmp_path / name)
     assert [ids for column, ids in columns.items() if column != "caption"] == [["42", "1000"]]
 
 
 @pytest.mark.parametrize("ids", [[42, 1000], ["42", "1000"]])
-def test_arrays_and_tables(tmp_path, ids):
+def test_arrays_and_tables(tmp_path: Path, ids) -> None:
     np.save(tmp_path / "ids.npy", np.array(ids))
     assert read_ids(tmp_path / "ids.npy") == {"array": ["42", "1000"]}
     frame = pd.DataFrame({"caption": ["a", "b"], "image_path": ["x", "y"], "key": ids})
@@ -120,13 +122,13 @@ def test_arrays_and_tables(tmp_path, ids):
         pa.uint16(),
     ],
 )
-def test_text_and_integers_of_every_arrow_type(tmp_path, kind):
+def test_text_and_integers_of_every_arrow_type(tmp_path: Path, kind) -> None:
     ids = pa.array([42, 1000], kind) if pa.types.is_integer(kind) else pa.array(["42", "1000"])
     pq.write_table(pa.table({"key": ids.cast(kind)}), tmp_path / "ids.parquet")
     assert read_ids(tmp_path / "ids.parquet") == {"key": ["42", "1000"]}
 
 
-def test_a_column_that_is_named(tmp_path):
+def test_a_column_that_is_named(tmp_path: Path) -> None:
     frame = pd.DataFrame({"image_path": ["0", "1"], "coco": [42, 1000]})
     frame.to_parquet(tmp_path / "ids.parquet")
     frame.to_csv(tmp_path / "ids.csv", index=False)

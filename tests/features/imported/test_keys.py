@@ -41,7 +41,7 @@ def true() -> list[int]:
 
 
 @pytest.fixture
-def clip(tmp_path, true):
+def clip(tmp_path: Path, true):
     """Output of clip-retrieval for a web dataset, with the requested columns."""
 
     def write(**columns) -> Path:
@@ -57,7 +57,7 @@ def clip(tmp_path, true):
 
 
 @pytest.fixture
-def take(tmp_path, coco):
+def take(tmp_path: Path, coco):
     """The lines of an import, and the image that each row of the result is of."""
 
     def run(folder: Path, id_column: str | None = None):
@@ -76,14 +76,14 @@ def captions(true):
     return [f"photo {one}  of a cat." for one in true]
 
 
-def test_file_names_in_the_addresses_are_taken_instead(clip, take, true):
+def test_file_names_in_the_addresses_are_taken_instead(clip, take, true) -> None:
     line, images = take(clip(url=urls(true), caption=captions(true)))
     assert images == list(IDS)
     assert "ids by url (file names): 12 of 120 rows fit" in line
 
 
 @pytest.mark.parametrize("witness", ["url", "caption"])
-def test_what_stands_beside_a_number_contradicts_it(clip, take, true, witness):
+def test_what_stands_beside_a_number_contradicts_it(clip, take, true, witness) -> None:
     # An address that is missing leaves the numbers alone with more images than the names.
     texts = {"url": urls, "caption": captions}[witness](true)
     texts[true.index(9)] = "http://elsewhere.org/x.jpg"
@@ -108,7 +108,7 @@ def test_what_stands_beside_a_number_contradicts_it(clip, take, true, witness):
         [10_000 * (row // 60) + row % 60 * 4 // 3 for row in range(ROWS)],
     ],
 )
-def test_counts_and_keys_of_shards_alone_are_refused(clip, take, keys):
+def test_counts_and_keys_of_shards_alone_are_refused(clip, take, keys) -> None:
     ids = [f"{one:09d}" for one in keys]
     for image_id, row in zip(IDS, range(ROWS - len(IDS), ROWS), strict=True):
         if f"{image_id:09d}" not in ids:
@@ -121,7 +121,9 @@ def test_counts_and_keys_of_shards_alone_are_refused(clip, take, keys):
     assert "ids by image_path (numbers, with nothing to check them): 12 of 120 rows fit" in line
 
 
-def test_a_column_that_is_named_is_taken_and_the_contradiction_told(clip, take, true, caplog):
+def test_a_column_that_is_named_is_taken_and_the_contradiction_told(
+    clip, take, true, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = clip(caption=captions(true))
     line, images = take(folder, "image_path")
     assert images != list(IDS)
@@ -129,19 +131,19 @@ def test_a_column_that_is_named_is_taken_and_the_contradiction_told(clip, take, 
     assert "caption contradicts them in 12 of 12 rows" in caplog.text
 
 
-def test_numbers_that_captions_confirm(clip, take, true):
+def test_numbers_that_captions_confirm(clip, take, true) -> None:
     line, images = take(clip(id=[str(one) for one in true], caption=captions(true)))
     assert images == list(IDS)
     assert "ids by id (numbers; caption agrees in 12 of 12 rows): 12 of 120 rows fit" in line
 
 
-def test_a_count_is_passed_over_for_a_column_of_image_ids(clip, take, true):
+def test_a_count_is_passed_over_for_a_column_of_image_ids(clip, take, true) -> None:
     line, images = take(clip(image_id=true))
     assert images == list(IDS)
     assert "ids by image_id (numbers, with nothing to check them)" in line
 
 
-def test_one_row_per_caption_gives_an_image_its_first(tmp_path, clip, take, true):
+def test_one_row_per_caption_gives_an_image_its_first(tmp_path: Path, clip, take, true) -> None:
     folder = clip(url=urls(true), caption=captions(true))
     features = np.load(folder / "img_emb/img_emb_0.npy")
     frame = pd.read_parquet(folder / "metadata/metadata_0.parquet")
@@ -152,7 +154,7 @@ def test_one_row_per_caption_gives_an_image_its_first(tmp_path, clip, take, true
     assert "of one row per caption the first of each image was taken" in line
 
 
-def test_files_of_other_systems_are_passed_over(clip, take, true):
+def test_files_of_other_systems_are_passed_over(clip, take, true) -> None:
     folder = clip(url=urls(true))
     for name in ("img_emb/._img_emb_0.npy", "metadata/._metadata_0.parquet", "img_emb/.DS_Store"):
         (folder / name).write_bytes(b"\0\5\x16\7")

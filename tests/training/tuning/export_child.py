@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 
-def main():
+def main() -> None:
     import torch
 
     from siglip2_multimodal_hash.features.towers import load_towers

@@ -40,7 +40,7 @@ def outputs(model, images, texts):
     )
 
 
-def step(model, images, texts):
+def step(model, images, texts) -> None:
     """One large step downhill, so that both factors of the adapters leave their start."""
     weights = list(trainable_weights(model).values())
     for _ in range(2):
@@ -50,7 +50,7 @@ def step(model, images, texts):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_adapters_start_as_the_identity_and_merge_into_what_they_became(ready, kind):
+def test_adapters_start_as_the_identity_and_merge_into_what_they_became(ready, kind) -> None:
     model, adapted, images, texts = ready(kind, "lora")
     with torch.no_grad(), adapted.disable_adapter():
         plain = outputs(model, images, texts)
@@ -68,7 +68,7 @@ def test_adapters_start_as_the_identity_and_merge_into_what_they_became(ready, k
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_full_trains_all_but_the_contrastive_scale_and_bias(ready, kind):
+def test_full_trains_all_but_the_contrastive_scale_and_bias(ready, kind) -> None:
     model, adapted, *_ = ready(kind, "full")
     assert adapted is model
     assert {name for name, _ in model.named_parameters()} - trainable_weights(model).keys() == {
@@ -79,7 +79,7 @@ def test_full_trains_all_but_the_contrastive_scale_and_bias(ready, kind):
 
 @pytest.mark.parametrize("mode", ["lora", "full"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_checkpointing_keeps_less_and_gives_the_same_gradients(ready, kind, mode):
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(ready, kind, mode) -> None:
     kept, gradients = {}, {}
     for checkpointing in (False, True):
         model, _, images, texts = ready(kind, mode, backbone__gradient_checkpointing=checkpointing)
@@ -97,19 +97,19 @@ def test_checkpointing_keeps_less_and_gives_the_same_gradients(ready, kind, mode
         torch.testing.assert_close(recomputed, plain)
 
 
-def test_the_attention_of_the_pooling_head_is_left_out(ready):
+def test_the_attention_of_the_pooling_head_is_left_out(ready) -> None:
     model, *_ = ready("siglip", "full")
     names = adapted_layers(model, ("out_proj",))
     assert len(names) == 4 + 2  # a layer of the image and of the text tower each
     assert not any("head" in name for name in names)
 
 
-def test_an_unknown_target_is_named_with_what_there_is(ready):
+def test_an_unknown_target_is_named_with_what_there_is(ready) -> None:
     with pytest.raises(InputError, match=r"(?s)tune\.lora\.targets.*c_proj.*fc1, fc2.*q_proj"):
         ready("siglip", "lora", tune__lora__targets=["q_proj", "c_proj"])
 
 
-def test_without_peft_the_remedy_is_its_extra(ready, monkeypatch):
+def test_without_peft_the_remedy_is_its_extra(ready, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match=r"(?s)backbone\.tune = lora.*peft.*\.\[tune\]"):
         ready("siglip", "lora")

@@ -1,6 +1,8 @@
 """The tuning and its memory: the estimate against what PyTorch keeps, and what does not fit."""
 
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Never
 
 import psutil
 import pytest
@@ -42,7 +44,7 @@ def _kept(model, features, inputs):
 @pytest.mark.parametrize(("kind", "mode"), [("siglip", "lora"), ("siglip2", "full")])
 def test_the_estimate_is_what_pytorch_keeps_or_a_little_more(
     tuning_params, kind, mode, half, checkpointing
-):
+) -> None:
     params = tuning_params(kind, mode, backbone__gradient_checkpointing=checkpointing)
     settings = TuneSettings.from_params(params)
     cpu, batch = torch.device("cpu"), 8
@@ -69,8 +71,8 @@ def _settings(tuning_params, mode="full", **more):
 
 
 def test_the_tuning_itself_refuses_before_it_starts(
-    small_dataset, tuning_params, tmp_path, monkeypatch
-):
+    small_dataset, tuning_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine = SimpleNamespace(total=GIB, available=GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     with pytest.raises(InputError, match=r"the main memory has 1\.0 GiB free"):
@@ -84,9 +86,9 @@ def test_the_tuning_itself_refuses_before_it_starts(
 
 
 def test_running_out_all_the_same_names_the_parameters(
-    small_dataset, tuning_params, tmp_path, monkeypatch
-):
-    def full(*_, **__):
+    small_dataset, tuning_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_, **__) -> Never:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTraceback of the allocator")
 
     monkeypatch.setattr(nn.Linear, "forward", full)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ CASES = [("siglip", "lora"), ("siglip2", "full")]
 
 
 @pytest.fixture(scope="session")
-def tuned(small_dataset, tuning_params, tmp_path_factory):
+def tuned(small_dataset, tuning_params, tmp_path_factory: pytest.TempPathFactory):
     """Tune and return history and folder; each case once per session."""
     made = {}
 
@@ -49,7 +50,7 @@ def _changed(before, after):
 
 
 @pytest.mark.parametrize(("kind", "mode"), CASES)
-def test_the_loss_falls_and_the_record_says_so(tuned, kind, mode):
+def test_the_loss_falls_and_the_record_says_so(tuned, kind, mode) -> None:
     history, folder = tuned(kind, mode)
     assert [record["epoch"] for record in history] == [1, 2]
     assert history[1]["train_total"] < history[0]["train_total"]
@@ -61,7 +62,7 @@ def test_the_loss_falls_and_the_record_says_so(tuned, kind, mode):
     assert (record["best_epoch"], record["val_mAP"]) == (best["epoch"], best["val_mAP"])
 
 
-def test_lora_changes_its_targets_alone(tuned):
+def test_lora_changes_its_targets_alone(tuned) -> None:
     _, folder = tuned("siglip", "lora")
     changed = _changed(_weights(ROOT / "models" / CHECKPOINTS["siglip"]), _weights(folder))
     # Six linear maps in each of 4 + 2 layers, and the two of the pooling head's MLP.
@@ -71,14 +72,16 @@ def test_lora_changes_its_targets_alone(tuned):
     assert not any(name.endswith("bias") or "head.attention" in name for name in changed)
 
 
-def test_full_changes_every_weight_that_the_head_sees(tuned):
+def test_full_changes_every_weight_that_the_head_sees(tuned) -> None:
     _, folder = tuned("siglip2", "full")
     before = _weights(ROOT / "models" / CHECKPOINTS["siglip2"])
     assert before.keys() - _changed(before, _weights(folder)) <= {"logit_scale", "logit_bias"}
 
 
 @pytest.mark.parametrize(("kind", "mode"), CASES)
-def test_the_folder_is_a_checkpoint_like_the_one_it_came_from(tuned, tuning_params, kind, mode):
+def test_the_folder_is_a_checkpoint_like_the_one_it_came_from(
+    tuned, tuning_params, kind, mode
+) -> None:
     _, folder = tuned(kind, mode)
     origin = ROOT / "models" / CHECKPOINTS[kind]
     assert {path.name for path in folder.iterdir()} == {
@@ -95,7 +98,7 @@ def test_the_folder_is_a_checkpoint_like_the_one_it_came_from(tuned, tuning_para
     assert towers.encode_texts(["a cat"]).isfinite().all()
 
 
-def test_a_second_tuning_gives_the_same_bytes(tuned):
+def test_a_second_tuning_gives_the_same_bytes(tuned) -> None:
     (_, first), (_, second) = tuned("siglip", "lora"), tuned("siglip", "lora", again=True)
     for path in sorted(first.iterdir()):
         digests = {hashlib.sha256((f / path.name).read_bytes()).digest() for f in (first, second)}
@@ -103,8 +106,8 @@ def test_a_second_tuning_gives_the_same_bytes(tuned):
 
 
 def test_a_diverging_tuning_leaves_nothing_and_names_the_rate(
-    small_dataset, tuning_params, tmp_path
-):
+    small_dataset, tuning_params, tmp_path: Path
+) -> None:
     params = tuning_params("siglip", "full", tune__lr=1e30, tune__warmup_share=0.0)
     with pytest.raises(InputError, match=r"epoch 1, update \d: the loss is NaN .*\n.*tune\.lr"):
         tune_towers(
@@ -116,7 +119,7 @@ def test_a_diverging_tuning_leaves_nothing_and_names_the_rate(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_kill_in_the_midst_of_writing_leaves_no_checkpoint(tmp_path):
+def test_a_kill_in_the_midst_of_writing_leaves_no_checkpoint(tmp_path: Path) -> None:
     target = tmp_path / "outputs" / "towers"
     killed = subprocess.run(
         [sys.executable, "-m", "tests.training.tuning.export_child", target],
@@ -134,7 +137,7 @@ def test_a_kill_in_the_midst_of_writing_leaves_no_checkpoint(tmp_path):
     assert list(target.parent.iterdir()) == []
 
 
-def test_what_a_living_process_writes_is_left_alone(tmp_path):
+def test_what_a_living_process_writes_is_left_alone(tmp_path: Path) -> None:
     temporary = tmp_path / f".towers.tmp-{os.getpid()}"
     temporary.mkdir()
     remove_leftovers(tmp_path / "towers")

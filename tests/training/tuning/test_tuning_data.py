@@ -18,7 +18,7 @@ SPLIT = Split(
 )
 
 
-def test_an_epoch_is_a_permutation_with_one_caption_each():
+def test_an_epoch_is_a_permutation_with_one_caption_each() -> None:
     epoch = Epoch.draw(SPLIT, 5)
     assert sorted(epoch.files) == ["0", "1", "2"]
     for file, caption, labels in zip(epoch.files, epoch.captions, epoch.labels, strict=True):
@@ -28,13 +28,13 @@ def test_an_epoch_is_a_permutation_with_one_caption_each():
     assert (again.files, again.captions) == (epoch.files, epoch.captions)
 
 
-def test_every_caption_is_drawn_equally_often():
+def test_every_caption_is_drawn_equally_often() -> None:
     drawn = Counter(caption for seed in range(600) for caption in Epoch.draw(SPLIT, seed).captions)
     assert drawn["1a"] == 600
     assert all(abs(drawn[caption] - 200) < 50 for caption in ("2a", "2b", "2c"))
 
 
-def test_offsets_and_the_first_captions():
+def test_offsets_and_the_first_captions() -> None:
     assert SPLIT.caption_offsets().tolist() == [0, 2, 3, 6]
     assert SPLIT.one_caption().all_captions() == ["0a", "1a", "2a"]
     sample = SPLIT.first(2, torch.Generator().manual_seed(0))
@@ -43,11 +43,11 @@ def test_offsets_and_the_first_captions():
     assert SPLIT.first(9, torch.Generator()).files == SPLIT.files
 
 
-def test_incomplete_batches_are_left_out_unless_it_is_the_only_one():
+def test_incomplete_batches_are_left_out_unless_it_is_the_only_one() -> None:
     assert [batch_count(samples, 8) for samples in (3, 8, 15, 16)] == [1, 1, 1, 2]
 
 
-def test_an_empty_split_is_refused():
+def test_an_empty_split_is_refused() -> None:
     with pytest.raises(DataError, match="no image"):
         Split((), (), torch.zeros(0, 3))
 
@@ -55,7 +55,7 @@ def test_an_empty_split_is_refused():
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_images_captions_and_labels_of_the_same_rows(
     small_dataset, tuning_params, workers
-):
+) -> None:
     settings = TuneSettings.from_params(tuning_params("siglip", "full"))
     towers = load_towers(settings.towers, torch.device("cpu"))
     split = Split.of(small_dataset.index, "val")

@@ -14,7 +14,7 @@ OUTPUTS = "outputs/mojicoco/siglip2-tiny"
 
 
 @pytest.fixture(scope="module")
-def stages(small_dataset, tmp_path_factory):
+def stages(small_dataset, tmp_path_factory: pytest.TempPathFactory):
     """A folder where both stages ran with adapters, and the parameters that the first one read."""
     folder = tmp_path_factory.mktemp("stages")
     (folder / "data").symlink_to(small_dataset.folder / "data")
@@ -28,12 +28,12 @@ def stages(small_dataset, tmp_path_factory):
     return folder, read
 
 
-def test_a_tuning_reads_what_dvc_is_told(stages):
+def test_a_tuning_reads_what_dvc_is_told(stages) -> None:
     _, read = stages
     check_reads("tune_towers", read)
 
 
-def test_embed_takes_the_tuned_towers(stages, small_dataset):
+def test_embed_takes_the_tuned_towers(stages, small_dataset) -> None:
     folder, _ = stages
     meta = json.loads((folder / OUTPUTS / "embeddings" / "meta.json").read_text())
     assert meta["checkpoint"] == f"{OUTPUTS}/towers"
