@@ -93,12 +93,11 @@ def test_lists_of_hashnet(coco: Path) -> None:
 
 
 def test_what_the_pipeline_will_fetch_itself_is_no_failure(coco: Path, tmp_path: Path) -> None:
-    enabled = {"runtime__download__enabled": True}
-    (found,) = check(tmp_path / "none", **enabled)
+    (found,) = check(tmp_path / "none", runtime__download__enabled=True)
     assert found.status == "warn"
     assert "images/train2014.zip, images/val2014.zip, annotations_trainval" in found.finding
     assert "smhash download coco2014 --root" in found.remedy
-    (found,) = check(coco, **enabled)
+    (found,) = check(coco, runtime__download__enabled=True)
     assert "official set" in found.finding
 
 

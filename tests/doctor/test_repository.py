@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,8 @@ def test_a_folder_without_git(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["git", "dvc", "is_dvc"])
 def test_what_is_missing_fails(clone: Path, missing: str) -> None:
-    state = replace(look_at_repository(clone), **{missing: False})
+    change: dict[str, Any] = {missing: False}
+    state = replace(look_at_repository(clone), **change)
     found = check_repository(state)
     assert found.status == "fail"
     assert found.remedy

@@ -1,10 +1,13 @@
 """The doctor on tuned towers: their memory against the card's, by the tuning's own arithmetic."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from siglip2_multimodal_hash.doctor.checklist import check_tuning
+from siglip2_multimodal_hash.doctor.findings import Finding
+from siglip2_multimodal_hash.doctor.machine import Machine
 from siglip2_multimodal_hash.memory.needs import adapter_weights
 from siglip2_multimodal_hash.memory.towers import Tower
 from tests.doctor.machines import GIB, LAPTOP, PLAN, params_with, towers_of
@@ -12,7 +15,7 @@ from tests.doctor.machines import GIB, LAPTOP, PLAN, params_with, towers_of
 COCO = ("coco2014", "siglip2-base-256", "rtx5080-16gb")
 
 
-def finding(machine, *presets, **changes):
+def finding(machine: Machine, *presets: str, **changes: Any) -> Finding:
     params = params_with(*presets, **changes)
     return check_tuning(machine, params, towers_of(params))
 
@@ -23,7 +26,7 @@ def test_frozen_towers_need_nothing() -> None:
 
 
 @pytest.mark.parametrize("mode", ["lora", "full"])
-def test_the_plan_s_card_holds_the_base_towers(mode) -> None:
+def test_the_plan_s_card_holds_the_base_towers(mode: str) -> None:
     found = finding(PLAN, *COCO, backbone__tune=mode)
     assert found.status == "ok"
     assert f"backbone.tune = {mode}: 3 epochs" in found.finding

@@ -28,7 +28,9 @@ def test_golden_label_ranking() -> None:
 
 
 @given(st.integers(1, 700), st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32 - 1))
-def test_label_ranking_equals_scikit_learn(photos, classes, levels, seed) -> None:
+def test_label_ranking_equals_scikit_learn(
+    photos: int, classes: int, levels: int, seed: int
+) -> None:
     generator = np.random.default_rng(seed)
     scores = generator.integers(levels, size=(photos, classes)) / 4  # ties abound
     labels = (generator.random((photos, classes)) < generator.random()).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Names of experiments: legible, and each setting once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_names_and_seeds() -> None:
 
 
 def test_names_say_what_is_not_the_committed_dataset_or_backbone() -> None:
-    def default(**sections: dict[str, str]) -> str:
+    def default(**sections: dict[str, Any]) -> str:
         base = BASE | {key: BASE[key] | changed for key, changed in sections.items()}
         plan = Plan(ROWS, base)
         return plan.experiment("A2", ROWS["A2"].variant("64"), 0).name
@@ -80,7 +81,9 @@ def test_baselines_are_left_out_where_nothing_reads_them(tmp_path: Path) -> None
         ("{hash.bits: 32, baselines.untrained: true}", True),
     ],
 )
-def test_baselines_stay_where_one_is_read_or_they_are_set(tmp_path: Path, variant, kept) -> None:
+def test_baselines_stay_where_one_is_read_or_they_are_set(
+    tmp_path: Path, variant: str, kept: bool
+) -> None:
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace("{hash.bits: 32}", variant))
     plan = Plan(load_rows(path), BASE)
@@ -132,7 +135,7 @@ def test_rows_without_a_number_of_seeds_have_their_own() -> None:
     ("word", "near"),
     [("a2", "A2"), ("tier4", "tier"), ("objectves", "objectives"), ("al", "all")],
 )
-def test_a_typo_gets_its_near_matches(word, near) -> None:
+def test_a_typo_gets_its_near_matches(word: str, near: str) -> None:
     with pytest.raises(InputError) as caught:
         PLAN.select([word])
     assert f"{word}: no such row or tier" in str(caught.value)

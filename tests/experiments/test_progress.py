@@ -16,7 +16,7 @@ hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
         "32", "true", "", "it's 50%", "a photo of a {}.", "{}", [1024, 512], ["q_proj", "a b"],
     ],
 )  # fmt: skip
-def test_an_override_is_read_as_it_was_meant(value) -> None:
+def test_an_override_is_read_as_it_was_meant(value: object) -> None:
     parser = hydra.OverridesParser.create()
     (found,) = parser.parse_overrides([assignment("a.b", value)])
     assert found.key_or_group == "a.b"
@@ -28,7 +28,7 @@ def test_an_override_is_read_as_it_was_meant(value) -> None:
     ("seconds", "text"),
     [(4.4, "4 s"), (89, "89 s"), (91, "2 min"), (3599, "60 min"), (3661, "1 h 01 min")],
 )
-def test_durations(seconds, text) -> None:
+def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 

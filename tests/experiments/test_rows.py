@@ -49,7 +49,7 @@ def test_the_plans_rows_are_there() -> None:
 
 
 @pytest.mark.parametrize("plan", [PLAN, COCO], ids=["mojicoco", "coco2014"])
-def test_every_variant_passes_the_rules_of_params(plan) -> None:
+def test_every_variant_passes_the_rules_of_params(plan: Plan) -> None:
     for name, row in plan.rows.items():
         for variant in row.variants:
             params = flatten(plan.experiment(name, variant, 2).params)
@@ -59,7 +59,7 @@ def test_every_variant_passes_the_rules_of_params(plan) -> None:
 
 
 @pytest.mark.parametrize("row", ["B2", "grid-loss"])
-def test_weights_of_the_plans_loss_are_varied_under_it(row) -> None:
+def test_weights_of_the_plans_loss_are_varied_under_it(row: str) -> None:
     preset = read_yaml(ROOT / "configs/presets/plan-v2.2.yaml")["overrides"]
     # Loss, fit and bits as the plan has them; the rest of its start lets the bits collapse.
     sections = ("loss.", "hash.", "training.", "optimizer.", "scheduler.")
@@ -97,7 +97,9 @@ def test_a_row_is_left_out_where_its_parameter_does_not_exist(tmp_path: Path) ->
         ("rows:", "rows: [", ("not valid YAML",)),
     ],
 )
-def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old, new, words) -> None:
+def test_what_is_wrong_in_the_file_is_named(
+    tmp_path: Path, old: str, new: str, words: tuple[str, ...]
+) -> None:
     assert old in GOOD
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace(old, new))
@@ -117,7 +119,7 @@ def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old, new, words) -> 
     ],
 )
 def test_an_override_that_params_refuses_names_row_and_variant(
-    tmp_path: Path, override, words
+    tmp_path: Path, override: str, words: tuple[str, ...]
 ) -> None:
     path = tmp_path / "rows.yaml"
     path.write_text(GOOD.replace("{hash.bits: 32}", override))

@@ -1,38 +1,39 @@
 """State of planned experiments, by what is recorded under their names."""
 
 import copy
+from typing import Any
 
 import pytest
 
-from siglip2_multimodal_hash.experiments.plan import BASELINES
-from siglip2_multimodal_hash.experiments.repository import Recorded
-from siglip2_multimodal_hash.experiments.status import State, statuses
+from siglip2_multimodal_hash.experiments.plan import BASELINES, Planned
+from siglip2_multimodal_hash.experiments.repository import Recorded, Repository
+from siglip2_multimodal_hash.experiments.status import State, Status, statuses
 from tests.experiments.test_rows import PLAN
 
 
-class OneExperiment:
+class OneExperiment(Repository):
     """A repository with one experiment, of the parameters given and of this code."""
 
     code_here = "v1"
 
-    def __init__(self, name, params) -> None:
+    def __init__(self, name: str, params: dict[str, Any]) -> None:
         self._recorded, self._params = Recorded(name, "c0", "b0"), params
 
-    def experiments(self):
+    def experiments(self) -> dict[str, list[Recorded]]:
         return {self._recorded.name: [self._recorded]}
 
-    def code_version(self, commit) -> str:
+    def code_version(self, commit: str) -> str:
         return "v1"
 
-    def params(self, commit):
+    def params(self, commit: str = "") -> dict[str, Any]:
         return self._params
 
 
-def planned(row, variant):
+def planned(row: str, variant: str) -> Planned:
     return PLAN.experiment(row, PLAN.rows[row].variant(variant), 0)
 
 
-def state_of(one, **baselines):
+def state_of(one: Planned, **baselines: bool) -> Status:
     params = copy.deepcopy(one.params)
     params["baselines"] |= baselines
     (found,) = statuses([one], OneExperiment(one.name, params))
@@ -44,7 +45,7 @@ def test_the_same_parameters_are_done() -> None:
 
 
 @pytest.mark.parametrize("key", BASELINES)
-def test_a_run_with_more_baselines_is_as_good(key) -> None:
+def test_a_run_with_more_baselines_is_as_good(key: str) -> None:
     assert state_of(planned("A2", "32"), **{key.split(".")[1]: True}).state is State.DONE
 
 

@@ -26,7 +26,7 @@ def folder(new_repository: Callable[[str], Path]) -> Path:
     return found
 
 
-def test_markdown_of_two_rows(folder) -> None:
+def test_markdown_of_two_rows(folder: Path) -> None:
     result = smhash(folder, "table", "A3", "C1", "--seeds", "2", "--draws", "200")
     assert result.returncode == 0, result.stderr
     assert "### A3: " in result.stdout
@@ -41,7 +41,7 @@ def test_markdown_of_two_rows(folder) -> None:
     assert "Not run yet: C1-k-5-s1, C1-k-10-s1, C1-k-50-s0, C1-k-50-s1" in result.stdout
 
 
-def test_all_experiments_newest_first_or_by_a_figure(folder) -> None:
+def test_all_experiments_newest_first_or_by_a_figure(folder: Path) -> None:
     def listed(*options: str) -> list[list[str]]:
         result = smhash(folder, "experiments", *options)
         assert result.returncode == 0, result.stderr
@@ -161,7 +161,7 @@ def test_a_dvc_yaml_without_these_stages_is_refused(folder: Path, text: str) -> 
         path.write_text(kept, encoding="utf-8")
 
 
-def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folder) -> None:
+def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folder: Path) -> None:
     result = smhash(folder, "table", "methods", "--seeds", "1", "--draws", "200")
     assert result.returncode == 0, result.stderr
     lines = {line.split(" |")[0]: line for line in result.stdout.splitlines()}
@@ -174,7 +174,7 @@ def test_other_methods_differ_with_an_interval_where_their_scores_are_kept(folde
 
 
 def test_scores_of_classifiers_of_other_parameters_are_refused(
-    folder, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
     assert list(read_experiment("HEAD", ("mlp", "zero_shot")).classifiers) == ["mlp"]
@@ -189,7 +189,7 @@ def test_scores_of_classifiers_of_other_parameters_are_refused(
         path.write_text(text, encoding="utf-8")
 
 
-def test_files_by_their_names(folder, tmp_path: Path) -> None:
+def test_files_by_their_names(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "c1.csv"
     options = ("--seeds", "1", "--draws", "200", "--out", str(out))
     assert smhash(folder, "table", "C1", *options).returncode == 0
@@ -205,13 +205,13 @@ def test_files_by_their_names(folder, tmp_path: Path) -> None:
     assert not (tmp_path / "c1.doc").exists()
 
 
-def test_without_rows_the_comparison_of_the_workspace(folder) -> None:
+def test_without_rows_the_comparison_of_the_workspace(folder: Path) -> None:
     result = smhash(folder, "table")
     assert result.returncode == 0, result.stderr
     assert "| mlp |" in result.stdout
 
 
-def test_a_row_without_experiments_says_what_runs_them(folder) -> None:
+def test_a_row_without_experiments_says_what_runs_them(folder: Path) -> None:
     result = smhash(folder, "table", "A2", "--seeds", "1", "--draws", "200")
     # The reference of A2 is the default, so there is one line.
     assert "Not run yet: A2-bits-none-s0" in result.stdout
@@ -221,7 +221,7 @@ def test_a_row_without_experiments_says_what_runs_them(folder) -> None:
     assert "`smhash ablate B2`" in result.stderr
 
 
-def test_rows_of_other_test_images_stand_beside_each_other(folder) -> None:
+def test_rows_of_other_test_images_stand_beside_each_other(folder: Path) -> None:
     name = "pairs-160-head-closed-form-s0"
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", name,
         "-S", "dataset.mojicoco.train=120", "-S", "dataset.mojicoco.restval=40")  # fmt: skip
@@ -232,7 +232,7 @@ def test_rows_of_other_test_images_stand_beside_each_other(folder) -> None:
     assert "| closed-form * | 1 |" in result.stdout
 
 
-def test_experiments_of_another_dataset_do_not_count(folder) -> None:
+def test_experiments_of_another_dataset_do_not_count(folder: Path) -> None:
     run(folder, "dvc", "exp", "run", "-q", "--temp", "-n", "C1-k-50-s0",
         "-S", "knn.K=49", "-S", "dataset.protocol=standard")  # fmt: skip
     result = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
@@ -241,7 +241,7 @@ def test_experiments_of_another_dataset_do_not_count(folder) -> None:
     run(folder, "dvc", "exp", "remove", "-q", "C1-k-50-s0")
 
 
-def test_code_of_two_versions_is_refused_unless_asked_for(folder) -> None:
+def test_code_of_two_versions_is_refused_unless_asked_for(folder: Path) -> None:
     commit_line(folder, "stages/make.py", "# another version")
     same = smhash(folder, "table", "C1", "--seeds", "1", "--draws", "200")
     assert same.returncode == 0, same.stderr

@@ -25,7 +25,7 @@ from siglip2_multimodal_hash.memory.needs import GIB
 from siglip2_multimodal_hash.params import MemoryParams
 
 
-class FakeCard:
+class FakeCard(CudaProbe):
     """A card of ``size`` GiB; ``reserved_gib`` is what the tests turn."""
 
     def __init__(self, size: float) -> None:

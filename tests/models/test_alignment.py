@@ -45,7 +45,8 @@ def plain_info_nce(cosines: Array, negative: npt.NDArray[np.bool_], t: float) ->
 
 def units(generator: np.random.Generator, count: int) -> Array:
     drawn = generator.normal(size=(count, 5))
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    norms: Array = np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn / norms
 
 
 @given(

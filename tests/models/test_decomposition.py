@@ -8,11 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from siglip2_multimodal_hash.models.decomposition import (
-    RESIDUAL_REDUCTION,
-    build_adapter,
-    decompose,
-)
+from siglip2_multimodal_hash.models.config import RESIDUAL_REDUCTION
+from siglip2_multimodal_hash.models.decomposition import build_adapter, decompose
 from siglip2_multimodal_hash.params import Adapter
 
 

@@ -11,10 +11,8 @@ from sklearn.decomposition import PCA
 from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.decomposition import DirectionProjection
-from siglip2_multimodal_hash.models.initialisation import (
-    principal_components,
-    set_principal_projections,
-)
+from siglip2_multimodal_hash.models.initialisation import set_principal_projections
+from siglip2_multimodal_hash.models.linear_codes import principal_components
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from tests.models.heads import head_config, loss_params, network, pairs, random_labels
 

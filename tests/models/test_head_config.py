@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.errors import ParamsError
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.params import FusionParams, settings_for_widths
+from siglip2_multimodal_hash.params import FusionType, settings_for_widths
 from tests.models.heads import head_config
 from tests.parameters import PARAMS, params_with
 
@@ -130,11 +130,11 @@ def test_a_missing_key_is_named() -> None:
 
 @pytest.mark.parametrize("cosine_weight", [0.0, 1.0])
 @pytest.mark.parametrize("widths", [(9, 9), (9, 6), (6, 9), (9, 0), (0, 9)])
-@pytest.mark.parametrize("fusion", get_args(FusionParams.model_fields["type"].annotation))
+@pytest.mark.parametrize("fusion", get_args(FusionType))
 def test_after_its_remedy_a_head_for_features_of_any_widths_runs(
-    fusion, widths, cosine_weight
+    fusion: FusionType, widths: tuple[int, int], cosine_weight: float
 ) -> None:
-    changes = {"fusion.type": fusion, "loss.cosine_weight": cosine_weight}
+    changes: dict[str, str | float] = {"fusion.type": fusion, "loss.cosine_weight": cosine_weight}
 
     def build() -> HeadConfig:
         params = params_with(changes)

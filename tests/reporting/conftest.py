@@ -106,7 +106,7 @@ def make_example(folder: Path, bits: int) -> Example:
     # Of 100 x 100 pixels a person covers 4%, a hot dog 8%, a cat 12%.
     images, columns = labels.nonzero()
     ids = dataset.frame["image_id"].to_numpy()[images]
-    sizes = ObjectSizes(ids, columns + 1, 400.0 * (columns + 1))
+    sizes = ObjectSizes(ids, columns + 1, np.float64(400) * (columns + 1))
     errors = errors_of_test(dataset, evaluation, sizes, "first")
     return Example(dataset, dataset_statistics(dataset), codes, evaluation, history, errors)
 

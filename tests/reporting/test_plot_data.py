@@ -129,7 +129,7 @@ def test_the_curve_of_retrieval_is_the_stored_one(
 
 
 def test_words_of_captions_by_share(plots: Path, read_csv: ReadCsv, example: Any) -> None:
-    words = {"mean": 4.0, "q00": 2.0, "q50": 4.0, "q100": 9.0}
+    words: dict[str, float | None] = {"mean": 4.0, "q00": 2.0, "q50": 4.0, "q100": 9.0}
     assert word_quantiles(words) == [(0.0, 2.0), (0.5, 4.0), (1.0, 9.0)]
     assert word_quantiles({"mean": None, "q50": None}) == []
     found = example.statistics["splits"]["test"]["caption_words"]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,14 @@ stages:
       - metrics/mojicoco/siglip2-tiny/figures.json: {cache: false}
 """
 FIGURES = "metrics/mojicoco/siglip2-tiny/figures.json"
-SUMMARY = {"test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}}, "train": {"best_epoch": 14}}
+SUMMARY: dict[str, Any] = {
+    "test": {"knn": {"mAP": 0.746}, "mlp": {"mAP": 0.827}},
+    "train": {"best_epoch": 14},
+}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository whose last commit has figures, and the working folder of the test."""
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
@@ -36,17 +40,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return tmp_path
 
 
-def write(folder, summary=SUMMARY) -> None:
+def write(folder: Path, summary: dict[str, Any] = SUMMARY) -> None:
     (folder / FIGURES).parent.mkdir(parents=True, exist_ok=True)
     (folder / FIGURES).write_text(json.dumps(summary))
 
 
-def with_knn(value):
+def with_knn(value: object) -> dict[str, Any]:
     return SUMMARY | {"test": SUMMARY["test"] | {"knn": {"mAP": value}}}
 
 
 def test_the_same_figures_are_reproduced(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert smhash("verify") == 0
     said = capsys.readouterr().out
@@ -54,7 +58,7 @@ def test_the_same_figures_are_reproduced(
 
 
 def test_the_largest_difference_is_named(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(project, with_knn(0.7392))
     assert smhash("verify") == 0
@@ -62,7 +66,7 @@ def test_the_largest_difference_is_named(
 
 
 def test_a_figure_that_is_off_is_named_and_fails(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(project, with_knn(0.786))
     assert smhash("verify") == 1
@@ -71,13 +75,13 @@ def test_a_figure_that_is_off_is_named_and_fails(
     assert "mlp" not in said
 
 
-def test_another_best_epoch_is_not_a_figure(project, smhash: Callable[..., int]) -> None:
+def test_another_best_epoch_is_not_a_figure(project: Path, smhash: Callable[..., int]) -> None:
     write(project, SUMMARY | {"train": {"best_epoch": 3}})
     assert smhash("verify") == 0
 
 
 def test_other_parameters_are_not_compared(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "params.yaml").write_text(PARAMS.replace("seed: 42", "seed: 2"))
     assert smhash("verify") == 2
@@ -85,7 +89,7 @@ def test_other_parameters_are_not_compared(
 
 
 def test_missing_figures_are_not_taken_for_equal(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / FIGURES).unlink()
     assert smhash("verify") == 2
@@ -96,7 +100,7 @@ def test_missing_figures_are_not_taken_for_equal(
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.746", [0.746]])
 def test_what_is_no_number_is_not_taken_for_equal(
-    project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], value
+    project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str], value: object
 ) -> None:
     write(project, with_knn(value))
     assert smhash("verify") == 2

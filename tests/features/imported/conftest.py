@@ -8,32 +8,37 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features.imported.importer import Imported, import_features
 from siglip2_multimodal_hash.features.imported.sources import read_clip_retrieval, read_plain
 
 IMAGES, WIDTH = 12, 5
 
+Layout = Callable[..., Path]
+Take = Callable[..., Imported]
+
 
 @pytest.fixture
-def image() -> Any:
+def image() -> Vectors:
     """float32 [12, 5], far from unit length."""
     return np.random.default_rng(1).normal(2, 3, (IMAGES, WIDTH)).astype(np.float32)
 
 
 @pytest.fixture
-def caption(index) -> Any:
+def caption(index: DatasetIndex) -> Vectors:
     """float32 [M, 5]: one row per caption, in the order of the index."""
     count = int(index.caption_offsets()[-1])
     return np.random.default_rng(2).normal(-1, 2, (count, WIDTH)).astype(np.float32)
 
 
 @pytest.fixture
-def image_ids(index) -> list[str]:
+def image_ids(index: DatasetIndex) -> list[str]:
     return [str(one) for one in index.frame["image_id"]]
 
 
 @pytest.fixture
-def caption_ids(index) -> list[str]:
+def caption_ids(index: DatasetIndex) -> list[str]:
     """The image of each caption."""
     counts = np.diff(index.caption_offsets())
     return [str(one) for one in np.repeat(index.frame["image_id"], counts)]
@@ -62,17 +67,17 @@ def write_layout(
 
 
 @pytest.fixture
-def layout() -> Callable[..., Path]:
+def layout() -> Layout:
     return write_layout
 
 
 @pytest.fixture
-def take_layout(tmp_path: Path, index) -> Callable[[Path], Imported]:
+def take_layout(tmp_path: Path, index: DatasetIndex) -> Take:
     return lambda folder: import_features(read_clip_retrieval(folder), index, tmp_path / "features")
 
 
 @pytest.fixture
-def take_plain(tmp_path: Path, index) -> Callable[..., Imported]:
+def take_plain(tmp_path: Path, index: DatasetIndex) -> Take:
     """Import arrays with ids, each written to a file first."""
 
     def take(**parts: Any) -> Imported:
@@ -84,8 +89,8 @@ def take_plain(tmp_path: Path, index) -> Callable[..., Imported]:
                 np.save(paths[name], content)
             else:
                 paths[name].write_text("\n".join(map(str, content)) + "\n")
-        names = ("image", "image_ids", "caption", "caption_ids")
-        source = read_plain(*(paths.get(name) for name in names))
+        image, caption = paths.get("image"), paths.get("caption")
+        source = read_plain(image, paths.get("image_ids"), caption, paths.get("caption_ids"))
         return import_features(source, index, tmp_path / "features")
 
     return take

@@ -8,17 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.datasets.index import write_index
+from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, write_index
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import override_text
 from tests.places import FREE, everything, place
 
 ROOT = Path(__file__).resolve().parents[3]
+Run = Callable[..., tuple[int, str, str]]
 PLAIN = ("--image", "image.npy", "--image-ids", "ids.txt")
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index, image, image_ids) -> Path:
+def project(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    index: DatasetIndex,
+    image: Vectors,
+    image_ids: list[str],
+) -> Path:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     write_index(tmp_path / "data/mojicoco/index.parquet", index)
@@ -29,18 +37,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index, image, image
 
 
 @pytest.fixture
-def run(smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]):
+def run(smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> Run:
     """The exit code, and what was said on stdout and stderr."""
     return lambda *words: (smhash(*words), *capsys.readouterr())
 
 
 @pytest.fixture
-def import_features(run):
+def import_features(run: Run) -> Run:
     return functools.partial(run, "import-features")
 
 
 def test_params_yaml_uses_them_and_a_preset_undoes_it(
-    project, import_features, smhash: Callable[..., int]
+    project: Path, import_features: Run, smhash: Callable[..., int]
 ) -> None:
     before = (project / "params.yaml").read_text()
     code, out, _ = import_features("--name", "mine", *PLAIN)
@@ -58,7 +66,7 @@ def test_params_yaml_uses_them_and_a_preset_undoes_it(
 
 
 def test_check_knows_what_train_would_refuse_and_its_remedy_helps(
-    project, run, import_features, image
+    project: Path, run: Run, import_features: Run, image: Vectors
 ) -> None:
     np.save(project / "caption.npy", image[:, :3])
     caption = ("--caption", "caption.npy", "--caption-ids", "ids.txt")
@@ -74,14 +82,14 @@ def test_check_knows_what_train_would_refuse_and_its_remedy_helps(
     assert run("check")[0] == 0
 
 
-def test_the_same_features_again_change_nothing(project, import_features) -> None:
+def test_the_same_features_again_change_nothing(project: Path, import_features: Run) -> None:
     assert import_features("--name", "mine", *PLAIN)[0] == 0
     code, out, _ = import_features("--name", "mine", *PLAIN)
     assert code == 0
     assert "params.yaml: nothing to change" in out
 
 
-def test_another_place(project, import_features) -> None:
+def test_another_place(project: Path, import_features: Run) -> None:
     assert import_features("--name", "mine", *PLAIN, "--out", "elsewhere")[0] == 0
     params = load_params()
     expected = project.resolve() / "elsewhere" / params.backbone.revision
@@ -101,7 +109,9 @@ def test_another_place(project, import_features) -> None:
         (("--name", "mine", "--image", "image.npy"), ("--image needs --image-ids",)),
     ],
 )
-def test_refusals(project, import_features, arguments, parts) -> None:
+def test_refusals(
+    project: Path, import_features: Run, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
     before = (project / "params.yaml").read_text()
     code, out, err = import_features(*arguments)
     assert (code, out) == (2, "")
@@ -112,7 +122,7 @@ def test_refusals(project, import_features, arguments, parts) -> None:
     assert not (project / "data/mojicoco/features").exists()
 
 
-def test_without_an_index(project, import_features) -> None:
+def test_without_an_index(project: Path, import_features: Run) -> None:
     (project / "data/mojicoco/index.parquet").unlink()
     code, _, err = import_features("--name", "mine", *PLAIN)
     assert code == 2
@@ -120,7 +130,7 @@ def test_without_an_index(project, import_features) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(project, import_features) -> None:
+def test_a_folder_that_cannot_be_written(project: Path, import_features: Run) -> None:
     (project / "locked").mkdir(mode=0o500)
     code, _, err = import_features("--name", "mine", *PLAIN, "--out", "locked")
     assert code == 2
@@ -134,7 +144,9 @@ def test_a_folder_that_cannot_be_written(project, import_features) -> None:
         *("dangling link", "mount point", "above the repository", "dataset"),
     ],
 )
-def test_whatever_lies_in_the_place_of_the_folder_stays(project, import_features, kind) -> None:
+def test_whatever_lies_in_the_place_of_the_folder_stays(
+    project: Path, import_features: Run, kind: str
+) -> None:
     (project / ".git").mkdir()
     with place(kind, project) as target:
         before = everything(project)
@@ -154,7 +166,7 @@ def test_whatever_lies_in_the_place_of_the_folder_stays(project, import_features
 
 
 def test_params_yaml_that_cannot_be_changed_is_refused_before_the_import(
-    project, import_features
+    project: Path, import_features: Run
 ) -> None:
     (project / "params.yaml").chmod(0o444)
     code, _, err = import_features("--name", "mine", *PLAIN)

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from siglip2_multimodal_hash.datasets.index import make_index
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.ids import read_ids
 from siglip2_multimodal_hash.features.imported.matching import ImageIds, match_images
 
 
 @pytest.fixture
-def coco():
+def coco() -> DatasetIndex:
     """Three images as COCO names them; two folders have a file `same.jpg`."""
     names = ["train2014/COCO_train2014_000000000042.jpg", "train2014/same.jpg", "val2014/same.jpg"]
     columns = {
@@ -54,7 +54,7 @@ def coco():
         ("..", -1),
     ],
 )
-def test_what_an_id_means(coco, one, row) -> None:
+def test_what_an_id_means(coco: DatasetIndex, one: str, row: int) -> None:
     assert ImageIds(coco).row(one)[0] == row
 
 
@@ -68,13 +68,13 @@ def test_what_an_id_means(coco, one, row) -> None:
         ("s3://bucket/train2014/same%2Ejpg", True),
     ],
 )
-def test_a_file_name_is_more_than_a_number(coco, one, by_name) -> None:
+def test_a_file_name_is_more_than_a_number(coco: DatasetIndex, one: str, by_name: bool) -> None:
     row, found = ImageIds(coco).row(one)
     assert row >= 0
     assert found is by_name
 
 
-def test_the_first_column_that_knows_the_dataset(coco) -> None:
+def test_the_first_column_that_knows_the_dataset(coco: DatasetIndex) -> None:
     # image_path holds clip-retrieval's keys of a tar archive, id what the user put in.
     columns = {"image_path": ["000000000", "000000001", "000000002"], "id": ["1001", "42", "1000"]}
     match = match_images(columns, coco)
@@ -91,14 +91,14 @@ def test_the_first_column_that_knows_the_dataset(coco) -> None:
         ("ids.csv", 'id,caption\n42,"a, ""b"""\n1000,c\n'),
     ],
 )
-def test_text(tmp_path: Path, name, content) -> None:
+def test_text(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8", newline="")
     columns = read_ids(tmp_path / name)
     assert [ids for column, ids in columns.items() if column != "caption"] == [["42", "1000"]]
 
 
 @pytest.mark.parametrize("ids", [[42, 1000], ["42", "1000"]])
-def test_arrays_and_tables(tmp_path: Path, ids) -> None:
+def test_arrays_and_tables(tmp_path: Path, ids: list[int] | list[str]) -> None:
     np.save(tmp_path / "ids.npy", np.array(ids))
     assert read_ids(tmp_path / "ids.npy") == {"array": ["42", "1000"]}
     frame = pd.DataFrame({"caption": ["a", "b"], "image_path": ["x", "y"], "key": ids})
@@ -122,7 +122,7 @@ def test_arrays_and_tables(tmp_path: Path, ids) -> None:
         pa.uint16(),
     ],
 )
-def test_text_and_integers_of_every_arrow_type(tmp_path: Path, kind) -> None:
+def test_text_and_integers_of_every_arrow_type(tmp_path: Path, kind: pa.DataType) -> None:
     ids = pa.array([42, 1000], kind) if pa.types.is_integer(kind) else pa.array(["42", "1000"])
     pq.write_table(pa.table({"key": ids.cast(kind)}), tmp_path / "ids.parquet")
     assert read_ids(tmp_path / "ids.parquet") == {"key": ["42", "1000"]}

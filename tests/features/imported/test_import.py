@@ -7,15 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import Vectors
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.features.imported import writing
-from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.features.imported.importer import Imported
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from tests.features.imported.conftest import Layout, Take
 
 
-def stored(imported):
+def stored(imported: Imported) -> Embeddings:
     return load_embeddings(imported.folder)
 
 
-def test_both_towers_from_numbered_files(tmp_path: Path, index, image, layout, take_layout) -> None:
+def test_both_towers_from_numbered_files(
+    tmp_path: Path, index: DatasetIndex, image: Vectors, layout: Layout, take_layout: Take
+) -> None:
     one_each = image[:, ::-1] * 2
     ids = [f"/data/coco/{name}" for name in index.frame["file_name"]]
     folder = layout(tmp_path / "clip", ids, {"img_emb": image, "text_emb": one_each})
@@ -32,7 +38,7 @@ def test_both_towers_from_numbered_files(tmp_path: Path, index, image, layout, t
 
 
 def test_any_order_and_rows_of_other_images(
-    tmp_path: Path, index, image, layout, take_layout
+    tmp_path: Path, index: DatasetIndex, image: Vectors, layout: Layout, take_layout: Take
 ) -> None:
     order = np.random.default_rng(3).permutation(14)
     more = np.concatenate([image, np.ones((2, 5), np.float32)])[order]
@@ -43,7 +49,14 @@ def test_any_order_and_rows_of_other_images(
     assert "2 rows that the index does not have were left out" in imported.lines[0]
 
 
-def test_one_row_a_caption(take_plain, caption, caption_ids, image, image_ids, index) -> None:
+def test_one_row_a_caption(
+    take_plain: Take,
+    caption: Vectors,
+    caption_ids: list[str],
+    image: Vectors,
+    image_ids: list[str],
+    index: DatasetIndex,
+) -> None:
     # Grouped by anything: the k-th row of an image is its k-th caption.
     order = np.argsort([int(one) % 5 for one in caption_ids], kind="stable")
     imported = take_plain(
@@ -57,7 +70,9 @@ def test_one_row_a_caption(take_plain, caption, caption_ids, image, image_ids, i
 
 
 @pytest.mark.parametrize("kind", ["image", "caption"])
-def test_one_modality(take_plain, kind, image, image_ids, index) -> None:
+def test_one_modality(
+    take_plain: Take, kind: str, image: Vectors, image_ids: list[str], index: DatasetIndex
+) -> None:
     imported = take_plain(**{kind: image, f"{kind}_ids": image_ids})
     found = stored(imported)
     captions = int(index.caption_offsets()[-1])
@@ -69,14 +84,16 @@ def test_one_modality(take_plain, kind, image, image_ids, index) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
-def test_every_width_of_float(take_plain, image, image_ids, dtype) -> None:
+def test_every_width_of_float(
+    take_plain: Take, image: Vectors, image_ids: list[str], dtype: str
+) -> None:
     found = stored(take_plain(image=image.astype(dtype), image_ids=image_ids))
     assert found.image.dtype == np.float32
     np.testing.assert_array_equal(found.image, image.astype(dtype).astype(np.float32))
 
 
 def test_the_array_is_the_file_that_embed_would_write(
-    tmp_path: Path, take_plain, image, image_ids
+    tmp_path: Path, take_plain: Take, image: Vectors, image_ids: list[str]
 ) -> None:
     imported = take_plain(image=image[::-1], image_ids=image_ids[::-1])
     np.save(tmp_path / "expected.npy", image)
@@ -84,14 +101,21 @@ def test_the_array_is_the_file_that_embed_would_write(
     assert written == (tmp_path / "expected.npy").read_bytes()
 
 
-def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch, take_plain, image, image_ids) -> None:
+def test_chunks_do_not_show(
+    monkeypatch: pytest.MonkeyPatch, take_plain: Take, image: Vectors, image_ids: list[str]
+) -> None:
     whole = take_plain(image=image, image_ids=image_ids)
     monkeypatch.setattr(writing, "CHUNK", 5)
     assert take_plain(image=image, image_ids=image_ids).digest == whole.digest
 
 
 def test_the_folder_is_named_by_its_content(
-    tmp_path: Path, index, take_plain, layout, take_layout, image
+    tmp_path: Path,
+    index: DatasetIndex,
+    take_plain: Take,
+    layout: Layout,
+    take_layout: Take,
+    image: Vectors,
 ) -> None:
     ids = list(index.frame["file_name"])
     plain = take_plain(image=image, image_ids=ids)
@@ -104,7 +128,9 @@ def test_the_folder_is_named_by_its_content(
     assert not any(name.startswith(".") for name in left)
 
 
-def test_a_damaged_folder_of_the_same_content_makes_way(take_plain, image, image_ids) -> None:
+def test_a_damaged_folder_of_the_same_content_makes_way(
+    take_plain: Take, image: Vectors, image_ids: list[str]
+) -> None:
     first = take_plain(image=image, image_ids=image_ids)
     (first.folder / "image.npy").write_bytes(b"damaged")
     again = take_plain(image=image, image_ids=image_ids)
@@ -114,7 +140,12 @@ def test_a_damaged_folder_of_the_same_content_makes_way(take_plain, image, image
 
 @pytest.mark.parametrize(("error", "warned"), [(0.0, True), (9e-4, True), (2e-3, False)])
 def test_unit_length_is_warned_of(
-    take_plain, image, image_ids, caplog: pytest.LogCaptureFixture, error, warned
+    take_plain: Take,
+    image: Vectors,
+    image_ids: list[str],
+    caplog: pytest.LogCaptureFixture,
+    error: float,
+    warned: bool,
 ) -> None:
     unit = image.astype(np.float64) / np.linalg.norm(image.astype(np.float64), axis=1)[:, None]
     unit[3] *= 1 + error

@@ -95,6 +95,7 @@ def test_batches_together_give_the_mean_of_their_losses(objective: str) -> None:
     together = loss(output, labels, 3, 0.5)
     apart = [loss(output.rows(n, n + 4), labels[n : n + 4], 1, 0.5).total for n in (0, 4, 8)]
     torch.testing.assert_close(together.total, torch.stack(apart).mean())
+    assert together.alignment is not None
     assert together.code is not None
     expected = together.bce + together.alignment + 0.7 * together.code
     torch.testing.assert_close(together.total, expected)
