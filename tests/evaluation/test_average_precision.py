@@ -53,7 +53,7 @@ def test_golden(scores: list[float], labels: list[int], expected: float) -> None
     dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_scikit_learn_agrees(levels: int, rows: int, dtype: Any, seed: int) -> None:
+def test_scikit_learn_agrees(levels: int, rows: int, dtype: npt.DTypeLike, seed: int) -> None:
     generator = np.random.default_rng(seed)
     scores = (generator.integers(0, levels, (rows, 7)) / levels).astype(dtype)
     labels = (generator.random((rows, 7)) < 0.3).astype(np.uint8)

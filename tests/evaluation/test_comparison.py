@@ -1,10 +1,9 @@
 """Two runs on the same images: figures, paired intervals, and the classes that moved."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import Floats
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.comparison import compare
@@ -18,7 +17,7 @@ LABELS[:, 4] = 0
 NAMES = ("cat", "dog", "bus", "kite", "unicorn")
 
 
-def a_run(seed: int, signal: float = 0.3, **retrieval: Any) -> ItemResults:
+def a_run(seed: int, signal: float = 0.3, **retrieval: Floats) -> ItemResults:
     generator = np.random.default_rng(seed)
     scores = {
         name: (signal * LABELS + (1 - signal) * generator.random(LABELS.shape)).astype(np.float32)

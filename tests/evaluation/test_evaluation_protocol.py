@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from siglip2_multimodal_hash.arrays import Labels, Scores
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.decisions import at_threshold, tune_threshold
@@ -20,7 +21,7 @@ from siglip2_multimodal_hash.evaluation.significance import (
 from siglip2_multimodal_hash.evaluation.weighted_precision import WeightedPrecision
 
 
-def a_split(seed: int, count: int = 60) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def a_split(seed: int, count: int = 60) -> tuple[Scores, Labels]:
     generator = np.random.default_rng(seed)
     labels = (generator.random((count, 8)) < 0.25).astype(np.uint8)
     labels[:, 7] = 0

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from siglip2_multimodal_hash.arrays import Labels
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation import cosine_groups
 from siglip2_multimodal_hash.evaluation.average_precision import (
@@ -18,7 +19,7 @@ from siglip2_multimodal_hash.evaluation.ranking import evaluate_codes, evaluate_
 from siglip2_multimodal_hash.retrieval.codes import binarize, hamming_distances
 
 
-def some_labels(count: int, generator: np.random.Generator, classes: int = 9) -> Any:
+def some_labels(count: int, generator: np.random.Generator, classes: int = 9) -> Labels:
     return (generator.random((count, classes)) < 0.2).astype(np.uint8)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import Labels
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
 from siglip2_multimodal_hash.experiments.comparable import (
@@ -22,7 +23,7 @@ LABELS = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.uint8)
 def an_experiment(
     name: str,
     ids: tuple[int, ...] = (10, 20, 30),
-    labels: Any = LABELS,
+    labels: Labels = LABELS,
     categories: tuple[str, ...] = ("cat", "dog"),
     **params: Any,
 ) -> Experiment:

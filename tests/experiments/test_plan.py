@@ -1,7 +1,6 @@
 """Names of experiments: legible, and each setting once."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,7 +30,7 @@ def test_names_and_seeds() -> None:
 
 
 def test_names_say_what_is_not_the_committed_dataset_or_backbone() -> None:
-    def default(**sections: dict[str, Any]) -> str:
+    def default(**sections: dict[str, str | list[str]]) -> str:
         base = BASE | {key: BASE[key] | changed for key, changed in sections.items()}
         plan = Plan(ROWS, base)
         return plan.experiment("A2", ROWS["A2"].variant("64"), 0).name

@@ -82,7 +82,7 @@ def test_point_11_the_capacity_is_the_cards_own(
 def test_point_11_the_probe_reads_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[torch.device] = []
 
-    def properties(device: torch.device) -> Any:
+    def properties(device: torch.device) -> SimpleNamespace:
         asked.append(device)
         return SimpleNamespace(total_memory=17 * GIB)
 

@@ -1,7 +1,5 @@
 """The alignments with negatives against plain loops, and their negatives."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -103,7 +101,7 @@ def test_what_is_no_negative_has_no_gradient() -> None:
 
 
 @pytest.mark.parametrize("alignment", ["sigmoid", "infonce"])
-def test_the_head_weighs_it_and_batches_are_apart(alignment: Any) -> None:
+def test_the_head_weighs_it_and_batches_are_apart(alignment: str) -> None:
     params = loss_params(alignment=alignment, cosine_weight=0.7, bce_weight=0.0, hash_weight=0.0)
     head, labels = network(), random_labels(12)
     output = head(*pairs(12))

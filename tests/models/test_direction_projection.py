@@ -94,7 +94,7 @@ def test_json_round_trip() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, True, 2.0, "8"])
-def test_a_width_is_a_whole_number(value: Any) -> None:
+def test_a_width_is_a_whole_number(value: object) -> None:
     with pytest.raises(ParamsError, match="project_dim = "):
         HeadConfig.from_json(head_config().to_json() | {"project_dim": value})
 

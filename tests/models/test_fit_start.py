@@ -18,7 +18,9 @@ from siglip2_multimodal_hash.retrieval.codes import binarize
 from tests.models.heads import BITS, CLASSES, head_config, network, pairs
 
 
-def batches(v_img: torch.Tensor, v_txt: torch.Tensor, size: int) -> Iterator[Any]:
+def batches(
+    v_img: torch.Tensor, v_txt: torch.Tensor, size: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     return zip(torch.split(v_img, size), torch.split(v_txt, size), strict=True)
 
 

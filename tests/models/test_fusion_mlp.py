@@ -118,7 +118,7 @@ def test_a_single_modality_is_its_direction() -> None:
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_the_mlp_by_numpy(activation: Any) -> None:
+def test_the_mlp_by_numpy(activation: str) -> None:
     torch.manual_seed(0)
     mlp = FusionMLP(raw_config(mlp_dims=(4, 3), dropout=0.5, activation=activation)).eval()
     mlp.standardise.set_statistics(torch.arange(5.0), torch.arange(1.0, 6.0))

@@ -95,7 +95,7 @@ def test_without_bits_the_code_is_the_fused_vector() -> None:
         ("classifier_bias", 1),
     ],
 )
-def test_refusals_name_the_key(key: str, value: Any) -> None:
+def test_refusals_name_the_key(key: str, value: object) -> None:
     with pytest.raises(ParamsError, match=rf"^head: {key}\b.* = "):
         HeadConfig.from_json(head_config().to_json() | {key: value})
 
@@ -116,7 +116,7 @@ def test_damaged_json_is_refused(change: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "head"])
-def test_json_that_is_no_mapping_is_refused(value: Any) -> None:
+def test_json_that_is_no_mapping_is_refused(value: object) -> None:
     with pytest.raises(ParamsError, match="must be a section"):
         HeadConfig.from_json(value)
 

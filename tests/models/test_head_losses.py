@@ -1,7 +1,5 @@
 """Every term of the objective and their sum against NumPy in float64."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -27,7 +25,7 @@ def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
-def plain_cross_entropy(logits: Array, labels: Array, weight: Any = 1.0) -> float:
+def plain_cross_entropy(logits: Array, labels: Array, weight: Array | float = 1.0) -> float:
     p = sigmoid(logits)
     return float(-(weight * labels * np.log(p) + (1 - labels) * np.log(1 - p)).mean())
 

@@ -1,7 +1,6 @@
 """The whole head: forward by parts, gradients of the alignment, inference."""
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ def test_point_4_the_cosine_weight_is_inert_without_an_adapter() -> None:
 
 
 @pytest.mark.parametrize("adapter", ["linear", "residual"])
-def test_point_4_the_cosine_weight_reaches_the_adapters_and_nothing_else(adapter: Any) -> None:
+def test_point_4_the_cosine_weight_reaches_the_adapters_and_nothing_else(adapter: str) -> None:
     head = network(adapter=adapter)
     without, with_cosine = gradients(head, 0.0), gradients(head, 5.0)
     changed = {name for name in without if not torch.equal(without[name], with_cosine[name])}
@@ -52,7 +51,7 @@ def test_without_magnitudes_the_norm_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("bits", [0, 16])
-def test_the_logits_are_a_linear_map_of_the_code(bits: Any) -> None:
+def test_the_logits_are_a_linear_map_of_the_code(bits: int) -> None:
     head = network(bits=bits).eval()
     output = head(*pairs(5))
     weight, bias = head.classifier.weight, head.classifier.bias

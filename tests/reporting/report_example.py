@@ -2,12 +2,15 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
+from tests.reporting.conftest import Example
 
 KNN = KnnParams(
     K=5,
@@ -60,7 +63,7 @@ ERRORS: dict[str, Any] = {
 }
 
 
-def inputs_of(example: Any, **changes: Any) -> ReportInputs:
+def inputs_of(example: Example, **changes: Any) -> ReportInputs:
     """Inputs of the page, as the stage reads them."""
     settings: dict[str, Any] = {
         "title": "Tags & <codes>",
@@ -79,10 +82,10 @@ def inputs_of(example: Any, **changes: Any) -> ReportInputs:
 
 def report(
     path: Path,
-    example: Any,
-    images: Any = None,
+    example: Example,
+    images: ImageSource | None = None,
     queries: int = 100,
-    locate: Any = None,
+    locate: Callable[[str], Path] | None = None,
     **changes: Any,
 ) -> str:
     """Write the page; its text."""

@@ -11,12 +11,13 @@ from siglip2_multimodal_hash.cli.errors import errors_text
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.reporting.tables import rounded
+from tests.reporting.conftest import Example
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def errors(example: Any) -> dict[str, Any]:
+def errors(example: Example) -> dict[str, Any]:
     found: dict[str, Any] = example.errors
     return found
 
@@ -73,7 +74,7 @@ def test_the_command(
     assert json.loads(capsys.readouterr().out) == rounded(errors)
 
 
-OTHER_FORMS: tuple[Any, ...] = ([], {}, 3, None, "x", [1], {"fused": 3}, {"fused": []})
+OTHER_FORMS: tuple[object, ...] = ([], {}, 3, None, "x", [1], {"fused": 3}, {"fused": []})
 
 
 @pytest.mark.parametrize(

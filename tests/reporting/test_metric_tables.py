@@ -165,7 +165,7 @@ def test_details_hold_everything() -> None:
         ({"a": {"b": 0.12345678}, "c": "text"}, {"a": {"b": 0.123457}, "c": "text"}),
     ],
 )
-def test_floats_have_six_decimals(value: Any, expected: Any) -> None:
+def test_floats_have_six_decimals(value: object, expected: object) -> None:
     assert rounded(value) == expected
     assert json.loads(json.dumps(rounded(value))) == expected
 

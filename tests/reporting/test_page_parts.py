@@ -26,6 +26,7 @@ from siglip2_multimodal_hash.reporting.web.tables import (
     tiles,
 )
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
+from tests.reporting.conftest import Example
 from tests.reporting.report_example import BASELINES, ERRORS, GRID, KNN, inputs_of
 
 
@@ -49,7 +50,7 @@ def test_the_best_of_each_column_is_bold() -> None:
     }
 
 
-def test_tiles_name_bounds_and_baselines(example: Any) -> None:
+def test_tiles_name_bounds_and_baselines(example: Example) -> None:
     made = tiles(inputs_of(example))
     assert [one.name for one in made] == ["knn", "mlp", "hybrid", "retrieval"]
     assert made[0].value == 0.6128
@@ -57,7 +58,7 @@ def test_tiles_name_bounds_and_baselines(example: Any) -> None:
     assert made[3].marks == [("chance", 0.3)]
 
 
-def test_facts_are_those_of_the_dataset_and_the_vote(example: Any) -> None:
+def test_facts_are_those_of_the_dataset_and_the_vote(example: Example) -> None:
     assert facts(inputs_of(example)) == {
         "images": "16 train · 8 val · 8 test",
         "classes": "4",
@@ -66,7 +67,7 @@ def test_facts_are_those_of_the_dataset_and_the_vote(example: Any) -> None:
     }
 
 
-def test_classes_without_a_positive_are_left_out(example: Any) -> None:
+def test_classes_without_a_positive_are_left_out(example: Example) -> None:
     inputs = inputs_of(example)
     rows = dict(class_table(inputs).rows)
     assert {*rows} == {"person", "hot dog", "<b>cat</b>"}
@@ -79,7 +80,7 @@ def test_classes_without_a_positive_are_left_out(example: Any) -> None:
         assert (dots[name]["x"], f"{dots[name]['y']:.1f}") == (count, first.text)
 
 
-def test_curves_are_those_of_the_evaluation(example: Any) -> None:
+def test_curves_are_those_of_the_evaluation(example: Example) -> None:
     tags, retrieval = precision_recall_charts(inputs_of(example))
     assert [name for name, _ in tags.legend] == ["knn", "mlp", "hybrid"]
     assert {row["series"] for row in rows_of(tags, 0)} == {"knn", "mlp", "hybrid"}
@@ -131,7 +132,7 @@ def test_error_tables_show_groups_and_the_hardest_classes_first() -> None:
     assert error_tables({}) == error_tables(None) == {}
 
 
-def test_distances_say_the_mean_of_both_kinds(example: Any) -> None:
+def test_distances_say_the_mean_of_both_kinds(example: Example) -> None:
     figure = distance_chart(inputs_of(example))
     assert "All 8 × 16 pairs" in figure.note
     means = [float(name.rpartition(" ")[2]) for name, _ in figure.legend]
@@ -140,14 +141,14 @@ def test_distances_say_the_mean_of_both_kinds(example: Any) -> None:
     assert sum(shares) == pytest.approx(100, rel=1e-4)
 
 
-def test_calibration_has_a_line_per_predictor(example: Any) -> None:
+def test_calibration_has_a_line_per_predictor(example: Example) -> None:
     legend = calibration_chart(inputs_of(example)).legend
     for name, (said, colour) in zip(("knn", "mlp", "hybrid"), legend, strict=True):
         error = example.evaluation.figures[name]["test"]["ece"]
         assert (said, colour) == (f"{name}, ECE {100 * error:.2f} %", name)
 
 
-def test_a_card_says_what_the_evaluation_says(example: Any) -> None:
+def test_a_card_says_what_the_evaluation_says(example: Example) -> None:
     inputs = inputs_of(example)
     data = gallery_data(inputs, 1)
     card = data["cards"][0]
@@ -168,7 +169,7 @@ def test_a_card_says_what_the_evaluation_says(example: Any) -> None:
     assert {one[0] for one in card["tags"]} >= {*card["true"], *card["decided"]}
     key, distance, similarity, weight, common = card["neighbours"][0]
     neighbour = int(dataset.rows("database")[test.neighbours.rows[0, 0]])
-    packed = example.codes.packed
+    packed = example.codes.searchable()
     assert key == f"n{neighbour}"
     assert distance == sum(
         int(a ^ b).bit_count() for a, b in zip(packed[row], packed[neighbour], strict=True)
@@ -179,7 +180,7 @@ def test_a_card_says_what_the_evaluation_says(example: Any) -> None:
     assert card["rest"] == [0, 0.0]
 
 
-def test_pictures_of_queries_come_before_those_of_neighbours(example: Any) -> None:
+def test_pictures_of_queries_come_before_those_of_neighbours(example: Example) -> None:
     data = gallery_data(inputs_of(example), 3)
     wanted = [*wanted_pictures(data)]
     assert [key for key, *_ in wanted[:3]] == [card["photo"] for card in data["cards"]]
@@ -187,7 +188,7 @@ def test_pictures_of_queries_come_before_those_of_neighbours(example: Any) -> No
     assert len(wanted) == 3 + 3 * 5
 
 
-def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncoded: Any) -> None:
+def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncoded: Example) -> None:
     knn = KNN.model_copy(update={"vote": "rank", "distance": "cosine"})
     card = gallery_data(inputs_of(uncoded, knn=knn), 1)["cards"][0]
     weights = [one[3] for one in card["neighbours"]]
@@ -202,7 +203,9 @@ def test_a_head_without_a_vote_of_all_has_no_weight_beyond_what_is_listed(uncode
         ([], [], 0),
     ],
 )
-def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -> None:
+def test_training_may_be_short(
+    example: Example, train: list[tuple[str, str]], val: list[tuple[str, str, str]], count: int
+) -> None:
     training = {
         "train": [dict(zip(("epoch", "total"), row, strict=True)) for row in train],
         "val": [dict(zip(("epoch", "total", "mAP"), row, strict=True)) for row in val],
@@ -216,7 +219,7 @@ def test_training_may_be_short(example: Any, train: Any, val: Any, count: int) -
     ("epoch", "said"), [(0, "kept: closed form (epoch 0), 70.0 %"), (1, "kept: epoch 1, 90.0 %")]
 )
 def test_the_epoch_that_was_kept_is_marked_whatever_was_monitored(
-    example: Any, epoch: int, said: str
+    example: Example, epoch: int, said: str
 ) -> None:
     values = ("0.7", "0.9", "0.8")
     val = [{"epoch": str(e), "total": "2", "mAP": value} for e, value in enumerate(values)]
@@ -237,7 +240,7 @@ def test_the_epoch_that_was_kept_is_marked_whatever_was_monitored(
     ],
 )
 def test_signs_of_a_collapse_are_drawn_where_they_were_noted(
-    example: Any, noted: Any, series: set[str]
+    example: Example, noted: dict[str, str], series: set[str]
 ) -> None:
     val = [{"epoch": str(epoch), "total": "2", **noted} for epoch in (1, 2)]
     made = training_charts(inputs_of(example, training={"train": val, "val": val}))
@@ -248,9 +251,9 @@ def test_signs_of_a_collapse_are_drawn_where_they_were_noted(
     assert len(found.legend) == len(series)
 
 
-def test_neighbours_that_were_not_found_are_not_listed(example: Any) -> None:
+def test_neighbours_that_were_not_found_are_not_listed(example: Example) -> None:
     stored = example.evaluation.predictions["test"]
-    rows, similarities = (array.copy() for array in stored.neighbours)
+    rows, similarities = stored.neighbours.rows.copy(), stored.neighbours.similarities.copy()
     rows[:, 3:], similarities[:, 3:] = NO_ROW, 0
     test = replace(stored, neighbours=Neighbours(rows, similarities))
     evaluation = replace(example.evaluation, predictions={"test": test})

@@ -5,7 +5,6 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
@@ -14,6 +13,7 @@ from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.template import vega
+from tests.reporting.conftest import ColouredImages, Example
 from tests.reporting.report_example import data_of, report
 
 ODD = ("a b", "50%", "what?", "#1", "a%20b", "Größe", 'it\'s "so" & <b>', "x;y=z,@", "日本")
@@ -74,7 +74,7 @@ def test_what_is_outside_is_not_taken_for_a_part_of_the_project(
 
 
 def test_every_photo_is_linked_and_the_policy_allows_files(
-    project: Path, example: Any, coloured_images: Any
+    project: Path, example: Example, coloured_images: ColouredImages
 ) -> None:
     locate = Path("data", "my coco").joinpath
     for images in (None, coloured_images):
@@ -88,7 +88,7 @@ def test_every_photo_is_linked_and_the_policy_allows_files(
 
 
 def test_without_links_no_path_is_in_the_page(
-    project: Path, example: Any, coloured_images: Any
+    project: Path, example: Example, coloured_images: ColouredImages
 ) -> None:
     for images in (None, coloured_images):
         text = report(project / "reports/a.html", example, images)
@@ -101,7 +101,10 @@ def test_without_links_no_path_is_in_the_page(
 
 
 def test_links_count_towards_the_size_of_the_page(
-    project: Path, example: Any, coloured_images: Any, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    example: Example,
+    coloured_images: ColouredImages,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from siglip2_multimodal_hash.reporting import page as page_module
 
@@ -124,7 +127,7 @@ def zipped(root: Path) -> Callable[[str], Path]:
     return open_image_source(root).locate
 
 
-def test_photos_in_an_archive_leave_the_old_page(project: Path, example: Any) -> None:
+def test_photos_in_an_archive_leave_the_old_page(project: Path, example: Example) -> None:
     page = project / "reports/a.html"
     page.write_text("old", encoding="utf-8")
     with pytest.raises(

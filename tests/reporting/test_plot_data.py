@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,12 +20,13 @@ from siglip2_multimodal_hash.reporting.plots import (
     write_rows,
     write_training,
 )
+from tests.reporting.conftest import Example
 
 ROOT = Path(__file__).resolve().parents[2]
 ReadCsv = Callable[[Path], list[list[str]]]
 
 
-def written(folder: Path, example: Any) -> Path:
+def written(folder: Path, example: Example) -> Path:
     write_plots(
         folder,
         dataset=example.dataset,
@@ -41,7 +41,7 @@ def written(folder: Path, example: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plots(tmp_path_factory: pytest.TempPathFactory, example: Any) -> Path:
+def plots(tmp_path_factory: pytest.TempPathFactory, example: Example) -> Path:
     return written(tmp_path_factory.mktemp("plots") / "made" / "anew", example)
 
 
@@ -72,7 +72,7 @@ def test_every_file_and_column_that_dvc_draws_is_there(plots: Path, read_csv: Re
     assert checked >= 8
 
 
-def test_equal_data_give_equal_bytes(tmp_path: Path, plots: Path, example: Any) -> None:
+def test_equal_data_give_equal_bytes(tmp_path: Path, plots: Path, example: Example) -> None:
     again = written(tmp_path, example)
     assert len(list(plots.iterdir())) == 18
     for path in plots.iterdir():
@@ -104,7 +104,7 @@ def test_losses_of_epochs_that_were_all_validated(tmp_path: Path, read_csv: Read
 
 @pytest.mark.parametrize("name", ["knn", "mlp", "hybrid"])
 def test_the_curve_of_a_predictor_is_scikit_learn_s(
-    plots: Path, read_csv: ReadCsv, example: Any, name: str
+    plots: Path, read_csv: ReadCsv, example: Example, name: str
 ) -> None:
     header, *rows = read_csv(plots / f"precision_recall_{name}.csv")
     assert header == ["recall", "precision"]
@@ -119,7 +119,7 @@ def test_the_curve_of_a_predictor_is_scikit_learn_s(
 
 
 def test_the_curve_of_retrieval_is_the_stored_one(
-    plots: Path, read_csv: ReadCsv, example: Any
+    plots: Path, read_csv: ReadCsv, example: Example
 ) -> None:
     curve = example.evaluation.curves["test"]
     rows = read_csv(plots / "retrieval_precision_recall.csv")[1:]
@@ -128,7 +128,7 @@ def test_the_curve_of_retrieval_is_the_stored_one(
     ]
 
 
-def test_words_of_captions_by_share(plots: Path, read_csv: ReadCsv, example: Any) -> None:
+def test_words_of_captions_by_share(plots: Path, read_csv: ReadCsv, example: Example) -> None:
     words: dict[str, float | None] = {"mean": 4.0, "q00": 2.0, "q50": 4.0, "q100": 9.0}
     assert word_quantiles(words) == [(0.0, 2.0), (0.5, 4.0), (1.0, 9.0)]
     assert word_quantiles({"mean": None, "q50": None}) == []
@@ -146,7 +146,7 @@ def test_label_shift_is_a_ratio_of_shares() -> None:
     assert rows == [("cat", 2.0), ("dog", 0.5)]
 
 
-def test_classes_come_best_first_without_the_undefined(example: Any) -> None:
+def test_classes_come_best_first_without_the_undefined(example: Example) -> None:
     labels = example.dataset.labels()[example.dataset.rows("test")]
     scores = example.evaluation.predictions["test"].scores["knn"]
     rows = class_average_precisions(example.dataset.category_names, scores, labels)
@@ -175,7 +175,7 @@ def test_label_counts_are_one_row_an_image_with_an_open_last_class() -> None:
 
 
 def test_label_counts_use_the_threshold_tuned_on_val(
-    plots: Path, read_csv: ReadCsv, example: Any
+    plots: Path, read_csv: ReadCsv, example: Example
 ) -> None:
     rows = read_csv(plots / "label_counts.csv")[1:]
     threshold = example.evaluation.figures["knn"]["threshold"]["tuned"]
@@ -199,8 +199,8 @@ def test_co_occurrence_takes_pairs_of_the_most_frequent() -> None:
     assert rows[0][:2] == ("79", "78")
 
 
-def test_bits_are_those_of_the_database(example: Any) -> None:
-    packed = example.codes.packed[example.dataset.rows("train")]
+def test_bits_are_those_of_the_database(example: Example) -> None:
+    packed = example.codes.searchable()[example.dataset.rows("train")]
     rows = code_bits(example.codes, example.dataset)
     assert [row[0] for row in rows] == list(range(16))
     np.testing.assert_array_equal([row[1] for row in rows], bit_means(packed))
@@ -208,7 +208,7 @@ def test_bits_are_those_of_the_database(example: Any) -> None:
 
 
 def test_without_a_hash_layer_there_are_no_bits(
-    tmp_path: Path, uncoded: Any, read_csv: ReadCsv
+    tmp_path: Path, uncoded: Example, read_csv: ReadCsv
 ) -> None:
     folder = written(tmp_path, uncoded)
     assert read_csv(folder / "code_bits.csv") == [["bit", "mean", "entropy"]]
@@ -223,7 +223,7 @@ def test_cells_are_quoted_where_csv_needs_it(tmp_path: Path) -> None:
     )
 
 
-def test_errors_by_group(plots: Path, read_csv: ReadCsv, example: Any) -> None:
+def test_errors_by_group(plots: Path, read_csv: ReadCsv, example: Example) -> None:
     rows = read_csv(plots / "f1_by_label_count.csv")
     assert rows[0] == ["labels", "knn", "mlp", "hybrid"]
     assert len(rows) == 1 + len(example.errors["groups"]["label_count"])

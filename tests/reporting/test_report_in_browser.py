@@ -3,15 +3,16 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect
 
 from tests.reporting.browser import CHROMIUM, chromium
+from tests.reporting.conftest import ColouredImages, Example
 from tests.reporting.report_example import BASELINES, ERRORS, report
 
 pytestmark = pytest.mark.skipif(
@@ -32,7 +33,9 @@ def wait_until(page: Page, condition: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory, example: Any, coloured_images: Any) -> Path:
+def path(
+    tmp_path_factory: pytest.TempPathFactory, example: Example, coloured_images: ColouredImages
+) -> Path:
     path = tmp_path_factory.mktemp("browser") / "index.html"
     report(path, example, coloured_images)
     return path
@@ -63,11 +66,11 @@ class Visit:
         self.page.on("request", self._request)
         self.page.goto(path.as_uri())
 
-    def _console(self, message: Any) -> None:
+    def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.problems.append(message.text)
 
-    def _request(self, request: Any) -> None:
+    def _request(self, request: Request) -> None:
         if not request.url.startswith("data:"):
             self.requests.append(request.url)
 
@@ -116,14 +119,14 @@ LONG = "Donaudampfschiff" * 25
 WIDEST = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
 
 
-def with_long_words(example: Any) -> dict[str, Any]:
+def with_long_words(example: Example) -> dict[str, Any]:
     """Inputs of the page whose classes, captions, files and titles are a word of 400 letters."""
     frame = example.dataset.frame
     dataset = replace(
         example.dataset,
         frame=frame.assign(
             file_name=[f"{LONG}/{number:02d}.jpg" for number in range(len(frame))],
-            captions=[[LONG]] * len(frame),
+            captions=frame["captions"].map(lambda _: [LONG]),
         ),
         category_names=tuple(f"{LONG}{number}" for number in range(4)),
     )
@@ -145,8 +148,8 @@ def with_long_words(example: Any) -> dict[str, Any]:
 def test_long_words_widen_nothing(
     browser: Browser,
     tmp_path: Path,
-    example: Any,
-    coloured_images: Any,
+    example: Example,
+    coloured_images: ColouredImages,
     width: int,
     embedded: bool,
 ) -> None:
@@ -323,13 +326,17 @@ def test_the_keyboard_reaches_everything_in_order(page: Page) -> None:
 # Nothing keeps a folder of COCO from such a name.
 FOLDERS = "my coco/50%20 Größe #1?"
 PHOTOS_OF_TEST = [f"val2014/{number:02d}.jpg" for number in range(3, 32, 4)]
+Linked = Callable[[bool, bool], tuple[Path, Path]]
 TALL = {"viewport": {"width": 1280, "height": 4000}}
 
 
 @pytest.fixture
 def linked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: Any, coloured_images: Any
-) -> Any:
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    example: Example,
+    coloured_images: ColouredImages,
+) -> Linked:
     """Write a page that links to photos below the project or elsewhere; photos, page."""
     project = tmp_path / "project"
     project.mkdir()
@@ -350,7 +357,7 @@ def linked(
 @pytest.mark.parametrize("embed", [False, True])
 @pytest.mark.parametrize("inside", [False, True])
 def test_photos_are_linked_and_shown_from_disk(
-    browser: Browser, linked: Any, inside: bool, embed: bool
+    browser: Browser, linked: Linked, inside: bool, embed: bool
 ) -> None:
     photos, path = linked(inside, embed)
     visit = Visit(browser, path, **TALL)
@@ -373,7 +380,7 @@ def test_photos_are_linked_and_shown_from_disk(
     page.close()
 
 
-def test_a_link_opens_the_photo_in_a_new_tab_by_key(browser: Browser, linked: Any) -> None:
+def test_a_link_opens_the_photo_in_a_new_tab_by_key(browser: Browser, linked: Linked) -> None:
     _, path = linked(False, True)
     page = Visit(browser, path).page
     page.locator("#strip button").last.focus()
@@ -391,7 +398,7 @@ def test_a_link_opens_the_photo_in_a_new_tab_by_key(browser: Browser, linked: An
     page.context.close()
 
 
-def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Any) -> None:
+def test_a_photo_that_is_gone_shows_its_name(browser: Browser, linked: Linked) -> None:
     photos, path = linked(False, False)
     shutil.rmtree(photos)
     page = Visit(browser, path, **TALL).page

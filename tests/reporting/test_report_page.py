@@ -6,7 +6,6 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +17,12 @@ from siglip2_multimodal_hash.reporting.pictures import draw_overview
 from siglip2_multimodal_hash.reporting.web.inputs import read_inputs, read_records
 from siglip2_multimodal_hash.reporting.web.template import vega
 from tests.html_pages import Page
+from tests.reporting.conftest import ColouredImages, Example
 from tests.reporting.report_example import KNN, data_of, report
 
 
 def test_captions_categories_and_titles_are_text_only(
-    tmp_path: Path, example: Any, coloured_images: Any
+    tmp_path: Path, example: Example, coloured_images: ColouredImages
 ) -> None:
     text = report(tmp_path / "a.html", example, coloured_images)
     page = Page(text)
@@ -41,14 +41,16 @@ def test_captions_categories_and_titles_are_text_only(
     assert "<script>alert" not in text
 
 
-def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Any) -> None:
+def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Example) -> None:
     # The figure depends on the parameters: it is not always mAP.
     text = report(tmp_path / "a.html", example)
     assert "<code>training.monitor</code>" in text
     assert "chosen by mAP" not in text
 
 
-def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_images: Any) -> None:
+def test_the_page_needs_no_other_file(
+    tmp_path: Path, example: Example, coloured_images: ColouredImages
+) -> None:
     # Vega names the homes of its schemas, which nothing opens: the policy allows no network.
     text = report(tmp_path / "a.html", example, coloured_images).replace(vega(), "")
     page = Page(text)
@@ -72,7 +74,7 @@ def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_ima
     assert "@import" not in text
 
 
-def test_the_policy_allows_this_script_and_style_only(tmp_path: Path, example: Any) -> None:
+def test_the_policy_allows_this_script_and_style_only(tmp_path: Path, example: Example) -> None:
     text = report(tmp_path / "a.html", example)
     policy = next(one["content"] or "" for one in Page(text).all("meta") if "http-equiv" in one)
     assert policy.startswith("default-src 'none'; img-src data:;")
@@ -84,21 +86,25 @@ def test_the_policy_allows_this_script_and_style_only(tmp_path: Path, example: A
         assert f"'sha256-{digest}'" in policy
 
 
-def test_without_scripts_the_page_says_where_the_figures_are(tmp_path: Path, example: Any) -> None:
+def test_without_scripts_the_page_says_where_the_figures_are(
+    tmp_path: Path, example: Example
+) -> None:
     text = report(tmp_path / "a.html", example)
     said = re.search(r"<noscript>(.*?)</noscript>", text, re.S)
     assert said is not None
     assert "The charts and the gallery need JavaScript. The tables do not" in said[1]
 
 
-def test_equal_data_give_equal_bytes(tmp_path: Path, example: Any, coloured_images: Any) -> None:
+def test_equal_data_give_equal_bytes(
+    tmp_path: Path, example: Example, coloured_images: ColouredImages
+) -> None:
     for name in ("a.html", "b.html"):
         report(tmp_path / name, example, coloured_images)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_thumbnails_are_small_and_of_the_right_image(
-    tmp_path: Path, example: Any, coloured_images: Any
+    tmp_path: Path, example: Example, coloured_images: ColouredImages
 ) -> None:
     data = data_of(report(tmp_path / "a.html", example, coloured_images, queries=1))
     card = data["cards"][0]
@@ -114,7 +120,10 @@ def test_thumbnails_are_small_and_of_the_right_image(
 
 
 def test_pictures_stop_where_the_page_is_full(
-    tmp_path: Path, example: Any, coloured_images: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    example: Example,
+    coloured_images: ColouredImages,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain = len(report(tmp_path / "a.html", example).encode())
     whole = len(report(tmp_path / "b.html", example, coloured_images).encode())
@@ -128,7 +137,7 @@ def test_pictures_stop_where_the_page_is_full(
     assert not all("url" in photo for photo in data["photos"].values())
 
 
-def test_without_images_their_names_are_there(tmp_path: Path, example: Any) -> None:
+def test_without_images_their_names_are_there(tmp_path: Path, example: Example) -> None:
     text = report(tmp_path / "a.html", example)
     assert "data:image" not in text
     assert data_of(text)["photos"]["3"]["file"] == "val2014/03.jpg"
@@ -136,7 +145,7 @@ def test_without_images_their_names_are_there(tmp_path: Path, example: Any) -> N
 
 @pytest.mark.parametrize(("queries", "shown"), [(1, 1), (2, 2), (3, 3), (8, 8), (100, 8)])
 def test_queries_are_spread_over_the_split(
-    tmp_path: Path, example: Any, queries: int, shown: int
+    tmp_path: Path, example: Example, queries: int, shown: int
 ) -> None:
     cards = data_of(report(tmp_path / "a.html", example, queries=queries))["cards"]
     assert len(cards) == shown
@@ -144,14 +153,14 @@ def test_queries_are_spread_over_the_split(
     assert queries == 1 or cards[-1]["photo"] == "31"
 
 
-def test_a_section_without_data_is_left_out(tmp_path: Path, example: Any) -> None:
+def test_a_section_without_data_is_left_out(tmp_path: Path, example: Example) -> None:
     page = Page(report(tmp_path / "a.html", example, grid=[], errors=None))
     ids = [one["id"] for one in page.all("section")]
     assert ids == ["headline", "training", "curves", "classes", "queries"]
 
 
 def test_a_head_without_codes_has_a_page(
-    tmp_path: Path, uncoded: Any, coloured_images: Any
+    tmp_path: Path, uncoded: Example, coloured_images: ColouredImages
 ) -> None:
     knn = KNN.model_copy(update={"distance": "cosine"})
     text = report(tmp_path / "a.html", uncoded, coloured_images, knn=knn)
@@ -160,11 +169,11 @@ def test_a_head_without_codes_has_a_page(
     assert data_of(text)["cards"][0]["neighbours"][0][1] is None
 
 
-def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any) -> None:
+def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Example) -> None:
     path = tmp_path / "a.html"
     path.write_text("old", encoding="utf-8")
 
-    class Broken:
+    class Broken(ColouredImages):
         def open(self, file_name: str) -> Image.Image:
             raise KeyboardInterrupt
 
@@ -174,7 +183,9 @@ def test_a_failure_leaves_the_old_page(tmp_path: Path, example: Any) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["a.html"]
 
 
-def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, example: Any) -> None:
+def test_inputs_are_read_with_or_without_what_may_be_missing(
+    tmp_path: Path, example: Example
+) -> None:
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     for split in ("train", "val"):
@@ -193,7 +204,7 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
 @pytest.mark.parametrize("name", ["baselines", "errors", "fit"])
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"x"'])
 def test_figures_of_another_form_are_named(
-    tmp_path: Path, example: Any, name: str, content: str
+    tmp_path: Path, example: Example, name: str, content: str
 ) -> None:
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
@@ -214,7 +225,7 @@ def test_a_damaged_table_is_named(tmp_path: Path, content: str | None) -> None:
         read_records(path, "epoch")
 
 
-def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: Any) -> None:
+def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: Example) -> None:
     labels = example.dataset.labels()[example.dataset.rows("test")]
     for name in ("a.png", "b.png"):
         draw_overview(tmp_path / name, example.history, example.evaluation, labels)
@@ -227,7 +238,7 @@ def test_the_overview_is_the_same_picture_every_time(tmp_path: Path, example: An
         assert set(picture.info) <= {"dpi"}
 
 
-def test_neighbours_that_were_not_found_are_not_shown(tmp_path: Path, example: Any) -> None:
+def test_neighbours_that_were_not_found_are_not_shown(tmp_path: Path, example: Example) -> None:
     whole = data_of(report(tmp_path / "a.html", example))
     predictions = example.evaluation.predictions
     rows = predictions["test"].neighbours.rows.copy()

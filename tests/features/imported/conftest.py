@@ -46,8 +46,8 @@ def caption_ids(index: DatasetIndex) -> list[str]:
 
 def write_layout(
     folder: Path,
-    ids: Sequence[Any],
-    arrays: dict[str, Any],
+    ids: Sequence[object],
+    arrays: dict[str, Vectors],
     *,
     column: str = "image_path",
     shards: int = 3,

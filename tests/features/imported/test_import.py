@@ -50,12 +50,7 @@ def test_any_order_and_rows_of_other_images(
 
 
 def test_one_row_a_caption(
-    take_plain: Take,
-    caption: Vectors,
-    caption_ids: list[str],
-    image: Vectors,
-    image_ids: list[str],
-    index: DatasetIndex,
+    take_plain: Take, caption: Vectors, caption_ids: list[str], image: Vectors, image_ids: list[str]
 ) -> None:
     # Grouped by anything: the k-th row of an image is its k-th caption.
     order = np.argsort([int(one) % 5 for one in caption_ids], kind="stable")

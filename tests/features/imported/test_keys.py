@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.features.store import load_embeddings
 from tests.features.imported.conftest import Layout
 
 Found = tuple[str, list[float]]
-Take = Callable[..., Found]
+TakeFolder = Callable[..., Found]
 
 # Of COCO's kind: sparse. Keys from 0 to 119 have them all.
 IDS = (9, 25, 30, 34, 36, 49, 61, 64, 71, 72, 77, 109)
@@ -62,7 +62,7 @@ def clip(tmp_path: Path, true: list[int]) -> Layout:
 
 
 @pytest.fixture
-def take(tmp_path: Path, coco: DatasetIndex) -> Take:
+def take(tmp_path: Path, coco: DatasetIndex) -> TakeFolder:
     """The lines of an import, and the image that each row of the result is of."""
 
     def run(folder: Path, id_column: str | None = None) -> Found:
@@ -82,7 +82,7 @@ def captions(true: list[int]) -> list[str]:
 
 
 def test_file_names_in_the_addresses_are_taken_instead(
-    clip: Layout, take: Take, true: list[int]
+    clip: Layout, take: TakeFolder, true: list[int]
 ) -> None:
     line, images = take(clip(url=urls(true), caption=captions(true)))
     assert images == list(IDS)
@@ -91,7 +91,7 @@ def test_file_names_in_the_addresses_are_taken_instead(
 
 @pytest.mark.parametrize("witness", ["url", "caption"])
 def test_what_stands_beside_a_number_contradicts_it(
-    clip: Layout, take: Take, true: list[int], witness: str
+    clip: Layout, take: TakeFolder, true: list[int], witness: str
 ) -> None:
     # An address that is missing leaves the numbers alone with more images than the names.
     texts = {"url": urls, "caption": captions}[witness](true)
@@ -118,7 +118,7 @@ def test_what_stands_beside_a_number_contradicts_it(
     ],
 )
 def test_counts_and_keys_of_shards_alone_are_refused(
-    clip: Layout, take: Take, keys: list[int]
+    clip: Layout, take: TakeFolder, keys: list[int]
 ) -> None:
     ids = [f"{one:09d}" for one in keys]
     for image_id, row in zip(IDS, range(ROWS - len(IDS), ROWS), strict=True):
@@ -133,7 +133,7 @@ def test_counts_and_keys_of_shards_alone_are_refused(
 
 
 def test_a_column_that_is_named_is_taken_and_the_contradiction_told(
-    clip: Layout, take: Take, true: list[int], caplog: pytest.LogCaptureFixture
+    clip: Layout, take: TakeFolder, true: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = clip(caption=captions(true))
     line, images = take(folder, "image_path")
@@ -142,14 +142,14 @@ def test_a_column_that_is_named_is_taken_and_the_contradiction_told(
     assert "caption contradicts them in 12 of 12 rows" in caplog.text
 
 
-def test_numbers_that_captions_confirm(clip: Layout, take: Take, true: list[int]) -> None:
+def test_numbers_that_captions_confirm(clip: Layout, take: TakeFolder, true: list[int]) -> None:
     line, images = take(clip(id=[str(one) for one in true], caption=captions(true)))
     assert images == list(IDS)
     assert "ids by id (numbers; caption agrees in 12 of 12 rows): 12 of 120 rows fit" in line
 
 
 def test_a_count_is_passed_over_for_a_column_of_image_ids(
-    clip: Layout, take: Take, true: list[int]
+    clip: Layout, take: TakeFolder, true: list[int]
 ) -> None:
     line, images = take(clip(image_id=true))
     assert images == list(IDS)
@@ -157,7 +157,7 @@ def test_a_count_is_passed_over_for_a_column_of_image_ids(
 
 
 def test_one_row_per_caption_gives_an_image_its_first(
-    tmp_path: Path, clip: Layout, take: Take, true: list[int]
+    tmp_path: Path, clip: Layout, take: TakeFolder, true: list[int]
 ) -> None:
     folder = clip(url=urls(true), caption=captions(true))
     features = np.load(folder / "img_emb/img_emb_0.npy")
@@ -169,7 +169,9 @@ def test_one_row_per_caption_gives_an_image_its_first(
     assert "of one row per caption the first of each image was taken" in line
 
 
-def test_files_of_other_systems_are_passed_over(clip: Layout, take: Take, true: list[int]) -> None:
+def test_files_of_other_systems_are_passed_over(
+    clip: Layout, take: TakeFolder, true: list[int]
+) -> None:
     folder = clip(url=urls(true))
     for name in ("img_emb/._img_emb_0.npy", "metadata/._metadata_0.parquet", "img_emb/.DS_Store"):
         (folder / name).write_bytes(b"\0\5\x16\7")
