@@ -3,7 +3,10 @@
 import importlib
 import os
 import signal
+import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 INTERRUPTIBLE_COMMAND = """
 import signal
@@ -20,7 +23,7 @@ What started the tests may ignore it, as a shell does for what runs in the backg
 """
 
 
-def arm(room, name, method, call, when) -> None:
+def arm(room: str, name: str, method: str, call: str, when: str) -> None:
     """Send this process a signal around a call.
 
     Args:
@@ -35,9 +38,10 @@ def arm(room, name, method, call, when) -> None:
     *classes, attribute = path.split(".")
     for part in classes:
         owner = getattr(owner, part)
-    original, calls = getattr(owner, attribute), []
+    original = getattr(owner, attribute)
+    calls: list[int] = []
 
-    def armed(*arguments, **named):
+    def armed(*arguments: Any, **named: Any) -> Any:
         calls.append(1)
         due = len(calls) == int(call)
         if due and when == "before":
@@ -50,7 +54,7 @@ def arm(room, name, method, call, when) -> None:
     setattr(owner, attribute, armed)
 
 
-def wait_for(mark, process) -> None:
+def wait_for(mark: Path, process: "subprocess.Popen[str]") -> None:
     """Until a child process has written a file, at most five minutes."""
     deadline = time.monotonic() + 300
     while not mark.exists():

@@ -1,6 +1,6 @@
 """Cards that a build of PyTorch can run on, and the threads of a fit, which its size decides."""
 
-from typing import Never
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ CU128 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
         ((12, 1), ["sm_120f"]),
     ],
 )
-def test_card_with_kernels(capability, architectures) -> None:
+def test_card_with_kernels(capability: tuple[int, int], architectures: list[str]) -> None:
     check_kernels("card", capability, architectures)
 
 
@@ -49,7 +49,7 @@ def test_card_with_kernels(capability, architectures) -> None:
         ((7, 0), ["gfx90a"]),
     ],
 )
-def test_card_without_kernels(capability, architectures) -> None:
+def test_card_without_kernels(capability: tuple[int, int], architectures: list[str]) -> None:
     with pytest.raises(InputError, match=f"capability {capability[0]}.{capability[1]}"):
         check_kernels("card", capability, architectures)
 
@@ -85,7 +85,7 @@ def test_a_card_without_kernels_is_refused_unless_cpu_is_asked_for(
 
 
 @pytest.fixture
-def two_threads():
+def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -95,7 +95,7 @@ def two_threads():
 
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("pairs", "threads"), [(1, 1), (99_999, 1), (100_000, 2), (10**6, 2)])
-def test_small_updates_take_one_thread(pairs, threads) -> None:
+def test_small_updates_take_one_thread(pairs: int, threads: int) -> None:
     network = nn.Linear(999, 1)  # a thousand weights
     assert SMALL_UPDATE == 1000 * 100_000
     with threads_of_fit(network, pairs, CPU):
@@ -109,6 +109,6 @@ def test_a_gpu_leaves_the_threads_alone() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_they_are_set_back_after_an_error() -> Never:
+def test_they_are_set_back_after_an_error() -> None:
     with pytest.raises(KeyError), threads_of_fit(nn.Linear(1, 1), 1, CPU):
         raise KeyError

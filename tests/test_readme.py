@@ -10,11 +10,12 @@ import pytest
 from siglip2_multimodal_hash.reporting.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
+Rows = dict[str, dict[str, float]]
 FIGURES = "plots/mojicoco/siglip2-tiny/baselines.csv"
 
 
 @pytest.fixture
-def rows():
+def rows() -> Rows:
     """The recorded figures, as they were added to Git."""
     shown = subprocess.run(
         ["git", "show", f":./{FIGURES}"], cwd=ROOT, capture_output=True, check=False
@@ -28,13 +29,13 @@ def rows():
     }
 
 
-def test_the_table_is_the_committed_metrics(rows) -> None:
+def test_the_table_is_the_committed_metrics(rows: Rows) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = text.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0]
     assert shown == markdown_table(rows)
 
 
-def test_the_fused_code_beats_single_modalities_and_chance(rows) -> None:
+def test_the_fused_code_beats_single_modalities_and_chance(rows: Rows) -> None:
     for other in ("image_only", "caption_only", "chance"):
         assert rows["fused"]["knn"] > rows[other]["knn"], other
         assert rows["fused"]["retrieval"] > rows[other]["retrieval"], other

@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.baselines.linear_codes import (
     fit_pca_sign,
 )
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.models.initialisation import principal_components
+from siglip2_multimodal_hash.models.linear_codes import principal_components
 from siglip2_multimodal_hash.retrieval.codes import hamming_distances, unpack
 
 Floats = npt.NDArray[np.float32]

@@ -1,6 +1,7 @@
 """The benchmarks of the embedding pass on a few images, and their arithmetic."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from siglip2_multimodal_hash.errors import InputError
 
 
 @pytest.fixture(autouse=True)
-def threads():
+def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

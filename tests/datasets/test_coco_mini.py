@@ -41,10 +41,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
 
 def test_every_photo_decodes_to_its_annotated_size(index: DatasetIndex) -> None:
     source = open_image_source(ROOT)
-    for row in index.frame.itertuples():
-        image = source.open(row.file_name)
-        assert (image.mode, image.size) == ("RGB", (row.width, row.height))
-        assert len(source.read(row.file_name)) == row.bytes
+    for row in index.frame.to_dict("records"):
+        image = source.open(row["file_name"])
+        assert (image.mode, image.size) == ("RGB", (row["width"], row["height"]))
+        assert len(source.read(row["file_name"])) == row["bytes"]
 
 
 def test_labels_and_captions_are_those_of_the_files(index: DatasetIndex) -> None:
@@ -60,9 +60,9 @@ def test_labels_and_captions_are_those_of_the_files(index: DatasetIndex) -> None
             captions.setdefault(one["image_id"], []).append((one["id"], one["caption"]))
     assert len(index.category_ids) == 80
     ids = np.array(index.category_ids)
-    for row in index.frame.itertuples():
-        assert set(ids[row.labels == 1].tolist()) == labels.get(row.image_id, set())
-        assert row.captions == [text for _, text in sorted(captions[row.image_id])]
+    for row in index.frame.to_dict("records"):
+        assert set(ids[row["labels"] == 1].tolist()) == labels.get(row["image_id"], set())
+        assert row["captions"] == [text for _, text in sorted(captions[row["image_id"]])]
 
 
 def test_statistics_add_up(index: DatasetIndex) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from siglip2_multimodal_hash import entry
 from siglip2_multimodal_hash.params import Params, Section
 from siglip2_multimodal_hash.presets import override_text
 from tests.pipeline.declarations import pipeline_stages
@@ -38,6 +39,9 @@ def small_params(**more: Any) -> str:
         (ROOT / "params.yaml").read_text(encoding="utf-8"), overrides, source="params.yaml"
     )
 
+
+FinishedRun = tuple[Path, dict[str, set[str]]]
+"""The folder of a finished small run, and the parameters that each stage read, leaf by leaf."""
 
 SMALL_PARAMS = YAML(typ="safe").load(small_params())
 
@@ -80,7 +84,7 @@ def run_stage(words: list[str]) -> int:
     sys.argv = list(words)
     paths = [word.removeprefix("--") for word in words[1::2]]
     try:
-        importlib.import_module("siglip2_multimodal_hash.entry").run_stage(module.main, *paths)
+        entry.run_stage(module.main, *paths)
     except SystemExit as stop:
         return int(stop.code or 0)
     finally:
@@ -88,8 +92,7 @@ def run_stage(words: list[str]) -> int:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, set[str]]]:
-    """The folder of a finished small run, and the parameters that each stage read, leaf by leaf."""
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     folder = tmp_path_factory.mktemp("run")
     (folder / "params.yaml").write_text(small_params(), encoding="utf-8")
     shutil.copytree(ROOT / "models", folder / "models")

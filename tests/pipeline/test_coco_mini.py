@@ -196,7 +196,7 @@ def _half_json(root: Path) -> str:
 
 @pytest.mark.parametrize("damage", [_missing, _escaping, _stray_split, _half_json])
 def test_damage_ends_in_one_message_and_no_index(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], str]
 ) -> None:
     root = _damaged(tmp_path)
     named = damage(root)

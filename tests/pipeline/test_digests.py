@@ -8,13 +8,14 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.features.store import load_embeddings
-from tests.pipeline.conftest import ROOT, commands, filled
+from tests.pipeline.conftest import ROOT, FinishedRun, commands, filled
 from tests.pipeline.declarations import pipeline_stages
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -45,8 +46,8 @@ def rerun(folder: Path, out: Path, *stages: str, **variables: str) -> None:
     for name in ("data", "models"):
         (out / name).symlink_to(folder / name)
     (out / OUTPUTS).mkdir(parents=True)
-    for name in (OUTPUTS / "towers", "outputs/monitored_vote.json"):
-        (out / name).symlink_to(folder / name)
+    for made in (OUTPUTS / "towers", Path("outputs/monitored_vote.json")):
+        (out / made).symlink_to(folder / made)
     environment = os.environ | variables | {"PYTHONPATH": f"{ROOT / 'src'}"}
     for stage in stages:
         subprocess.run(
@@ -58,7 +59,9 @@ def rerun(folder: Path, out: Path, *stages: str, **variables: str) -> None:
         )
 
 
-def test_the_bytes_of_each_stage_are_in_the_log(finished_run: Path, record_property) -> None:
+def test_the_bytes_of_each_stage_are_in_the_log(
+    finished_run: FinishedRun, record_property: Callable[[str, object], None]
+) -> None:
     folder, _ = finished_run
     for stage in commands():
         paths = [folder / out for out in outputs(stage)]
@@ -66,7 +69,7 @@ def test_the_bytes_of_each_stage_are_in_the_log(finished_run: Path, record_prope
         record_property(f"digest of {stage}", digest(*paths))
 
 
-def test_another_run_gives_the_same_bytes(finished_run: Path, tmp_path: Path) -> None:
+def test_another_run_gives_the_same_bytes(finished_run: FinishedRun, tmp_path: Path) -> None:
     """Of the pass over the dataset; DVC says it of a fit in `test_dvc`."""
     folder, _ = finished_run
     rerun(folder, tmp_path, "embed")
@@ -76,7 +79,7 @@ def test_another_run_gives_the_same_bytes(finished_run: Path, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_code_path_for_all_makers_agrees_within_rounding(
-    finished_run: Path, tmp_path: Path, record_property
+    finished_run: FinishedRun, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """MKL's own mode for CPUs of any make: too slow for a default, and here to be compared."""
     folder, _ = finished_run

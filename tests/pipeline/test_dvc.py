@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,13 @@ import pytest
 from siglip2_multimodal_hash.params import read_yaml
 from siglip2_multimodal_hash.presets import apply_overrides
 from siglip2_multimodal_hash.reporting.tables import HEADLINE
-from tests.pipeline.conftest import ROOT, small_params
+from tests.pipeline.conftest import ROOT, FinishedRun, small_params
 from tests.pipeline.repositories import new_repository, run_in
 from tests.pipeline.test_what_reruns import ASIDE, DECLARED_BY, REACHED_BY
 
 
 @pytest.fixture(scope="module")
-def repository(
-    finished_run: tuple[Path, dict[str, set[str]]], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def repository(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with a finished run of a small dataset, all committed."""
     folder = tmp_path_factory.mktemp("repository")
     new_repository(folder, small_params())
@@ -38,7 +37,7 @@ def stages_in(printed: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_dvc_runs_every_stage(repository, tmp_path: Path) -> None:
+def test_dvc_runs_every_stage(repository: Path, tmp_path: Path) -> None:
     """Each in a process of its own; elsewhere they share one."""
     new_repository(tmp_path, small_params())
     result = run_in(tmp_path, "dvc", "repro")
@@ -47,7 +46,7 @@ def test_dvc_runs_every_stage(repository, tmp_path: Path) -> None:
     assert locks[0] == locks[1]
 
 
-def test_nothing_runs_twice_and_git_stays_clean(repository) -> None:
+def test_nothing_runs_twice_and_git_stays_clean(repository: Path) -> None:
     result = run_in(repository, "dvc", "repro")
     assert result.returncode == 0
     assert "Running stage" not in result.stdout
@@ -55,7 +54,7 @@ def test_nothing_runs_twice_and_git_stays_clean(repository) -> None:
 
 
 @pytest.fixture
-def edit(repository):
+def edit(repository: Path) -> Iterator[Callable[[str], None]]:
     """Append a line to a file of code; afterwards everything is as it was committed."""
 
     def append(name: str) -> None:
@@ -88,7 +87,9 @@ def fitted_head(repository: Path) -> list[dict[str, Any]]:
     return outs
 
 
-def test_what_dvc_says_after_an_edit_of_code_is_true(repository, edit) -> None:
+def test_what_dvc_says_after_an_edit_of_code_is_true(
+    repository: Path, edit: Callable[[str], None]
+) -> None:
     edit("src/siglip2_multimodal_hash/training/loop.py")
     status = run_in(repository, "dvc", "status", "train", "embed").stdout
     assert "src/siglip2_multimodal_hash/training" in status
@@ -116,7 +117,7 @@ def columns_of_the_table(repository: Path) -> list[str]:
 
 
 def test_an_experiment_runs_only_what_its_parameter_and_an_edit_reach_and_has_its_row(
-    repository, edit
+    repository: Path, edit: Callable[[str], None]
 ) -> None:
     params = repository / "params.yaml"
     before = params.read_text(encoding="utf-8").splitlines()
@@ -137,7 +138,7 @@ def test_an_experiment_runs_only_what_its_parameter_and_an_edit_reach_and_has_it
 
 
 @pytest.mark.slow
-def test_figures_of_a_second_backbone_stand_in_the_same_columns(repository) -> None:
+def test_figures_of_a_second_backbone_stand_in_the_same_columns(repository: Path) -> None:
     run_in(repository, "dvc", "exp", "remove", "--all-commits")
     words = ["-S", "hash.bits=32", "-S", "backbone.name=another"]
     result = run_in(repository, "dvc", "exp", "run", *words)
@@ -157,7 +158,9 @@ def test_figures_of_a_second_backbone_stand_in_the_same_columns(repository) -> N
         ("-S knn.K=121 -S seed=7 --temp", ("knn.K = 121", "the database has 120 items")),
     ],
 )
-def test_a_bad_override_ends_in_one_message_and_costs_no_output(repository, words, said) -> None:
+def test_a_bad_override_ends_in_one_message_and_costs_no_output(
+    repository: Path, words: str, said: tuple[str, ...]
+) -> None:
     before = outputs(repository)
     result = run_in(repository, "dvc", "exp", "run", *words.split())
     message = result.stdout + result.stderr
@@ -183,7 +186,7 @@ def outputs(repository: Path) -> set[str]:
     }
 
 
-def test_a_bad_parameter_costs_no_output_of_a_stage_that_comes_first(repository) -> None:
+def test_a_bad_parameter_costs_no_output_of_a_stage_that_comes_first(repository: Path) -> None:
     before = outputs(repository)
     apply_overrides(repository / "params.yaml", {"training.num_epochs": 4, "knn.K": 121})
     result = run_in(repository, "dvc", "repro", "train")
@@ -193,7 +196,7 @@ def test_a_bad_parameter_costs_no_output_of_a_stage_that_comes_first(repository)
     assert run_in(repository, "git", "checkout", "-q", ".").returncode == 0
 
 
-def test_a_stage_that_is_run_by_itself_says_how_its_outputs_come_back(repository) -> None:
+def test_a_stage_that_is_run_by_itself_says_how_its_outputs_come_back(repository: Path) -> None:
     before = outputs(repository)
     text = (repository / "params.yaml").read_text()
     (repository / "params.yaml").write_text(text.replace("\n  bits: 64", "\n  bits: 100"))
@@ -207,7 +210,7 @@ def test_a_stage_that_is_run_by_itself_says_how_its_outputs_come_back(repository
     assert run_in(repository, "git", "checkout", "-q", ".").returncode == 0
 
 
-def test_a_dry_run_names_the_stages_that_a_parameter_changes(repository) -> None:
+def test_a_dry_run_names_the_stages_that_a_parameter_changes(repository: Path) -> None:
     """Those that declare it: what lies behind depends on whether their outputs come out new."""
     apply_overrides(repository / "params.yaml", {"hash.bits": 32})
     result = run_in(repository, "dvc", "repro", "--dry")

@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import apply_overrides
-from tests.pipeline.conftest import ROOT, commands, run_stage, small_params, working_in
+from tests.pipeline.conftest import ROOT, FinishedRun, commands, run_stage, small_params, working_in
 
 EMBEDDED = Path("outputs/mojicoco/siglip2-tiny/embeddings")
 FROM_EMBED = (
@@ -32,7 +32,7 @@ FROM_EMBED = (
 
 
 @pytest.fixture
-def project(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the dataset of the finished run, and nothing embedded."""
     data = tmp_path / "data/mojicoco"
     data.mkdir(parents=True)
@@ -61,7 +61,10 @@ def figures(folder: Path, name: str, file: str) -> Any:
 
 
 def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
-    finished_run: Path, project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    finished_run: FinishedRun,
+    project: Path,
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
@@ -88,7 +91,7 @@ def test_features_of_the_tiny_towers_give_the_metrics_of_embedding(
 
 
 @pytest.fixture
-def clip(finished_run: Path, project) -> Path:
+def clip(finished_run: FinishedRun, project: Path) -> Path:
     """Image features alone, normalised and in half precision, as clip-retrieval writes them."""
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)
@@ -105,8 +108,8 @@ def clip(finished_run: Path, project) -> Path:
 
 
 def test_one_modality_without_prompts(
-    project,
-    clip,
+    project: Path,
+    clip: Path,
     smhash: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -139,7 +142,10 @@ def test_one_modality_without_prompts(
 
 
 def test_unlike_widths_need_a_projection(
-    finished_run: Path, project, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    finished_run: FinishedRun,
+    project: Path,
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     finished, _ = finished_run
     vectors = load_embeddings(finished / EMBEDDED)

@@ -2,16 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.pipeline.conftest import commands, run_stage, small_params, working_in
+from tests.pipeline.conftest import FinishedRun, commands, run_stage, small_params, working_in
 
 STAGES = ("build_faiss_index", "evaluate_knn", "evaluate_knn_grid")
 
 
-def prepare(folder, run, **params):
+def prepare(folder: Path, run: Path, **params: Any) -> Path:
     """A folder with these parameters that sees the data and the codes of a run."""
     (folder / "params.yaml").write_text(small_params(**params), encoding="utf-8")
     outputs = folder / "outputs/mojicoco/siglip2-tiny"
@@ -23,7 +24,7 @@ def prepare(folder, run, **params):
 
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw", "multihash"])
-def test_the_vote_uses_the_kind(finished_run: Path, tmp_path: Path, kind) -> None:
+def test_the_vote_uses_the_kind(finished_run: FinishedRun, tmp_path: Path, kind: str) -> None:
     run, _ = finished_run
     words = commands()
     outputs = prepare(tmp_path, run, index__kind=kind, index__ivf__nprobe=2)
@@ -42,7 +43,7 @@ def test_the_vote_uses_the_kind(finished_run: Path, tmp_path: Path, kind) -> Non
 
 
 def test_an_index_with_other_parameters_is_refused(
-    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, _ = finished_run
     words = commands()

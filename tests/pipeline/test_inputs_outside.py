@@ -43,7 +43,7 @@ def coco(folder: Path) -> Path:
     return folder
 
 
-def test_another_source_and_a_change_in_place(repository, tmp_path: Path) -> None:
+def test_another_source_and_a_change_in_place(repository: Path, tmp_path: Path) -> None:
     identify, first = IDENTIFY("source/coco2014"), coco(tmp_path / "first")
     use = {"dataset.name": "coco2014", "runtime.coco_root": str(first)}
     apply_overrides(repository / "params.yaml", use)
@@ -63,7 +63,7 @@ def test_another_source_and_a_change_in_place(repository, tmp_path: Path) -> Non
     assert kept == ["inputs/source/mojicoco.json"]
 
 
-def test_weights_that_are_overwritten(repository, tmp_path: Path) -> None:
+def test_weights_that_are_overwritten(repository: Path, tmp_path: Path) -> None:
     checkpoint = shutil.copytree(ROOT / "models" / EMBEDDED, tmp_path / "model")
     apply_overrides(repository / "params.yaml", {"backbone.checkpoint": str(checkpoint)})
     identify = IDENTIFY(f"weights/{checkpoint}")
@@ -91,7 +91,7 @@ def test_towers_are_read_by_stages_that_depend_on_their_identity() -> None:
     assert {name for name in stages if source in stages[name]["deps"]} == {"prepare_dataset"}
 
 
-def test_nothing_is_outside_by_default(repository) -> None:
+def test_nothing_is_outside_by_default(repository: Path) -> None:
     result = run_in(repository, "dvc", "status")
     assert result.returncode == 0, result.stderr
     assert "always changed" not in result.stdout

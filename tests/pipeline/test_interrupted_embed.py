@@ -49,7 +49,7 @@ def interrupted(folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_the_next_repro_goes_on_where_ctrl_c_ended_the_last(repository) -> None:
+def test_the_next_repro_goes_on_where_ctrl_c_ended_the_last(repository: Path) -> None:
     printed = interrupted(repository)
     kept = re.search(r"interrupted: kept (.+) in", printed)
     assert kept is not None, printed

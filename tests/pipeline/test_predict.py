@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from siglip2_multimodal_hash.datasets.index import DatasetIndex, read_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.params import PREDICTORS
-from tests.pipeline.conftest import commands, run_stage, small_params
+from tests.pipeline.conftest import FinishedRun, commands, run_stage, small_params
 from tests.places import everything, place
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -27,7 +28,7 @@ Predict = Callable[..., SimpleNamespace]
 
 
 @pytest.fixture
-def workspace(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, with the outputs of the finished run."""
     folder, _ = finished_run
     (tmp_path / "params.yaml").write_text(small_params(), encoding="utf-8")
@@ -69,21 +70,18 @@ def write_photos(workspace: Path, rows: list[int]) -> list[Path]:
     return paths
 
 
-def test_images(workspace: Path, count: int) -> list[int]:
+def rows_of_test(workspace: Path, count: int) -> list[int]:
     return [int(row) for row in dataset_of(workspace).rows("test")[:count]]
 
 
-test_images.__test__ = False
-
-
 def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(
-    workspace, predict
+    workspace: Path, predict: Predict
 ) -> None:
-    dataset, rows = dataset_of(workspace), test_images(workspace, 3)
+    dataset, rows = dataset_of(workspace), rows_of_test(workspace, 3)
     stored = read_evaluation(workspace / OUTPUTS / "evaluation")
     database = dataset.rows("database")
     for query, (row, path) in enumerate(zip(rows, write_photos(workspace, rows), strict=True)):
-        caption = dataset.frame["captions"].iat[row][0]
+        caption = dataset.frame["captions"].tolist()[row][0]
         result = predict(path, "--caption", caption, "--top", 80, "--json")
         assert (result.code, result.err) == (0, "")
         (found,) = json.loads(result.out)
@@ -101,7 +99,9 @@ def test_a_test_image_with_its_caption_gets_the_scores_of_the_evaluation(
         np.testing.assert_allclose(similarities, neighbours.similarities[query], atol=1e-6)
 
 
-def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(workspace) -> None:
+def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(
+    workspace: Path,
+) -> None:
     stored = read_evaluation(workspace / OUTPUTS / "evaluation").figures
     found = tag_both_ways()
     for name in PREDICTORS:
@@ -109,8 +109,8 @@ def test_the_benchmark_of_missing_captions_finds_the_figures_of_the_evaluation(w
         assert found["stand_in"][name] != found["own"][name]
 
 
-def test_the_object_of_a_photo(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_the_object_of_a_photo(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     (found,) = json.loads(predict(path, "--json").out)
     assert list(found) == [
         *("path", "caption", "caption_from", "distance", "thresholds", "predicted", "tags"),
@@ -142,8 +142,10 @@ def test_the_object_of_a_photo(workspace, predict) -> None:
         assert one["similarity"] == pytest.approx(1 - one["distance"] / 64)
 
 
-def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_the_votes_of_the_neighbours_are_the_score_of_knn(
+    workspace: Path, predict: Predict
+) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     (found,) = json.loads(predict(path, "--json", "--k", 3).out)
     assert len(found["neighbours"]) == 3
     for tag in found["tags"]:
@@ -151,8 +153,8 @@ def test_the_votes_of_the_neighbours_are_the_score_of_knn(workspace, predict) ->
         assert tag["scores"]["knn"] == pytest.approx(sum(votes), abs=1e-6)
 
 
-def test_the_text_says_where_the_caption_came_from(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_the_text_says_where_the_caption_came_from(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     bare = predict(path, "--k", 3, "--top", 2)
     assert bare.code == 0
     assert "caption: none given: the mean of the captions of the 20 database images" in bare.out
@@ -163,19 +165,23 @@ def test_the_text_says_where_the_caption_came_from(workspace, predict) -> None:
     assert "note:" not in told.out
 
 
-def test_an_image_of_the_database_finds_itself_at_distance_0(workspace, predict) -> None:
+def test_an_image_of_the_database_finds_itself_at_distance_0(
+    workspace: Path, predict: Predict
+) -> None:
     dataset = dataset_of(workspace)
     row = int(dataset.rows("database")[7])
     (path,) = write_photos(workspace, [row])
-    caption = dataset.frame["captions"].iat[row][0]
+    caption = dataset.frame["captions"].tolist()[row][0]
     result = predict(path, "--caption", caption, "--json")
     nearest = [one for one in json.loads(result.out)[0]["neighbours"] if one["distance"] == 0]
-    assert int(dataset.frame["image_id"].iat[row]) in [one["image_id"] for one in nearest]
+    assert dataset.frame["image_id"].tolist()[row] in [one["image_id"] for one in nearest]
     assert "distance 0: the same code" in predict(path, "--caption", caption).out
 
 
-def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict) -> None:
-    paths = sorted(write_photos(workspace, test_images(workspace, 3)))
+def test_a_folder_in_the_order_of_names_and_each_photo_once(
+    workspace: Path, predict: Predict
+) -> None:
+    paths = sorted(write_photos(workspace, rows_of_test(workspace, 3)))
     folder = workspace / "photos"
     (folder / "below").mkdir()
     paths[0].rename(folder / "below" / "z.JPG")
@@ -193,8 +199,10 @@ def test_a_folder_in_the_order_of_names_and_each_photo_once(workspace, predict) 
     assert found[1]["tags"] == found[2]["tags"] == found[3]["tags"]
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_what_cannot_be_read_is_named_and_the_rest_is_done(
+    workspace: Path, predict: Predict
+) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     broken = workspace / "photos/broken.jpg"
     broken.write_bytes(path.read_bytes()[:-300])
     (workspace / "empty").mkdir()
@@ -208,8 +216,8 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(workspace, predict) -
     assert (nothing.code, json.loads(nothing.out)) == (EXIT_BAD_INPUT, [])
 
 
-def test_a_photo_is_turned_upright(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_a_photo_is_turned_upright(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees clockwise
     with Image.open(path) as image:
@@ -227,8 +235,8 @@ def test_a_photo_is_turned_upright(workspace, predict) -> None:
         ("data", "index.parquet"),
     ],
 )
-def test_missing_outputs(workspace, predict, missing, part) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_missing_outputs(workspace: Path, predict: Predict, missing: str, part: str) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     (workspace / missing).unlink()
     result = predict(path)
     assert (result.code, result.out) == (EXIT_BAD_INPUT, "")
@@ -237,8 +245,8 @@ def test_missing_outputs(workspace, predict, missing, part) -> None:
     assert "run `dvc repro`" in result.err
 
 
-def test_outputs_of_different_runs_are_refused(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_outputs_of_different_runs_are_refused(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     head = workspace / OUTPUTS / "head"
     source = head.resolve()
     head.unlink()
@@ -251,8 +259,8 @@ def test_outputs_of_different_runs_are_refused(workspace, predict) -> None:
     assert "they are of different runs" in result.err
 
 
-def test_other_parameters_than_the_runs(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_other_parameters_than_the_runs(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     (workspace / "params.yaml").write_text(small_params(hash__bits=128), encoding="utf-8")
     result = predict(path)
     assert result.code == 0
@@ -274,15 +282,15 @@ def test_other_parameters_than_the_runs(workspace, predict) -> None:
         (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
     ],
 )
-def test_refusals(workspace, predict, arguments, part) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_refusals(workspace: Path, predict: Predict, arguments: list[str], part: str) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     result = predict(path, *arguments)
     assert result.code == EXIT_BAD_INPUT
     assert part in result.err
     assert "Traceback" not in result.err
 
 
-def test_imported_features_have_no_towers(workspace, predict) -> None:
+def test_imported_features_have_no_towers(workspace: Path, predict: Predict) -> None:
     text = small_params(
         backbone__checkpoint="imported",
         backbone__revision="0" * 64,
@@ -294,7 +302,7 @@ def test_imported_features_have_no_towers(workspace, predict) -> None:
     assert "imported features come without their towers" in result.err
 
 
-def fit_again(workspace: Path, **changes: str) -> None:
+def fit_again(workspace: Path, **changes: Any) -> None:
     """Fit another head on the run's embeddings, and run what follows from it."""
     (workspace / "params.yaml").write_text(small_params(**changes), encoding="utf-8")
     for name in ("head", "codes", "database.faiss", "database.faiss.json", "evaluation"):
@@ -305,9 +313,9 @@ def fit_again(workspace: Path, **changes: str) -> None:
         assert run_stage(words[stage]) == 0
 
 
-def test_a_head_of_images_alone_needs_no_caption(workspace, predict) -> None:
+def test_a_head_of_images_alone_needs_no_caption(workspace: Path, predict: Predict) -> None:
     fit_again(workspace, fusion__modalities="image", fusion__type="concat")
-    rows = test_images(workspace, 2)
+    rows = rows_of_test(workspace, 2)
     paths = write_photos(workspace, rows)
     result = predict(*paths, "--json", "--top", 80)
     found = json.loads(result.out)
@@ -322,18 +330,18 @@ def test_a_head_of_images_alone_needs_no_caption(workspace, predict) -> None:
     assert "caption: not used: this head takes only images" in told.out
 
 
-def test_a_head_of_captions_alone_asks_for_one(workspace, predict) -> None:
+def test_a_head_of_captions_alone_asks_for_one(workspace: Path, predict: Predict) -> None:
     fit_again(workspace, fusion__modalities="caption", fusion__type="concat")
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     bare = predict(path)
     assert (bare.code, bare.out) == (EXIT_BAD_INPUT, "")
     assert "this head takes only captions, and none is given\n  -> add --caption" in bare.err
     assert predict(path, "--caption", "A dog.").code == 0
 
 
-def test_a_head_without_bits_compares_by_cosine(workspace, predict) -> None:
+def test_a_head_without_bits_compares_by_cosine(workspace: Path, predict: Predict) -> None:
     fit_again(workspace, hash__bits=0, knn__distance="cosine")
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     (found,) = json.loads(predict(path, "--json").out)
     assert found["distance"] == "cosine"
     for one in found["neighbours"]:
@@ -341,9 +349,9 @@ def test_a_head_without_bits_compares_by_cosine(workspace, predict) -> None:
 
 
 def test_names_and_captions_that_the_output_cannot_hold(
-    workspace, smhash: Callable[..., int], predict, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, smhash: Callable[..., int], predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     odd = Path(os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png"))  # Latin-1, then UTF-8
     shutil.copy(path, odd)
     more = ("--caption", "Ein Hündchen", "--explain", "out.html")
@@ -351,8 +359,8 @@ def test_names_and_captions_that_the_output_cannot_hold(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
         assert smhash("predict", odd, *more) == 0
-        told = written.getvalue().decode("ascii")
-    assert told.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+        text = written.getvalue().decode("ascii")
+    assert text.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
     assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
     told = predict(odd, *more[:2], "--json")
@@ -366,8 +374,8 @@ def test_names_and_captions_that_the_output_cannot_hold(
     assert "--caption is not UTF-8" in refused.err
 
 
-def test_a_damaged_index_is_named_without_a_traceback(workspace, predict) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_a_damaged_index_is_named_without_a_traceback(workspace: Path, predict: Predict) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     codes = workspace / OUTPUTS / "database.faiss"
     codes.unlink()
     codes.write_bytes(b"damaged")
@@ -378,8 +386,8 @@ def test_a_damaged_index_is_named_without_a_traceback(workspace, predict) -> Non
     assert "Traceback" not in result.err
 
 
-def test_the_page_of_real_photos(workspace, predict) -> None:
-    paths = write_photos(workspace, test_images(workspace, 2))
+def test_the_page_of_real_photos(workspace: Path, predict: Predict) -> None:
+    paths = write_photos(workspace, rows_of_test(workspace, 2))
     result = predict(*paths, "--explain", "made/out.html")
     assert result.code == 0
     text = (workspace / "made/out.html").read_text(encoding="utf-8")
@@ -390,8 +398,10 @@ def test_the_page_of_real_photos(workspace, predict) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "mounted file"])
-def test_the_page_takes_the_place_of_a_file_alone(workspace, predict, kind) -> None:
-    (path,) = write_photos(workspace, test_images(workspace, 1))
+def test_the_page_takes_the_place_of_a_file_alone(
+    workspace: Path, predict: Predict, kind: str
+) -> None:
+    (path,) = write_photos(workspace, rows_of_test(workspace, 1))
     with place(kind, workspace) as page:
         before = everything(workspace)
         result = predict(path, "--explain", page)

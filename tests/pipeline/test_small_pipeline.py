@@ -14,7 +14,7 @@ from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
-from tests.pipeline.conftest import commands, run_stage, small_params, working_in
+from tests.pipeline.conftest import FinishedRun, commands, run_stage, small_params, working_in
 from tests.pipeline.declarations import check_reads, pipeline_stages
 
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
@@ -33,7 +33,7 @@ FOCUS = {
 
 
 @pytest.mark.parametrize("stage", commands())
-def test_a_stage_reads_at_run_time_what_it_declares(finished_run: Path, stage) -> None:
+def test_a_stage_reads_at_run_time_what_it_declares(finished_run: FinishedRun, stage: str) -> None:
     _, reads = finished_run
     check_reads(stage, reads[stage], CONDITIONAL.get(stage, set()))
 
@@ -49,7 +49,7 @@ CONDITIONAL = {
 }
 
 
-def test_embeddings_belong_to_the_index(finished_run: Path) -> None:
+def test_embeddings_belong_to_the_index(finished_run: FinishedRun) -> None:
     folder, _ = finished_run
     index = read_index(folder / "data/mojicoco/index.parquet")
     vectors = load_embeddings(folder / OUTPUTS / "embeddings")
@@ -59,7 +59,7 @@ def test_embeddings_belong_to_the_index(finished_run: Path) -> None:
     assert norms.std() > 0.01, "the magnitude must not be a constant"
 
 
-def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run: Path) -> None:
+def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run: FinishedRun) -> None:
     folder, _ = finished_run
     codes = read_head_codes(folder / OUTPUTS / "codes")
     assert codes.packed is not None
@@ -67,7 +67,7 @@ def test_packed_codes_are_the_signs_of_the_soft_ones(finished_run: Path) -> None
     np.testing.assert_array_equal(codes.packed, binarize(codes.soft))
 
 
-def test_metrics_name_every_predictor_on_val_and_test(finished_run: Path) -> None:
+def test_metrics_name_every_predictor_on_val_and_test(finished_run: FinishedRun) -> None:
     folder, _ = finished_run
     summary = json.loads((folder / FIGURES).read_text())
     for split in ("val", "test"):
@@ -93,7 +93,7 @@ def test_metrics_name_every_predictor_on_val_and_test(finished_run: Path) -> Non
     }
 
 
-def test_plots_hold_data(finished_run: Path) -> None:
+def test_plots_hold_data(finished_run: FinishedRun) -> None:
     folder, _ = finished_run
     plots = folder / "plots/mojicoco/siglip2-tiny"
     for path in sorted(plots.glob("*.csv")):
@@ -104,7 +104,7 @@ def test_plots_hold_data(finished_run: Path) -> None:
     assert (plots / "overview.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_report_is_one_file_without_links(finished_run: Path) -> None:
+def test_the_report_is_one_file_without_links(finished_run: FinishedRun) -> None:
     folder, _ = finished_run
     page = (folder / "reports/mojicoco/siglip2-tiny/index.html").read_text()
     assert page.count('{"photo":') == 5
@@ -114,7 +114,7 @@ def test_the_report_is_one_file_without_links(finished_run: Path) -> None:
 
 
 def test_a_report_with_links_needs_unpacked_photos(
-    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished_run: FinishedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, _ = finished_run
     linked = small_params(report__embed_images=False, report__link_images=True)
@@ -141,7 +141,7 @@ def test_a_report_with_links_needs_unpacked_photos(
     assert str(tmp_path) not in text
 
 
-def test_a_second_fit_gives_the_same_bytes(finished_run: Path, tmp_path: Path) -> None:
+def test_a_second_fit_gives_the_same_bytes(finished_run: FinishedRun, tmp_path: Path) -> None:
     from tests.pipeline.conftest import commands, run_stage, working_in
 
     folder, _ = finished_run
@@ -158,7 +158,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run: Path) -> None:
+def test_each_row_of_the_details_names_modality_predictor_and_split(
+    finished_run: FinishedRun,
+) -> None:
     folder, _ = finished_run
     rows = json.loads((folder / OUTPUTS / "details/details.json").read_text())
     alone = {"zero_shot": "image", "image_only": "image", "caption_only": "caption"}
@@ -173,7 +175,7 @@ def test_each_row_of_the_details_names_modality_predictor_and_split(finished_run
 
 
 def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(
-    finished_run: Path, tmp_path: Path
+    finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     folder, _ = finished_run  # made with num_workers 0
     (tmp_path / "params.yaml").write_text(small_params(runtime__dataloader__num_workers=2))
@@ -193,7 +195,7 @@ def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(
 
 
 def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(
-    finished_run: Path, tmp_path: Path
+    finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     folder, _ = finished_run
     for name in ("data", "outputs", "live", "metrics", "plots"):

@@ -46,7 +46,7 @@ def dependencies(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_code_is_declared(stage) -> None:
+def test_code_is_declared(stage: str) -> None:
     declared = {Path(dep) for dep in dependencies(stage) if dep.startswith(("src/", "stages/"))}
     read = {path for path in code_of(stage) if path.name != "__init__.py"}
     missing = {path for path in read if not within(path, declared | SUPPORT)}
@@ -56,7 +56,7 @@ def test_code_is_declared(stage) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_data_are_declared(stage) -> None:
+def test_data_are_declared(stage: str) -> None:
     words = STAGES[stage]["cmd"].replace('"', "").split()[3:]
     named = {word for word in words if "/" in word and not word.startswith("live/")}
     outs = {out if isinstance(out, str) else next(iter(out)) for out in STAGES[stage]["outs"]}
@@ -86,7 +86,7 @@ def test_stage_scripts_are_short() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_the_summary_leaves_the_cache(stage) -> None:
+def test_only_the_summary_leaves_the_cache(stage: str) -> None:
     uncached = [
         out
         for out in STAGES[stage]["outs"]

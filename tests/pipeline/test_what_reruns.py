@@ -72,12 +72,12 @@ def downstream_of(names: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("key", DECLARED_BY)
-def test_a_parameter_is_declared_by_the_stages_that_it_can_change(key) -> None:
+def test_a_parameter_is_declared_by_the_stages_that_it_can_change(key: str) -> None:
     assert declaring(key) == DECLARED_BY[key]
 
 
 @pytest.mark.parametrize("key", REACHED_BY)
-def test_a_parameter_reaches_no_more_than_it_can_change(key) -> None:
+def test_a_parameter_reaches_no_more_than_it_can_change(key: str) -> None:
     assert downstream_of(declaring(key)) == REACHED_BY[key]
 
 

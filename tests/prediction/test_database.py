@@ -58,14 +58,14 @@ def test_the_first_captions_of_the_images_most_alike_in_the_database() -> None:
     np.testing.assert_allclose(database.stand_in_captions(photo), [[2, 0, 0]], rtol=1e-6)
 
 
-def at(angles: list[float]):
+def at(angles: list[float]) -> FloatArray:
     """Image embeddings in these directions, of lengths that must not count; float32 [n, 2]."""
     lengths = 1 + np.arange(len(angles))[:, None] % 3
     return (np.stack([np.cos(angles), np.sin(angles)], axis=1) * lengths).astype(np.float32)
 
 
 @pytest.mark.parametrize("val", ["val", "database_val"])
-def test_a_photo_further_than_99_of_100_images_of_val(val) -> None:
+def test_a_photo_further_than_99_of_100_images_of_val(val: str) -> None:
     # 25 images of the database point to angle 0; the 101 of val lie at 0, 0.01, ... 1: one of them
     # is further than 0.99. What val itself has in the database (under hashnet) does not count.
     splits = ["train"] * 25 + [val] * 101

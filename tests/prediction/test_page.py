@@ -58,7 +58,7 @@ def prediction(tmp_path: Path) -> Prediction:
     )
 
 
-def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path: Path, prediction) -> None:
+def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path: Path, prediction: Prediction) -> None:
     write_page(tmp_path / "out.html", [prediction], ["a <note>"], Images())
     text = (tmp_path / "out.html").read_text(encoding="utf-8")
     page = Page(text)
@@ -75,7 +75,7 @@ def test_it_needs_no_other_file_and_is_safe_to_open(tmp_path: Path, prediction) 
 
 
 def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
-    tmp_path: Path, prediction
+    tmp_path: Path, prediction: Prediction
 ) -> None:
     write_page(tmp_path / "out.html", [prediction], [], Images())
     text = (tmp_path / "out.html").read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def test_pictures_scores_and_neighbours_are_those_of_the_prediction(
     assert text.count('<span class="hit">dog</span>') == 4
 
 
-def test_a_photo_unlike_the_dataset_is_said(tmp_path: Path, prediction) -> None:
+def test_a_photo_unlike_the_dataset_is_said(tmp_path: Path, prediction: Prediction) -> None:
     strange = replace(prediction, warning="unlike <all> others")
     write_page(tmp_path / "out.html", [prediction, strange], [], Images())
     assert (
@@ -103,7 +103,7 @@ def test_a_photo_unlike_the_dataset_is_said(tmp_path: Path, prediction) -> None:
     )
 
 
-def test_a_caption_that_was_not_given_is_said(tmp_path: Path, prediction) -> None:
+def test_a_caption_that_was_not_given_is_said(tmp_path: Path, prediction: Prediction) -> None:
     bare = replace(prediction, caption=None, caption_from="nearest_images", predicted=())
     write_page(tmp_path / "out.html", [bare], [], Images())
     shown = "".join(Page((tmp_path / "out.html").read_text(encoding="utf-8")).texts)
@@ -111,7 +111,7 @@ def test_a_caption_that_was_not_given_is_said(tmp_path: Path, prediction) -> Non
     assert "tags of hybrid: none reaches the threshold" in shown
 
 
-def test_a_page_that_is_too_large_is_refused(tmp_path: Path, prediction) -> None:
+def test_a_page_that_is_too_large_is_refused(tmp_path: Path, prediction: Prediction) -> None:
     path = tmp_path / "out.html"
     path.write_text("old", encoding="utf-8")
     # Each takes more than 2 MB of the page's 5.
@@ -121,14 +121,14 @@ def test_a_page_that_is_too_large_is_refused(tmp_path: Path, prediction) -> None
     assert path.read_text(encoding="utf-8") == "old"
 
 
-def test_a_photo_that_is_gone_leaves_no_page(tmp_path: Path, prediction) -> None:
+def test_a_photo_that_is_gone_leaves_no_page(tmp_path: Path, prediction: Prediction) -> None:
     prediction.path.unlink()
     with pytest.raises(DataError, match="cannot be read"):
         write_page(tmp_path / "out.html", [prediction], [], Images())
     assert not list(tmp_path.iterdir())
 
 
-def test_no_place_of_the_camera_is_passed_on(tmp_path: Path, prediction) -> None:
+def test_no_place_of_the_camera_is_passed_on(tmp_path: Path, prediction: Prediction) -> None:
     exif = Image.Exif()
     exif[0x010E] = "GPS of my home"
     Image.new("RGB", (8, 8)).save(tmp_path / "home.jpg", exif=exif)
@@ -139,7 +139,7 @@ def test_no_place_of_the_camera_is_passed_on(tmp_path: Path, prediction) -> None
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium")
-def test_long_words_widen_nothing(tmp_path: Path, prediction) -> None:
+def test_long_words_widen_nothing(tmp_path: Path, prediction: Prediction) -> None:
     word = "Donaudampfschiff" * 25
     photo = prediction.path.rename(tmp_path / f"{'x' * 200}.png")
     (first, *others) = prediction.neighbours

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import numpy as np
 import pytest
@@ -43,14 +43,16 @@ def test_a_file_larger_than_the_memory(tmp_path: Path) -> None:
 
 def test_a_photo_that_needs_too_much_memory_is_named_and_the_rest_is_done(tmp_path: Path) -> None:
     class Towers:
-        def preprocess(self, images) -> Never:
+        def preprocess(self, images: list[Image.Image]) -> Never:
             if images[0].width > 100:
                 np.empty(2**50)
             raise DataError("read")
 
     for name, width in (("large.png", 120), ("small.png", 8)):
         Image.new("RGB", (width, 50)).save(tmp_path / name)
-    towers, unused, paths = Towers(), None, [tmp_path / "large.png", tmp_path / "small.png"]
+    paths = [tmp_path / "large.png", tmp_path / "small.png"]
+    towers: Any = Towers()
+    unused: Any = None
     found = Encoder(towers, unused, np.dtype("float32")).embed_photos(paths, 2)
     assert found.failures == (
         f"{paths[0]}: out of memory with this image of 120 x 50 pixels",

@@ -23,7 +23,7 @@ def test_curve_comes_back_and_is_drawn_the_same_way_twice(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "minutes,samples\n1,2\n", "loss,samples\nhigh,2\n"])
-def test_what_is_no_curve_is_refused(tmp_path: Path, text) -> None:
+def test_what_is_no_curve_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=r"bad\.csv"):

@@ -29,7 +29,7 @@ TEXTS = ["A photo of a Dog.", "two people and a fire hydrant in a park", ""]
 
 
 @BOTH
-def test_files_are_small_and_name_no_place(folder) -> None:
+def test_files_are_small_and_name_no_place(folder: Path) -> None:
     files = sorted(folder.iterdir())
     assert {file.name for file in files} == {
         "config.json",
@@ -53,7 +53,9 @@ def test_files_are_small_and_name_no_place(folder) -> None:
     ],
     ids=["fixed", "naflex"],
 )
-def test_auto_classes_load_the_right_kinds(folder, kind, architecture, processor_class) -> None:
+def test_auto_classes_load_the_right_kinds(
+    folder: Path, kind: str, architecture: str, processor_class: str
+) -> None:
     model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
     processor = AutoProcessor.from_pretrained(folder)
     assert model.config.model_type == kind
@@ -79,7 +81,7 @@ def test_fixed_pixels_are_those_it_was_trained_on() -> None:
 
 
 @BOTH
-def test_case_does_not_matter_and_ids_are_the_processors(folder) -> None:
+def test_case_does_not_matter_and_ids_are_the_processors(folder: Path) -> None:
     tokenizer = load_tokenizer(folder)
     ids = token_ids(tokenizer, TEXTS)
     np.testing.assert_array_equal(ids, token_ids(tokenizer, [text.upper() for text in TEXTS]))
@@ -88,7 +90,7 @@ def test_case_does_not_matter_and_ids_are_the_processors(folder) -> None:
 
 
 @BOTH
-def test_every_prompt_is_known_word_by_word(folder) -> None:
+def test_every_prompt_is_known_word_by_word(folder: Path) -> None:
     tokenizer = load_tokenizer(folder)
     ids = token_ids(tokenizer, class_prompts())
     assert not (ids == tokenizer.unk_token_id).any()
@@ -113,7 +115,7 @@ def test_long_texts_are_cut_to_64_tokens() -> None:
 @pytest.mark.parametrize(
     ("folder", "floor"), [(FIXED, 0.60), (NAFLEX, 0.60)], ids=["fixed", "naflex"]
 )
-def test_zero_shot_tagging_is_well_above_chance(folder, floor) -> None:
+def test_zero_shot_tagging_is_well_above_chance(folder: Path, floor: float) -> None:
     # Chance, the mean share of positives, is about 0.04.
     assert evaluate_checkpoint(folder, labelled_scenes(VALIDATION, 200)) > floor
 

@@ -1,16 +1,23 @@
 """The loop on a model of minimal size: resuming, the rate, sharing a batch, exporting."""
 
 import csv
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModel
+from transformers import AutoModel, SiglipModel
 
 from models.pretrain import towers
-from models.pretrain.checkpoints import Progress, export_checkpoint, load_state, save_state
+from models.pretrain.checkpoints import (
+    Optimizers,
+    Progress,
+    export_checkpoint,
+    load_state,
+    save_state,
+)
 from models.pretrain.loop import (
     Course,
     Places,
@@ -20,7 +27,7 @@ from models.pretrain.loop import (
     pretrain,
 )
 from models.pretrain.parallel import first_then_others, gather_texts
-from models.pretrain.scenes import FIXED, endless, scene_batch
+from models.pretrain.scenes import FIXED, SceneBatch, endless, scene_batch
 from models.pretrain.tokenizer import train_tokenizer
 from models.pretrain.towers import fixed_config, new_fixed_model
 from siglip2_multimodal_hash.errors import DataError, InputError
@@ -28,17 +35,17 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 TOKENIZER = train_tokenizer(["a dog and a cat", "a photo of a bus."])
 
 
-def small_model(width=16):
+def small_model(width: int = 16) -> SiglipModel:
     config = fixed_config(len(TOKENIZER), width=width, vision_layers=1, text_layers=2, heads=1)
     return new_fixed_model(config, seed=1)
 
 
-def small_batch(number, size=4):
+def small_batch(number: int, size: int = 4) -> SceneBatch:
     return scene_batch(FIXED, number * size, size, TOKENIZER)
 
 
-def small_course(model, out, started):
-    def batches(start):
+def small_course(model: SiglipModel, out: Path, started: list[int]) -> Course[SceneBatch]:
+    def batches(start: int) -> Iterator[SceneBatch]:
         started.append(start)
         return endless(small_batch, start, workers=0)
 
@@ -60,7 +67,8 @@ def test_rate_climbs_then_falls_to_nothing() -> None:
 
 def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path: Path) -> None:
     places = Places(tmp_path / "out", tmp_path / "state", tmp_path / "curves" / "one.csv")
-    model, started = small_model(), []
+    model = small_model()
+    started: list[int] = []
     untrained = {name: weight.clone() for name, weight in model.state_dict().items()}
     plan = Plan(minutes=1, bfloat16=False)
     # 12 seconds from one reading to the next: 5 steps per minute.
@@ -85,10 +93,10 @@ def test_training_writes_curve_checkpoint_and_state_and_goes_on_from_it(tmp_path
         assert torch.equal(weight, again.state_dict()[name].half().float()), name
 
 
-def one_step(model, optimizers) -> None:
+def one_step(model: SiglipModel, optimizers: Optimizers) -> None:
     batch = small_batch(0)
     loss = towers.image_features(model, batch.pixels).square().sum()
-    (loss + towers.text_features(model, batch.tokens).square().sum()).backward()
+    torch.autograd.backward(loss + towers.text_features(model, batch.tokens).square().sum())
     for optimizer in optimizers:
         optimizer.step()
     model.zero_grad()
@@ -161,7 +169,7 @@ def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["checkpoint", "state"])
-def test_a_folder_of_something_else_is_refused(tmp_path: Path, folder) -> None:
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, folder: str) -> None:
     """Another checkpoint of these towers makes way, one of others does not, nor do notes in it."""
 
     def write() -> None:

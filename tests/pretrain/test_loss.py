@@ -1,6 +1,9 @@
 """The sigmoid loss against its plain formula, and which pairs count as positive."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.pretrain.loss import (
@@ -9,11 +12,15 @@ from models.pretrain.loss import (
     text_code,
 )
 
+Array = npt.NDArray[Any]
+
 IMAGES = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
 TEXTS = np.array([[1.0, 0.0], [0.0, -1.0], [2.0, 2.0]])
 
 
-def plain_loss(images, texts, log_scale, bias, positives):
+def plain_loss(
+    images: Array, texts: Array, log_scale: float, bias: float, positives: Array
+) -> float:
     """The formula of the paper, pair by pair."""
     total = 0.0
     for i, image in enumerate(images):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional as F
+from transformers import SiglipModel
 
 from models.pretrain.checkpoints import processor_for
 from models.pretrain.scenes import VALIDATION, reshaped, to_patches
@@ -27,36 +29,39 @@ VOCABULARY = 50
 
 
 @pytest.fixture(scope="module")
-def fixed():
+def fixed() -> SiglipModel:
     config = fixed_config(VOCABULARY, width=32, vision_layers=2, text_layers=2, heads=2)
-    return new_fixed_model(config, seed=3).eval()
+    model: SiglipModel = new_fixed_model(config, seed=3).eval()
+    return model
 
 
 @pytest.fixture(scope="module")
-def pixels():
+def pixels() -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (3, 128, 128, 3), generator=generator, dtype=torch.uint8)
 
 
-def scaled(pixels):
+def scaled(pixels: Tensor) -> Tensor:
     return pixels.permute(0, 3, 1, 2) / 127.5 - 1
 
 
 @torch.no_grad()
-def test_image_features_are_those_of_transformers(fixed, pixels) -> None:
+def test_image_features_are_those_of_transformers(fixed: SiglipModel, pixels: Tensor) -> None:
     expected = fixed.get_image_features(pixel_values=scaled(pixels)).pooler_output
     torch.testing.assert_close(image_features(fixed, pixels), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_text_features_are_those_of_transformers(fixed) -> None:
+def test_text_features_are_those_of_transformers(fixed: SiglipModel) -> None:
     tokens = torch.randint(0, VOCABULARY, (4, 64), generator=torch.Generator().manual_seed(1))
     expected = fixed.get_text_features(input_ids=tokens).pooler_output
     torch.testing.assert_close(text_features(fixed, tokens), expected, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
-def test_flat_kernel_embeds_patches_as_the_convolution_does(fixed, pixels) -> None:
+def test_flat_kernel_embeds_patches_as_the_convolution_does(
+    fixed: SiglipModel, pixels: Tensor
+) -> None:
     convolution = fixed.vision_model.embeddings.patch_embedding
     expected = convolution(scaled(pixels)).flatten(2).transpose(1, 2)
     patches = cut_into_patches(pixels, 16) / 127.5 - 1
@@ -72,7 +77,7 @@ def test_patches_come_in_rows_and_hold_rows_columns_channels() -> None:
 
 
 @torch.no_grad()
-def test_naflex_starts_as_the_fixed_model(fixed, pixels) -> None:
+def test_naflex_starts_as_the_fixed_model(fixed: SiglipModel, pixels: Tensor) -> None:
     naflex = naflex_from_fixed(fixed).eval()
     expected = fixed.get_image_features(pixel_values=scaled(pixels)).pooler_output
     torch.testing.assert_close(square_features(naflex, pixels), expected, rtol=1e-4, atol=1e-5)
@@ -85,7 +90,7 @@ def test_naflex_starts_as_the_fixed_model(fixed, pixels) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("most", [36, 64, 100])
-def test_patches_and_features_are_those_of_transformers(fixed, most) -> None:
+def test_patches_and_features_are_those_of_transformers(fixed: SiglipModel, most: int) -> None:
     naflex = naflex_from_fixed(fixed).eval()
     rng = np.random.default_rng(5)
     images = [

@@ -130,7 +130,8 @@ def test_ivf_is_flat_over_the_clusters_looked_at(nprobe: int, K: int, seed: int)
     codes = clustered_codes(80, seed, 2, 4)
     queries, database = codes[:20], codes[20:]
     index = build_index(database, Ivf(nlist=6, nprobe=nprobe))
-    centres = faiss.vector_to_array(faiss.downcast_IndexBinary(index.faiss_index.quantizer).xb)
+    quantizer: Any = faiss.downcast_IndexBinary(index.faiss_index.quantizer)
+    centres = faiss.vector_to_array(quantizer.xb)
     _, looked_at = by_numpy(queries, centres.reshape(6, 2), nprobe)
     members = [get_invlist(index.faiss_index.invlists, number)[0] for number in range(6)]
     found = search_hamming(index, queries, K)
@@ -174,7 +175,7 @@ def test_batches_and_threads_change_no_neighbour_of_codes(name: str, make: Any) 
                 for start in range(0, 42, size):
                     part = slice(start, start + size)
                     found = search_hamming(index, queries[part], 12)
-                    assert same(found, Neighbours(*(one[part] for one in together)))
+                    assert same(found, Neighbours(together.rows[part], together.similarities[part]))
 
 
 @pytest.mark.parametrize("name", FLOAT)
@@ -193,7 +194,7 @@ def test_batches_and_threads_change_no_neighbour_of_vectors(name: str) -> None:
                 for start in range(0, 42, size):
                     part = slice(start, start + size)
                     found = search_cosine(index, queries[part], 9)
-                    assert same(found, Neighbours(*(one[part] for one in together)))
+                    assert same(found, Neighbours(together.rows[part], together.similarities[part]))
 
 
 def test_clusters_of_vectors_are_exact_if_all_are_looked_at() -> None:

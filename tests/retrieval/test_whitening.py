@@ -65,7 +65,7 @@ def test_bits_that_say_the_same_count_less_by_hand() -> None:
 @pytest.mark.parametrize("bits", [16, 64])
 def test_the_search_is_the_cosine_after_whitening(bits: int) -> None:
     items, queries = some_items(200, bits), some_items(9, bits, seed=1).soft
-    found = search_whitened(build_index(items.packed), queries, items, 12)
+    found = search_whitened(build_index(binarize(items.soft)), queries, items, 12)
     signs = np.where(items.soft > 0, 1, -1).astype(np.float64)
     basis = fractional_matrix_power(np.cov(signs.T, bias=True) + 0.1 * np.eye(bits), -0.5)
     left, right = unit_vectors(queries @ basis), unit_vectors(signs @ basis)
@@ -80,8 +80,9 @@ def test_the_search_is_the_cosine_after_whitening(bits: int) -> None:
 
 def test_equal_codes_tie_and_come_by_row() -> None:
     items = some_items(20, 16)
-    many = SoftAndPacked(np.tile(items.soft, (5, 1)), np.tile(items.packed, (5, 1)))
-    found = search_whitened(build_index(many.packed), items.soft[:4], many, 40)
+    packed = np.tile(binarize(items.soft), (5, 1))
+    many = SoftAndPacked(np.tile(items.soft, (5, 1)), packed)
+    found = search_whitened(build_index(packed), items.soft[:4], many, 40)
     for rows, similarities in zip(*found, strict=True):
         groups = [rows[similarities == one] for one in np.unique(similarities)[::-1]]
         assert all(len(group) % 5 == 0 for group in groups)
@@ -90,7 +91,7 @@ def test_equal_codes_tie_and_come_by_row() -> None:
 
 def test_a_row_does_not_depend_on_the_others() -> None:
     items = some_items(70, 32)
-    basis = whitening_of(signs_of(items.packed, 32))
+    basis = whitening_of(signs_of(binarize(items.soft), 32))
     together = whitened(items.soft, basis)
     for row in range(len(together)):
         np.testing.assert_array_equal(whitened(items.soft[row : row + 1], basis)[0], together[row])
@@ -101,15 +102,15 @@ def test_a_row_does_not_depend_on_the_others() -> None:
 def test_constant_bits_are_no_division_by_zero(row: npt.NDArray[Any]) -> None:
     soft = np.tile(row.astype(np.float32), (6, 1))
     items = SoftAndPacked(soft, binarize(soft))
-    found = search_whitened(build_index(items.packed), soft[:1], items, 3)
+    found = search_whitened(build_index(binarize(items.soft)), soft[:1], items, 3)
     assert found.rows.tolist() == [[0, 1, 2]]
     np.testing.assert_allclose(found.similarities, 1, atol=1e-6)
 
 
 def test_clusters_that_are_all_looked_at_give_the_same() -> None:
     items, queries = some_items(300, 32), some_items(5, 32, seed=2).soft
-    exact = search_whitened(build_index(items.packed), queries, items, 7)
-    clusters = build_index(items.packed, Ivf(nlist=4, nprobe=4))
+    exact = search_whitened(build_index(binarize(items.soft)), queries, items, 7)
+    clusters = build_index(binarize(items.soft), Ivf(nlist=4, nprobe=4))
     found = search_whitened(clusters, queries, items, 7)
     np.testing.assert_array_equal(found.rows, exact.rows)
     np.testing.assert_array_equal(found.similarities, exact.similarities)
@@ -117,7 +118,7 @@ def test_clusters_that_are_all_looked_at_give_the_same() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     items = some_items(10, 16)
-    index = build_index(items.packed)
+    index = build_index(binarize(items.soft))
     with pytest.raises(DataError, match="no packed codes"):
         search_whitened(index, items.soft, SoftAndPacked(items.soft, None), 2)
     with pytest.raises(DataError, match="bits of the codes"):

@@ -1,20 +1,27 @@
 """Embeddings of a size that a head cannot learn from: said by name, and the remedy is true."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.code_quality import code_quality, warn_of_degenerate
-from siglip2_multimodal_hash.retrieval.codes import binarize
+from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.inference import encode_dataset
 from siglip2_multimodal_hash.training.loop import fit
 from tests.training.small_fits import CAPTIONS, small_arrays, small_head, small_settings
 
+Array = npt.NDArray[Any]
 
-def codes_of_fit(factor=1.0, change=lambda v: v, **head):
+
+def codes_of_fit(
+    factor: float = 1.0, change: Callable[[Array], Array] = lambda v: v, **head: Any
+) -> dict[str, float]:
     """Warnings about the codes of a fit on features that were changed and then scaled."""
     train, val = small_arrays(48, 0), small_arrays(40, 1)
     for arrays in (train, val):
@@ -61,18 +68,14 @@ def test_huge_features_are_refused_and_the_remedy_helps(caplog: pytest.LogCaptur
     assert codes_of_fit(1e16)["bit_entropy"] > 0.1
 
 
-def unit(v):
-    return v / np.linalg.norm(v, axis=1, keepdims=True)
-
-
 @pytest.mark.parametrize(
     ("fusion", "warned"), [("hadamard_with_magnitude", True), ("hadamard", False)]
 )
 def test_constant_magnitudes_are_warned_of_where_they_are_used(
-    caplog: pytest.LogCaptureFixture, fusion, warned
+    caplog: pytest.LogCaptureFixture, fusion: str, warned: bool
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        codes_of_fit(3.0, unit, fusion=fusion)
+        codes_of_fit(3.0, unit_vectors, fusion=fusion)
     assert ("caption.npy: every row has length 3 to 3" in caplog.text) == warned
 
 

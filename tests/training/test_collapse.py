@@ -159,7 +159,11 @@ def test_constant_bits_are_warned_of_once(
 
 
 def test_a_head_knows_whether_its_directions_can_move() -> None:
-    moving = [{"adapter": "linear"}, {"adapter": "residual"}, {"project_dim": 4}]
+    moving: list[dict[str, Any]] = [
+        {"adapter": "linear"},
+        {"adapter": "residual"},
+        {"project_dim": 4},
+    ]
     assert all(small_head(**one).trains_directions for one in moving)
     frozen = [
         {},

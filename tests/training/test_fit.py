@@ -233,8 +233,7 @@ def test_the_fit_starts_from_standardised_inputs_and_the_prior() -> None:
     settings = small_settings(training={"num_epochs": 1}, **rates)
     train = small_training()
     head = fit(small_head(), train, small_validation(), settings).network
-    firsts = train.captions[train.caption_offsets[:-1]]
-    x = head.fusion.standardise(head.fusion_input(train.v_img, firsts))
+    x = head.fusion.standardise(head.fusion_input(*next(train.first_pairs())))
     torch.testing.assert_close(x.mean(dim=0), torch.zeros(x.shape[1]), atol=1e-4, rtol=0)
     positives = train.labels.sum(dim=0)
     prior = ((positives + 0.5) / (len(train) - positives + 0.5)).log()
@@ -252,7 +251,7 @@ def test_mixed_precision_on_the_cpu() -> None:
 def test_the_data_may_be_left_where_it_is() -> None:
     train = small_training()
     again = train.to(CPU)
-    assert torch.equal(again.v_img, train.v_img)
+    assert again.v_img is train.v_img
     assert len(again) == len(train) == 48
 
 

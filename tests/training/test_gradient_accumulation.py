@@ -68,9 +68,10 @@ def plain_epoch(settings: FitSettings, n: int) -> Weights:
         size = sum(map(len, group))
         network.zero_grad()
         for rows in group:
-            output = network(data.v_img[rows], data.captions[captions[rows]])
+            v_img, v_txt, labels = data.batch(rows, captions[rows])
+            output = network(v_img, v_txt)
             share = len(rows) / size
-            torch.autograd.backward(loss(output, data.labels[rows]).total * share)
+            torch.autograd.backward(loss(output, labels).total * share)
         with torch.no_grad():
             for parameter in network.parameters():
                 assert parameter.grad is not None

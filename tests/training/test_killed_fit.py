@@ -82,7 +82,7 @@ def partial(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def interrupted_after(epoch: int, out: Path, **sections: dict[str, Any]) -> None:
+def interrupted_after(epoch: int, out: Path, **sections: Any) -> None:
     """Leave a fit of that many whole epochs."""
     with interrupted_in(epoch + 1):
         resumable_fit(out, **sections)

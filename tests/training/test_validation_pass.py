@@ -8,9 +8,9 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from siglip2_multimodal_hash.device import choose_precision
+from siglip2_multimodal_hash.models.config import CHUNK
 from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.models.network import HashNetwork
-from siglip2_multimodal_hash.training import data as training_data
 from siglip2_multimodal_hash.training.data import ValidationData
 from siglip2_multimodal_hash.training.validation import validate
 from tests.training.small_fits import CPU, small_head, small_settings, small_validation
@@ -30,7 +30,7 @@ def run(network: HashNetwork, data: ValidationData, batch_size: int) -> tuple[An
     return losses, figures["mAP"]
 
 
-@pytest.mark.parametrize("n", [40, training_data.CHUNK + 40])
+@pytest.mark.parametrize("n", [40, CHUNK + 40])
 def test_map_and_losses_of_a_pass(n: int) -> None:
     """In batches of 16: the losses weigh the last batch of 8 by its size."""
     network, data = new_network(), small_validation(n)

@@ -24,6 +24,7 @@ TUNING: dict[str, Any] = {
     "tune__lora__rank": 4,
     "runtime__device": "cpu",
 }
+TuningParams = Callable[..., Params]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def tuning_text(kind: str, mode: str, **more: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def tuning_params() -> Callable[..., Params]:
+def tuning_params() -> TuningParams:
     def make(kind: str, mode: str, **more: Any) -> Params:
         from ruamel.yaml import YAML
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 
 def main() -> None:
+    import pytest
     import torch
 
     from siglip2_multimodal_hash.features.towers import load_towers
@@ -17,7 +18,8 @@ def main() -> None:
     from siglip2_multimodal_hash.params import load_params
     from siglip2_multimodal_hash.training.tuning import export
 
-    export.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    kill = signal.SIGKILL
+    pytest.MonkeyPatch().setattr(export, "write_json", lambda *_: os.kill(os.getpid(), kill))
     towers = load_towers(load_params().backbone, torch.device("cpu"))
     with replacing(Path(sys.argv[1])) as temporary:
         export.export_towers(temporary, towers, {})

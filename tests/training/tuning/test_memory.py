@@ -1,8 +1,9 @@
 """The tuning and its memory: the estimate against what PyTorch keeps, and what does not fit."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Never
+from typing import Any, Never
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 
 from siglip2_multimodal_hash.device import Precision
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.towers import load_towers, pooled
 from siglip2_multimodal_hash.memory.needs import (
     GIB,
@@ -20,13 +22,15 @@ from siglip2_multimodal_hash.memory.needs import (
 from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
 from siglip2_multimodal_hash.training.tuning.run import tune_towers, tuning_load
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
+from tests.training.tuning.conftest import SmallDataset, TuningParams
 
 
-def _kept(model, features, inputs):
+def _kept(model: nn.Module, features: Callable[..., Any], inputs: Inputs) -> int:
     """Bytes of the distinct tensors, other than weights, that autograd keeps."""
-    sizes, alive = {}, []
+    sizes: dict[int, int] = {}
+    alive: list[torch.Tensor] = []
 
-    def pack(v):
+    def pack(v: torch.Tensor) -> torch.Tensor:
         alive.append(v)
         if not isinstance(v, nn.Parameter):
             sizes[v.untyped_storage().data_ptr()] = v.untyped_storage().nbytes()
@@ -43,7 +47,7 @@ def _kept(model, features, inputs):
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize(("kind", "mode"), [("siglip", "lora"), ("siglip2", "full")])
 def test_the_estimate_is_what_pytorch_keeps_or_a_little_more(
-    tuning_params, kind, mode, half, checkpointing
+    tuning_params: TuningParams, kind: str, mode: str, half: bool, checkpointing: bool
 ) -> None:
     params = tuning_params(kind, mode, backbone__gradient_checkpointing=checkpointing)
     settings = TuneSettings.from_params(params)
@@ -66,12 +70,15 @@ def test_the_estimate_is_what_pytorch_keeps_or_a_little_more(
     assert expected <= (2.2 if checkpointing else 1.35) * kept
 
 
-def _settings(tuning_params, mode="full", **more):
+def _settings(tuning_params: TuningParams, mode: str = "full", **more: Any) -> TuneSettings:
     return TuneSettings.from_params(tuning_params("siglip", mode, **more))
 
 
 def test_the_tuning_itself_refuses_before_it_starts(
-    small_dataset, tuning_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: SmallDataset,
+    tuning_params: TuningParams,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine = SimpleNamespace(total=GIB, available=GIB)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
@@ -86,9 +93,12 @@ def test_the_tuning_itself_refuses_before_it_starts(
 
 
 def test_running_out_all_the_same_names_the_parameters(
-    small_dataset, tuning_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: SmallDataset,
+    tuning_params: TuningParams,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(*_, **__) -> Never:
+    def full(*_: object, **__: object) -> Never:
         raise torch.OutOfMemoryError("CUDA out of memory.\nTraceback of the allocator")
 
     monkeypatch.setattr(nn.Linear, "forward", full)

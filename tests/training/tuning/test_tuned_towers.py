@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,29 @@ from safetensors.torch import load_file
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.towers import load_towers
+from siglip2_multimodal_hash.training.checkpoint import EpochRecord
 from siglip2_multimodal_hash.training.tuning.export import remove_leftovers
 from siglip2_multimodal_hash.training.tuning.run import tune_towers
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
-from tests.training.tuning.conftest import CHECKPOINTS, ROOT
+from tests.pipeline.conftest import ROOT
+from tests.training.tuning.conftest import CHECKPOINTS, SmallDataset, TuningParams
 
 CPU = torch.device("cpu")
+Weights = dict[str, torch.Tensor]
+Tuned = Callable[..., tuple[list[EpochRecord], Path]]
 CASES = [("siglip", "lora"), ("siglip2", "full")]
 
 
 @pytest.fixture(scope="session")
-def tuned(small_dataset, tuning_params, tmp_path_factory: pytest.TempPathFactory):
+def tuned(
+    small_dataset: SmallDataset,
+    tuning_params: TuningParams,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tuned:
     """Tune and return history and folder; each case once per session."""
-    made = {}
+    made: dict[tuple[str, str, bool], tuple[list[EpochRecord], Path]] = {}
 
-    def run(kind, mode, again=False):
+    def run(kind: str, mode: str, again: bool = False) -> tuple[list[EpochRecord], Path]:
         key = (kind, mode, again)
         if key not in made:
             folder = tmp_path_factory.mktemp(f"{kind}-{mode}") / "towers"
@@ -40,17 +49,17 @@ def tuned(small_dataset, tuning_params, tmp_path_factory: pytest.TempPathFactory
     return run
 
 
-def _weights(folder):
+def _weights(folder: Path) -> Weights:
     return {name: v.float() for name, v in load_file(folder / "model.safetensors").items()}
 
 
-def _changed(before, after):
+def _changed(before: Weights, after: Weights) -> set[str]:
     assert before.keys() == after.keys()
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
 @pytest.mark.parametrize(("kind", "mode"), CASES)
-def test_the_loss_falls_and_the_record_says_so(tuned, kind, mode) -> None:
+def test_the_loss_falls_and_the_record_says_so(tuned: Tuned, kind: str, mode: str) -> None:
     history, folder = tuned(kind, mode)
     assert [record["epoch"] for record in history] == [1, 2]
     assert history[1]["train_total"] < history[0]["train_total"]
@@ -62,7 +71,7 @@ def test_the_loss_falls_and_the_record_says_so(tuned, kind, mode) -> None:
     assert (record["best_epoch"], record["val_mAP"]) == (best["epoch"], best["val_mAP"])
 
 
-def test_lora_changes_its_targets_alone(tuned) -> None:
+def test_lora_changes_its_targets_alone(tuned: Tuned) -> None:
     _, folder = tuned("siglip", "lora")
     changed = _changed(_weights(ROOT / "models" / CHECKPOINTS["siglip"]), _weights(folder))
     # Six linear maps in each of 4 + 2 layers, and the two of the pooling head's MLP.
@@ -72,7 +81,7 @@ def test_lora_changes_its_targets_alone(tuned) -> None:
     assert not any(name.endswith("bias") or "head.attention" in name for name in changed)
 
 
-def test_full_changes_every_weight_that_the_head_sees(tuned) -> None:
+def test_full_changes_every_weight_that_the_head_sees(tuned: Tuned) -> None:
     _, folder = tuned("siglip2", "full")
     before = _weights(ROOT / "models" / CHECKPOINTS["siglip2"])
     assert before.keys() - _changed(before, _weights(folder)) <= {"logit_scale", "logit_bias"}
@@ -80,7 +89,7 @@ def test_full_changes_every_weight_that_the_head_sees(tuned) -> None:
 
 @pytest.mark.parametrize(("kind", "mode"), CASES)
 def test_the_folder_is_a_checkpoint_like_the_one_it_came_from(
-    tuned, tuning_params, kind, mode
+    tuned: Tuned, tuning_params: TuningParams, kind: str, mode: str
 ) -> None:
     _, folder = tuned(kind, mode)
     origin = ROOT / "models" / CHECKPOINTS[kind]
@@ -98,7 +107,7 @@ def test_the_folder_is_a_checkpoint_like_the_one_it_came_from(
     assert towers.encode_texts(["a cat"]).isfinite().all()
 
 
-def test_a_second_tuning_gives_the_same_bytes(tuned) -> None:
+def test_a_second_tuning_gives_the_same_bytes(tuned: Tuned) -> None:
     (_, first), (_, second) = tuned("siglip", "lora"), tuned("siglip", "lora", again=True)
     for path in sorted(first.iterdir()):
         digests = {hashlib.sha256((f / path.name).read_bytes()).digest() for f in (first, second)}
@@ -106,7 +115,7 @@ def test_a_second_tuning_gives_the_same_bytes(tuned) -> None:
 
 
 def test_a_diverging_tuning_leaves_nothing_and_names_the_rate(
-    small_dataset, tuning_params, tmp_path: Path
+    small_dataset: SmallDataset, tuning_params: TuningParams, tmp_path: Path
 ) -> None:
     params = tuning_params("siglip", "full", tune__lr=1e30, tune__warmup_share=0.0)
     with pytest.raises(InputError, match=r"epoch 1, update \d: the loss is NaN .*\n.*tune\.lr"):

@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.training.tuning.data import Epoch, Split, batch_count, pair_batches
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
+from tests.training.tuning.conftest import SmallDataset, TuningParams
 
 SPLIT = Split(
     files=("0", "1", "2"),
@@ -54,7 +55,7 @@ def test_an_empty_split_is_refused() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_images_captions_and_labels_of_the_same_rows(
-    small_dataset, tuning_params, workers
+    small_dataset: SmallDataset, tuning_params: TuningParams, workers: int
 ) -> None:
     settings = TuneSettings.from_params(tuning_params("siglip", "full"))
     towers = load_towers(settings.towers, torch.device("cpu"))

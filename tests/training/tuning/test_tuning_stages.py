@@ -1,6 +1,7 @@
 """The stages on tuned towers: what they read is what dvc.yaml declares, and embed takes them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +9,15 @@ import pytest
 from siglip2_multimodal_hash.features.store import load_embeddings
 from tests.pipeline.conftest import commands, recorded_reads, run_stage, working_in
 from tests.pipeline.declarations import check_reads
-from tests.training.tuning.conftest import tuning_text
+from tests.training.tuning.conftest import SmallDataset, tuning_text
 
 OUTPUTS = "outputs/mojicoco/siglip2-tiny"
 
 
 @pytest.fixture(scope="module")
-def stages(small_dataset, tmp_path_factory: pytest.TempPathFactory):
+def stages(
+    small_dataset: SmallDataset, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, set[str]]:
     """A folder where both stages ran with adapters, and the parameters that the first one read."""
     folder = tmp_path_factory.mktemp("stages")
     (folder / "data").symlink_to(small_dataset.folder / "data")
@@ -28,12 +31,14 @@ def stages(small_dataset, tmp_path_factory: pytest.TempPathFactory):
     return folder, read
 
 
-def test_a_tuning_reads_what_dvc_is_told(stages) -> None:
+def test_a_tuning_reads_what_dvc_is_told(stages: tuple[Path, set[str]]) -> None:
     _, read = stages
     check_reads("tune_towers", read)
 
 
-def test_embed_takes_the_tuned_towers(stages, small_dataset) -> None:
+def test_embed_takes_the_tuned_towers(
+    stages: tuple[Path, set[str]], small_dataset: SmallDataset
+) -> None:
     folder, _ = stages
     meta = json.loads((folder / OUTPUTS / "embeddings" / "meta.json").read_text())
     assert meta["checkpoint"] == f"{OUTPUTS}/towers"
