@@ -62,9 +62,7 @@ def test_bytes_are_reproducible_whatever_the_workers(embed: Embed, checkpoint: P
     assert first == contents(embed(checkpoint, "threads", runtime=make_runtime(workers=3)))
 
 
-def test_meta_tells_what_made_the_embeddings(
-    embed: Embed, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_meta_tells_what_made_the_embeddings(embed: Embed, checkpoint: Path) -> None:
     text = (embed(checkpoint, text_max_length=48) / "meta.json").read_text()
     meta = json.loads(text)
     digest = hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()

@@ -86,7 +86,7 @@ def cluster() -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.ray
 def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
-    embed: EmbedByEngine, note: Note, cluster: str, archive: Path, tmp_path: Path
+    embed: EmbedByEngine, note: Note, cluster: str, tmp_path: Path
 ) -> None:
     whole = embed("whole", "local")
     bad = note(damaged=("005.jpg", "010.jpg"))
@@ -97,7 +97,7 @@ def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
     assert str(caught.value) == str(local.value)
     assert not (tmp_path / "out").exists()
     progress = json.loads((tmp_path / "out.partial" / "progress.json").read_text())
-    assert progress["batches"] == {"images": 2, "captions": 0}
+    assert progress["progress"] == {"images": 2, "captions": 0}
     # Either engine continues what the other one began.
     assert embed("out", ray_address=cluster, ray_workers=1) == whole
     assert embed("local", "local") == whole
