@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModel
+from transformers import AutoModel, PreTrainedConfig
 
 
 def base_checkpoint(folder: Path, kind: str, *, layers: int, vocabulary: int, tiny: Path) -> Path:
@@ -42,8 +43,8 @@ def base_checkpoint(folder: Path, kind: str, *, layers: int, vocabulary: int, ti
     }
     if kind == "siglip":
         vision = width | {"patch_size": 16, "image_size": 256}
-        config = transformers.SiglipConfig(text_config=text, vision_config=vision)
-        own = {
+        config: PreTrainedConfig = transformers.SiglipConfig(text_config=text, vision_config=vision)
+        own: dict[str, Any] = {
             "image_processor_type": "SiglipImageProcessor",
             "size": {"height": 256, "width": 256},
         }

@@ -1,31 +1,28 @@
 """Tiny random SigLIP checkpoints of both kinds, and a dataset of a dozen images."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import (
-    Siglip2Config,
-    Siglip2ImageProcessorPil,
-    Siglip2Model,
-    Siglip2Processor,
-    Siglip2Tokenizer,
-    SiglipConfig,
-    SiglipImageProcessorPil,
-    SiglipModel,
-    SiglipProcessor,
+
+from siglip2_multimodal_hash.datasets.images import ImageSource
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
+from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.params import RuntimeParams
+from tests.features.tiny import (
+    Embed,
+    Pictures,
+    make_backbone,
+    make_runtime,
+    open_archive,
+    save_checkpoint,
 )
 
-from siglip2_multimodal_hash.datasets.images import CocoImages
-from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
-from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams
-from tests.parameters import PARAMS
-
-SPECIALS = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
-WIDTH = 32
 CAPTIONS = (
     ("A cat on a mat.", "a cat"),
     ("Two dogs.", "TWO dogs.", "a dog and a cat"),
@@ -34,57 +31,8 @@ CAPTIONS = (
 )
 
 
-def make_tokenizer():
-    """A vocabulary of single characters: nothing to train, every word its own tokens."""
-    characters = "▁abcdefghijklmnopqrstuvwxyz0123456789.,-'"
-    vocabulary = {token: number for number, token in enumerate((*SPECIALS, *characters))}
-    return Siglip2Tokenizer(
-        vocab=vocabulary,
-        merges=[],
-        padding_side="right",
-        model_input_names=["input_ids"],
-        model_max_length=64,
-    )
-
-
-def save_checkpoint(folder: Path, kind: str) -> Path:
-    """Save random towers of model type ``siglip`` or ``siglip2`` with all that AutoModel needs."""
-    torch.manual_seed(0)
-    tokenizer = make_tokenizer()
-    layers = {
-        "hidden_size": WIDTH,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-    }
-    text = layers | {
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": 64,
-        "pad_token_id": 0,
-        "bos_token_id": 2,
-        "eos_token_id": 1,
-    }
-    half = [0.5, 0.5, 0.5]
-    if kind == "siglip":
-        vision = layers | {"patch_size": 16, "image_size": 64}
-        model = SiglipModel(SiglipConfig(text_config=text, vision_config=vision))
-        images = SiglipImageProcessorPil(
-            size={"height": 64, "width": 64}, image_mean=half, image_std=half, resample=2
-        )
-        processor = SiglipProcessor(image_processor=images, tokenizer=tokenizer)
-    else:
-        vision = layers | {"patch_size": 16, "num_patches": 16}
-        model = Siglip2Model(Siglip2Config(text_config=text, vision_config=vision))
-        # Another number of patches than the tests ask for: the argument must win.
-        images = Siglip2ImageProcessorPil(patch_size=16, max_num_patches=64)
-        processor = Siglip2Processor(image_processor=images, tokenizer=tokenizer)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread() -> Iterator[None]:
     """Models this small lose more to the barriers between threads than they gain."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -93,48 +41,19 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory):
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("checkpoints")
     return {kind: save_checkpoint(root / kind, kind) for kind in ("siglip", "siglip2")}
 
 
 @pytest.fixture(params=["siglip", "siglip2"])
-def checkpoint(request: pytest.FixtureRequest, checkpoints) -> Path:
+def checkpoint(request: pytest.FixtureRequest, checkpoints: dict[str, Path]) -> Path:
     """Each of both kinds in turn; read-only."""
     return checkpoints[request.param]
 
 
-@pytest.fixture
-def save_tiny():
-    """Save a checkpoint that the test may damage."""
-    return save_checkpoint
-
-
 @pytest.fixture(scope="session")
-def make_backbone():
-    def make(checkpoint: Path | str, **changes) -> BackboneParams:
-        values = PARAMS.backbone.model_dump()
-        tiny = {"name": "tiny", "checkpoint": str(checkpoint), "max_num_patches": 16}
-        return BackboneParams.model_validate(values | tiny | changes)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def make_runtime():
-    def make(workers: int = 0, batch_size: int = 5, **embed) -> RuntimeParams:
-        values = PARAMS.runtime.model_dump()
-        values["device"] = "cpu"
-        values["dataloader"] |= {"num_workers": workers, "embed_batch_size": batch_size}
-        values["embed"] |= embed
-        values["logging"]["progress"] = False
-        return RuntimeParams.model_validate(values)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def pictures() -> list[Image.Image]:
+def pictures() -> Pictures:
     """Twelve images of different sizes, smooth enough for JPEG."""
     generator = np.random.default_rng(7)
     found = []
@@ -146,7 +65,7 @@ def pictures() -> list[Image.Image]:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, pictures) -> Path:
+def archive(tmp_path: Path, pictures: Pictures) -> Path:
     """The images as COCO ships them: in an archive."""
     path = tmp_path / "val2014.zip"
     with zipfile.ZipFile(path, "w") as target:
@@ -158,15 +77,8 @@ def archive(tmp_path: Path, pictures) -> Path:
     return path
 
 
-@pytest.fixture
-def open_images():
-    from siglip2_multimodal_hash.datasets.containers import open_container
-
-    return lambda path: CocoImages({"val2014": open_container(path, "val2014")})
-
-
 @pytest.fixture(scope="session")
-def index(pictures) -> DatasetIndex:
+def index(pictures: Pictures) -> DatasetIndex:
     """Twelve images, three classes; captions repeat up to case and blanks."""
     count = len(pictures)
     columns = {
@@ -180,3 +92,30 @@ def index(pictures) -> DatasetIndex:
     labels = np.eye(3, dtype=np.uint8)[np.arange(count) % 3]
     captions = [CAPTIONS[number % len(CAPTIONS)] for number in range(count)]
     return make_index(columns, captions, labels, (1, 2, 3), ("airplane", "cat", "dog"))
+
+
+@pytest.fixture
+def embed(index: DatasetIndex, archive: Path, tmp_path: Path) -> Embed:
+    """Embed the dozen images into the folder of that name."""
+
+    def run(
+        checkpoint: Path,
+        name: str = "out",
+        /,
+        *,
+        runtime: RuntimeParams | None = None,
+        images: ImageSource | None = None,
+        shard_seconds: float = 30,
+        **backbone: Any,
+    ) -> Path:
+        embed_dataset(
+            index,
+            images or open_archive(archive),
+            make_backbone(checkpoint, **backbone),
+            runtime or make_runtime(),
+            tmp_path / name,
+            shard_seconds,
+        )
+        return tmp_path / name
+
+    return run

@@ -1,15 +1,17 @@
 """The models' own way to embed, which the towers must agree with."""
 
-import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from PIL import Image
+from torch import Tensor
 from transformers import AutoModel, AutoProcessor
 
 
-def own_processor(checkpoint: Path):
+def own_processor(checkpoint: Path) -> Any:
     """``AutoProcessor`` as it is without torchvision: images are resized by Pillow."""
     processor = AutoProcessor.from_pretrained(checkpoint)
     name = type(processor.image_processor).__name__.removesuffix("Pil")
@@ -19,27 +21,27 @@ def own_processor(checkpoint: Path):
 
 
 class Direct:
-    """A checkpoint used by hand as its card says; one image, one text at a time."""
+    """A checkpoint used by hand as its card says."""
 
-    def __init__(self, checkpoint: Path, max_num_patches: int) -> None:
-        self.model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    def __init__(self, checkpoint: Path, max_num_patches: int = 16) -> None:
+        self.model: Any = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
         flexible = self.model.config.model_type == "siglip2"
         self.processor = own_processor(checkpoint)
         self.options = {"max_num_patches": max_num_patches} if flexible else {}
 
-    def image(self, file: bytes):
-        """Pooled output, [D_i]."""
-        image = Image.open(io.BytesIO(file)).convert("RGB")
-        inputs = self.processor(images=[image], return_tensors="pt", **self.options)
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Pooled output, [B, D_i]."""
+        inputs = self.processor(images=list(images), return_tensors="pt", **self.options)
         if self.options:
             assert set(inputs) == {"pixel_values", "pixel_attention_mask", "spatial_shapes"}
         with torch.no_grad():
-            return self.model.get_image_features(**inputs).pooler_output[0].numpy()
+            features: Tensor = self.model.get_image_features(**inputs).pooler_output
+        return features
 
-    def text(self, text: str):
-        """Pooled output, [D_t]."""
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Pooled output, [B, D_t]."""
         inputs = self.processor(
-            text=[text.lower()],
+            text=[text.lower() for text in texts],
             padding="max_length",
             max_length=64,
             truncation=True,
@@ -47,4 +49,5 @@ class Direct:
         )
         with torch.no_grad():
             output = self.model.get_text_features(input_ids=inputs["input_ids"])
-        return output.pooler_output[0].numpy()
+        features: Tensor = output.pooler_output
+        return features

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from siglip2_multimodal_hash.kernels import pin_cpu_kernels
+from siglip2_multimodal_hash.params import Params
 from tests.signalling import arm, heed_ctrl_c
 
 pin_cpu_kernels()
@@ -19,7 +20,7 @@ ROOM = "siglip2_multimodal_hash"
 READY = "ready"
 
 
-def embed(folder, out) -> None:
+def embed(folder: Path, out: Path) -> None:
     """Embed what FOLDER holds, in this process."""
     from siglip2_multimodal_hash.datasets.containers import open_container
     from siglip2_multimodal_hash.datasets.images import CocoImages
@@ -33,9 +34,7 @@ def embed(folder, out) -> None:
     embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)
 
 
-def read_params(folder):
-    from siglip2_multimodal_hash.params import Params
-
+def read_params(folder: Path) -> Params:
     return Params.model_validate(json.loads((folder / "params.json").read_text()))
 
 

@@ -16,7 +16,7 @@ PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 CAPTIONS = 5
 
 
-def write_images(path, count) -> None:
+def write_images(path: Path, count: int) -> None:
     """An archive of noisy images; the same twelve under many names."""
     import numpy as np
     from PIL import Image

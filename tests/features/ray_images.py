@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.errors import DataError
 PATIENCE = 60.0
 
 
-class NotedImages:
+class NotedImages(CocoImages):
     """The images of an archive; every process that reads one leaves ``PID.reader`` in a folder.
 
     Args:
@@ -26,27 +26,34 @@ class NotedImages:
     """
 
     def __init__(
-        self, archive, notes: Path, *, readers=1, kill_at="", damaged=(), only_here=False
+        self,
+        archive: Path,
+        notes: Path,
+        *,
+        readers: int = 1,
+        kill_at: str = "",
+        damaged: tuple[str, ...] = (),
+        only_here: bool = False,
     ) -> None:
-        self.archive, self.notes, self.readers = archive, notes, readers
+        super().__init__({"val2014": open_container(archive, "val2014")})
+        self.notes, self.readers = notes, readers
         self.kill_at, self.damaged = kill_at, damaged
         self.only = os.getpid() if only_here else None
-        self.images = CocoImages({"val2014": open_container(archive, "val2014")})
 
     def pids(self) -> set[int]:
         return {int(path.stem) for path in self.notes.glob("*.reader")}
 
-    def read(self, name):
+    def read(self, file_name: str) -> bytes:
         (self.notes / f"{os.getpid()}.reader").touch()
         end = time.monotonic() + PATIENCE
         while len(self.pids()) < self.readers and time.monotonic() < end:
             time.sleep(0.01)
-        if name.endswith(self.kill_at) and self.kill_at:
+        if file_name.endswith(self.kill_at) and self.kill_at:
             with suppress(FileExistsError):
                 (self.notes / "killed").open("x").close()
                 os.kill(os.getpid(), signal.SIGKILL)
-        if name.endswith(tuple(self.damaged)):
+        if file_name.endswith(self.damaged):
             return b"no image at all"
         if self.only not in {None, os.getpid()}:
-            raise DataError(f"/shared/{name}: no such file")
-        return self.images.read(name)
+            raise DataError(f"/shared/{file_name}: no such file")
+        return super().read(file_name)

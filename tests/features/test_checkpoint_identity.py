@@ -36,7 +36,7 @@ def test_a_folder_is_what_towers_are_loaded_from(tmp_path: Path) -> None:
     assert identify_checkpoint(str(tmp_path), "main") == {"files": expected}
 
 
-def test_a_branch_is_its_cached_commit(cache) -> None:
+def test_a_branch_is_its_cached_commit(cache: Path) -> None:
     cached(cache, OLD)
     assert identify_checkpoint("owner/name", "main") == {"commit": OLD}
     cached(cache, NEW)
@@ -47,6 +47,6 @@ def test_a_branch_is_its_cached_commit(cache) -> None:
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize("name", ["/no/such/folder", "owner/name", "own er/na me"])
-def test_what_cannot_be_found_is_one_message(name) -> None:
+def test_what_cannot_be_found_is_one_message(name: str) -> None:
     with pytest.raises(InputError, match=f"backbone.checkpoint = {name}: cannot be loaded"):
         identify_checkpoint(name, "main")

@@ -1,8 +1,11 @@
 """Class prompts: articles, the ensemble's formula, and tokenizers that do not fit."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.prompts import encode_prompts, fill_template
 
@@ -21,7 +24,7 @@ from siglip2_multimodal_hash.features.prompts import encode_prompts, fill_templa
         ("panda {}", "oven", "panda oven"),  # the letter a at the end of a word is no article
     ],
 )
-def test_fill_template(template, name, text) -> None:
+def test_fill_template(template: str, name: str, text: str) -> None:
     assert fill_template(template, name) == text
 
 
@@ -33,7 +36,7 @@ def test_ensemble_is_the_mean_of_unit_vectors() -> None:
         "dog!": [6.0, 8.0],
     }
 
-    def encode(texts):
+    def encode(texts: Sequence[str]) -> Vectors:
         return np.array([vectors[text] for text in texts], dtype=np.float32)
 
     prompts = encode_prompts(encode, ["cat", "dog"], ["a {}", "{}!"])
@@ -48,7 +51,7 @@ def test_classes_that_the_tokenizer_confuses_are_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_vectors_without_direction_are_refused(value) -> None:
+def test_vectors_without_direction_are_refused(value: float) -> None:
     with pytest.raises(DataError, match=r"prompt\.npy.*'a \{\}'"):
         encode_prompts(
             lambda texts: np.full((len(texts), 2), value, np.float32), ["cat", "dog"], ["a {}"]

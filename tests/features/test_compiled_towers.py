@@ -2,22 +2,25 @@
 
 import logging
 import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from siglip2_multimodal_hash.features.compilation import CompiledFeatures
-from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.features.store import load_embeddings
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from tests.features.tiny import Embed, make_runtime
 
 FAILED = "torch.compile failed, continuing without"
+EmbedCompiled = Callable[..., Embeddings]
 
 
 @pytest.fixture(autouse=True)
-def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing that an earlier test, or run, compiled."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     torch.compiler.reset()
@@ -26,22 +29,16 @@ def fresh_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
-    def run(name, *, compile):
-        embed_dataset(
-            index,
-            open_images(archive),
-            make_backbone(checkpoints["siglip"]),
-            make_runtime(2, 5, compile=compile),
-            tmp_path / name,
-        )
-        return load_embeddings(tmp_path / name)
+def embed(embed: Embed, checkpoints: dict[str, Path]) -> EmbedCompiled:
+    def run(name: str, *, compile: bool) -> Embeddings:
+        runtime = make_runtime(2, 5, compile=compile)
+        return load_embeddings(embed(checkpoints["siglip"], name, runtime=runtime))
 
     return run
 
 
 @pytest.fixture
-def no_compiler():
+def no_compiler() -> Iterator[None]:
     from torch._inductor import config
 
     with config.patch({"cpp.cxx": ("/no/such/compiler",)}):
@@ -49,8 +46,9 @@ def no_compiler():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_compiler")
 def test_without_a_compiler_the_pass_goes_on(
-    embed, no_compiler, caplog: pytest.LogCaptureFixture
+    embed: EmbedCompiled, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain = embed("plain", compile=False)
     caplog.set_level(logging.WARNING)
@@ -64,11 +62,11 @@ def test_without_a_compiler_the_pass_goes_on(
         assert "runtime.embed.compile: false" in message
 
 
-def broken(**_inputs) -> Never:
+def broken(**_inputs: Any) -> Never:
     raise ValueError("a defect of the model")
 
 
-def out_of_memory(**_inputs) -> Never:
+def out_of_memory(**_inputs: Any) -> Never:
     raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
@@ -84,7 +82,7 @@ def test_memory_is_not_the_compilers_fault(caplog: pytest.LogCaptureFixture) -> 
     assert FAILED not in caplog.text
 
 
-def double(values):
+def double(values: Tensor) -> Tensor:
     return values * 2
 
 
@@ -110,7 +108,7 @@ def test_a_copy_compiles_anew(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.slow
 def test_compiled_towers_give_the_same_but_for_the_last_bits(
-    embed, caplog: pytest.LogCaptureFixture
+    embed: EmbedCompiled, caplog: pytest.LogCaptureFixture
 ) -> None:
     plain, found = embed("plain", compile=False), embed("compiled", compile=True)
     assert FAILED not in caplog.text

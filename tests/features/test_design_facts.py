@@ -1,46 +1,35 @@
 """The facts about SigLIP 2 that the design rests on (its section 5), each as one test."""
 
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModel
 
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.device import check_kernels
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.features.preprocessing import Tokenizer
-from siglip2_multimodal_hash.features.runner import embed_dataset
+from siglip2_multimodal_hash.features.preprocessing import Inputs, Tokenizer
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.towers import load_towers
 from tests.features.direct_use import own_processor
+from tests.features.tiny import Embed, Pictures, make_backbone, open_archive
 
 CPU = torch.device("cpu")
 
 
-class Spy:
-    """Stands for a model's method and notes what it was called with."""
-
-    def __init__(self, method) -> None:
-        self.method = method
-        self.calls = []
-
-    def __call__(self, **inputs):
-        self.calls.append(inputs)
-        return self.method(**inputs)
-
-
 def test_point_1_magnitudes_vary_because_nothing_is_normalised(
-    checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path
+    embed: Embed, checkpoint: Path, index: DatasetIndex, archive: Path
 ) -> None:
     """The store holds the pooled output; `image_embeds` is its direction, of length 1."""
-    folder = tmp_path / "embeddings"
-    embed_dataset(index, open_images(archive), make_backbone(checkpoint), make_runtime(), folder)
-    stored = load_embeddings(folder)
+    stored = load_embeddings(embed(checkpoint))
     model = AutoModel.from_pretrained(checkpoint).eval()
     processor = own_processor(checkpoint)
     options = {"max_num_patches": 16} if model.config.model_type == "siglip2" else {}
-    sources = [open_images(archive).open(name) for name in index.frame["file_name"]]
+    sources = [open_archive(archive).open(name) for name in index.frame["file_name"]]
     inputs = processor(
         text=["a cat on a mat."],
         images=sources,
@@ -70,15 +59,15 @@ def test_point_1_magnitudes_vary_because_nothing_is_normalised(
     ],
 )
 def test_point_2_both_kinds_of_checkpoint_load_the_same_way(
-    checkpoints, make_backbone, pictures, kind, names
+    checkpoints: dict[str, Path], pictures: Pictures, kind: str, names: set[str]
 ) -> None:
     towers = load_towers(make_backbone(checkpoints[kind]), CPU)
     assert towers.model_type == kind
     assert type(towers.model) is type(AutoModel.from_pretrained(checkpoints[kind]))
-    spy = Spy(towers.model.get_image_features)
-    towers.model.get_image_features = spy
+    spy = towers.model.get_image_features = Mock(wraps=towers.model.get_image_features)
     towers.encode_images(towers.preprocess(pictures))
-    (inputs,) = spy.calls
+    spy.assert_called_once()
+    inputs = spy.call_args.kwargs
     assert set(inputs) == names
     if kind == "siglip2":
         assert inputs["pixel_values"].shape[:2] == (len(pictures), 16)
@@ -86,12 +75,12 @@ def test_point_2_both_kinds_of_checkpoint_load_the_same_way(
         assert inputs["spatial_shapes"].shape == (len(pictures), 2)
 
 
-def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint, make_backbone) -> None:
+def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint: Path) -> None:
     towers = load_towers(make_backbone(checkpoint), CPU)
-    spy = Spy(towers.model.get_text_features)
-    towers.model.get_text_features = spy
+    spy = towers.model.get_text_features = Mock(wraps=towers.model.get_text_features)
     towers.encode_texts(["A CAT ON A MAT", "a cat on a mat", "Two dogs " * 40])
-    (inputs,) = spy.calls
+    spy.assert_called_once()
+    inputs = spy.call_args.kwargs
     assert set(inputs) == {"input_ids"}
     assert inputs["input_ids"].shape == (3, 64)
     assert torch.equal(inputs["input_ids"][0], inputs["input_ids"][1])
@@ -99,9 +88,9 @@ def test_point_3_texts_are_lower_case_64_tokens_and_unmasked(checkpoint, make_ba
 
 def test_point_3_holds_for_a_tokenizer_that_knows_case_and_masks() -> None:
     """Older releases of the library do not lower the case, and offer a mask."""
-    asked = {}
+    asked: dict[str, Any] = {}
 
-    def tokenizer(texts, **options):
+    def tokenizer(texts: list[str], **options: Any) -> Inputs:
         asked.update(options, texts=texts)
         ids = torch.ones(len(texts), options["max_length"], dtype=torch.int64)
         return {"input_ids": ids, "attention_mask": ids}

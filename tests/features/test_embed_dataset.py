@@ -4,63 +4,41 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModel
 
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.prompts import fill_template
-from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.features.timing import Stopwatch
-from tests.features.direct_use import own_processor
+from tests.features.direct_use import Direct
+from tests.features.tiny import (
+    Embed,
+    FaultyImages,
+    contents,
+    make_runtime,
+    open_archive,
+    save_checkpoint,
+)
 
 
-@pytest.fixture
-def embed(index, archive, open_images, make_backbone, make_runtime, tmp_path: Path):
-    def run(checkpoint, out="out", /, *, runtime=None, images=None, shard_seconds=30, **backbone):
-        folder = tmp_path / out
-        embed_dataset(
-            index,
-            images or open_images(archive),
-            make_backbone(checkpoint, **backbone),
-            runtime or make_runtime(),
-            folder,
-            shard_seconds,
-        )
-        return folder
-
-    return run
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open_images) -> None:
+def test_equals_the_library_used_by_hand(
+    embed: Embed, checkpoint: Path, index: DatasetIndex, archive: Path
+) -> None:
     embeddings = load_embeddings(embed(checkpoint))
     embeddings.check_finite()
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    processor = own_processor(checkpoint)
-    options = {"max_num_patches": 16} if model.config.model_type == "siglip2" else {}
-    images = [open_images(archive).open(name) for name in index.frame["file_name"]]
-
-    def encode(texts):
-        inputs = processor.tokenizer(
-            texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
-        )
-        return model.get_text_features(input_ids=inputs["input_ids"]).pooler_output.numpy()
-
-    with torch.no_grad():
-        inputs = processor(images=images, return_tensors="pt", **options)
-        expected = model.get_image_features(**inputs).pooler_output.numpy()
-        captions = encode([" ".join(text.lower().split()) for text in index.captions()])
-        templates = ("a photo of a {}.", "{}", "a picture with a {} in it.")
-        filled = [[fill_template(t, name) for name in index.category_names] for t in templates]
-        per_template = np.stack([encode(texts) for texts in filled])
-    np.testing.assert_allclose(embeddings.image, expected, atol=1e-5)
+    direct = Direct(checkpoint)
+    images = [open_archive(archive).open(name) for name in index.frame["file_name"]]
+    captions = direct.texts([" ".join(text.split()) for text in index.captions()])
+    templates = ("a photo of a {}.", "{}", "a picture with a {} in it.")
+    filled = [[fill_template(t, name) for name in index.category_names] for t in templates]
+    per_template = np.stack([direct.texts(texts) for texts in filled])
+    np.testing.assert_allclose(embeddings.image, direct.images(images), atol=1e-5)
     np.testing.assert_allclose(embeddings.caption, captions, atol=1e-5)
     units = per_template / np.linalg.norm(per_template, axis=2, keepdims=True)
     np.testing.assert_allclose(embeddings.prompt, units.mean(axis=0), atol=1e-5)
@@ -68,7 +46,9 @@ def test_equals_the_library_used_by_hand(embed, checkpoint, index, archive, open
     assert np.abs(np.linalg.norm(embeddings.image, axis=1) - 1).min() > 0.1
 
 
-def test_equal_captions_get_identical_rows(embed, checkpoint, index) -> None:
+def test_equal_captions_get_identical_rows(
+    embed: Embed, checkpoint: Path, index: DatasetIndex
+) -> None:
     caption = load_embeddings(embed(checkpoint)).caption
     texts = [" ".join(text.lower().split()) for text in index.captions()]
     for row, text in enumerate(texts):
@@ -76,13 +56,13 @@ def test_equal_captions_get_identical_rows(embed, checkpoint, index) -> None:
     assert len(np.unique(caption, axis=0)) == len(set(texts)) == 5
 
 
-def test_bytes_are_reproducible_whatever_the_workers(embed, checkpoint, make_runtime) -> None:
+def test_bytes_are_reproducible_whatever_the_workers(embed: Embed, checkpoint: Path) -> None:
     first = contents(embed(checkpoint, "first"))
     assert first == contents(embed(checkpoint, "again"))
     assert first == contents(embed(checkpoint, "threads", runtime=make_runtime(workers=3)))
 
 
-def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path: Path) -> None:
+def test_meta_tells_what_made_the_embeddings(embed: Embed, checkpoint: Path) -> None:
     text = (embed(checkpoint, text_max_length=48) / "meta.json").read_text()
     meta = json.loads(text)
     digest = hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
@@ -120,24 +100,26 @@ def test_meta_tells_what_made_the_embeddings(embed, checkpoint, tmp_path: Path) 
         ({"name": "other"}, set()),
     ],
 )
-def test_each_parameter_acts_where_it_should(embed, checkpoints, changes, changed) -> None:
+def test_each_parameter_acts_where_it_should(
+    embed: Embed, checkpoints: dict[str, Path], changes: dict[str, Any], changed: set[str]
+) -> None:
     plain = contents(embed(checkpoints["siglip2"], "plain"))
     other = contents(embed(checkpoints["siglip2"], "other", **changes))
     assert {name for name in plain if plain[name] != other[name]} == changed
 
 
 def test_bad_images_leave_no_folder(
-    embed, checkpoint, open_images, archive, tmp_path: Path
+    embed: Embed, checkpoint: Path, archive: Path, tmp_path: Path
 ) -> None:
     class Damaged:
         def __init__(self) -> None:
-            self.asked = []
+            self.asked: list[str] = []
 
-        def read(self, name):
+        def read(self, name: str) -> bytes:
             self.asked.append(name)
             if name[-7:-4] in {"002", "009"}:
                 raise DataError(f"{name}: no such file", "remedy")
-            return open_images(archive).read(name)
+            return open_archive(archive).read(name)
 
     images = Damaged()
     with pytest.raises(DataError) as caught:
@@ -150,7 +132,9 @@ def test_bad_images_leave_no_folder(
     assert [path.name for path in tmp_path.iterdir()] == [archive.name]
 
 
-def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint) -> None:
+def test_half_precision_is_the_same_rounded_in_half_the_room(
+    embed: Embed, checkpoint: Path
+) -> None:
     single = embed(checkpoint, "single")
     half = embed(checkpoint, "half", store_dtype="float16")
     for name in ("image.npy", "caption.npy"):
@@ -166,31 +150,20 @@ def test_half_precision_is_the_same_rounded_in_half_the_room(embed, checkpoint) 
 
 
 def test_unfinished_work_in_another_precision_is_not_continued(
-    embed,
-    checkpoint,
-    open_images,
-    archive,
-    make_runtime,
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
+    embed: Embed, checkpoint: Path, archive: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    class Interrupted:
-        def read(self, name):
-            if name.endswith("009.jpg"):
-                raise KeyboardInterrupt
-            return open_images(archive).read(name)
-
+    interrupted = FaultyImages(archive, "009.jpg", KeyboardInterrupt())
     small = make_runtime(batch_size=2)
     whole = contents(embed(checkpoint, "whole", runtime=small, store_dtype="float16"))
     with pytest.raises(KeyboardInterrupt):
-        embed(checkpoint, runtime=small, images=Interrupted(), shard_seconds=0)
+        embed(checkpoint, runtime=small, images=interrupted, shard_seconds=0)
     assert (tmp_path / "out.partial" / "progress.json").exists()
     assert contents(embed(checkpoint, runtime=small, store_dtype="float16")) == whole
     assert "discarded: it was made with another dtype" in caplog.text
 
 
-def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path: Path) -> None:
-    folder = save_tiny(tmp_path / "large", "siglip")
+def test_embeddings_that_half_precision_cannot_hold(embed: Embed, tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "large", "siglip")
     model = AutoModel.from_pretrained(folder)
     with torch.no_grad():
         model.vision_model.head.mlp.fc2.bias[3] = 70_000
@@ -202,8 +175,8 @@ def test_embeddings_that_half_precision_cannot_hold(embed, save_tiny, tmp_path: 
     embed(folder)
 
 
-def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path: Path) -> None:
-    folder = save_tiny(tmp_path / "nan", "siglip")
+def test_broken_weights_are_not_written_as_numbers(embed: Embed, tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "nan", "siglip")
     model = AutoModel.from_pretrained(folder)
     with torch.no_grad():
         model.vision_model.post_layernorm.bias[0] = torch.nan
@@ -213,14 +186,16 @@ def test_broken_weights_are_not_written_as_numbers(embed, save_tiny, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
-def test_texts_too_short_to_differ_are_refused(embed, checkpoint, tmp_path: Path) -> None:
+def test_texts_too_short_to_differ_are_refused(
+    embed: Embed, checkpoint: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="'airplane' and 'cat'"):
         embed(checkpoint, text_max_length=4, prompt_templates=["one {}"])
     assert not (tmp_path / "out").exists()
 
 
 def test_log_tells_rates_and_the_bottleneck(
-    embed, checkpoint, caplog: pytest.LogCaptureFixture
+    embed: Embed, checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     embed(checkpoint)

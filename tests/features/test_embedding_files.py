@@ -3,19 +3,22 @@
 import pickle
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from siglip2_multimodal_hash.arrays import save_array
+from siglip2_multimodal_hash.arrays import Rows, save_array
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
 from siglip2_multimodal_hash.features.writer import ArrayWriter
 from siglip2_multimodal_hash.files import write_json
+from siglip2_multimodal_hash.params import StoreDtype
 
 
-def rows(*numbers):
+def rows(*numbers: int) -> Rows:
     return np.array(numbers, dtype=np.int64)
 
 
@@ -49,7 +52,7 @@ def test_a_reopened_file_keeps_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bytes_left", [0, 7, 60, 128, 143])
-def test_a_truncated_file_is_not_reopened(tmp_path: Path, bytes_left) -> None:
+def test_a_truncated_file_is_not_reopened(tmp_path: Path, bytes_left: int) -> None:
     path = tmp_path / "image.npy"
     save_array(path, np.ones((2, 2), np.float32))
     assert path.stat().st_size == 144
@@ -67,7 +70,7 @@ def test_a_file_of_another_size_or_type_is_not_reopened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_a_number_is_refused_with_its_row(tmp_path: Path, value) -> None:
+def test_not_a_number_is_refused_with_its_row(tmp_path: Path, value: float) -> None:
     features = np.ones((2, 3), np.float32)
     features[1, 2] = value
     writer = ArrayWriter(tmp_path / "caption.npy", 9)
@@ -89,7 +92,9 @@ def test_half_precision_takes_half_the_room_and_rounds_to_the_nearest(tmp_path: 
 
 
 @pytest.mark.parametrize("value", [65505, -7e4, 3e38])
-def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path: Path, value) -> None:
+def test_what_half_precision_cannot_hold_is_refused_with_its_row(
+    tmp_path: Path, value: float
+) -> None:
     features = np.array([[1, 2], [3, value]], np.float32)
     writer = ArrayWriter(tmp_path / "image.npy", 9, "float16")
     with pytest.raises(DataError, match=r"image\.npy: row 7 .*float16 ends at 65504\n") as caught:
@@ -101,7 +106,9 @@ def test_what_half_precision_cannot_hold_is_refused_with_its_row(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("stored", "asked"), [("float16", "float32"), ("float32", "float16")])
-def test_a_file_of_the_other_precision_is_not_reopened(tmp_path: Path, stored, asked) -> None:
+def test_a_file_of_the_other_precision_is_not_reopened(
+    tmp_path: Path, stored: StoreDtype, asked: StoreDtype
+) -> None:
     path = tmp_path / "image.npy"
     save_array(path, np.ones((2, 2), stored))
     with pytest.raises(DataError, match=f"{stored} .*expected 2 rows of {asked}"):
@@ -110,7 +117,7 @@ def test_a_file_of_the_other_precision_is_not_reopened(tmp_path: Path, stored, a
 
 
 @pytest.fixture
-def folder(tmp_path: Path):
+def folder(tmp_path: Path) -> Path:
     """Two images of 3 dimensions; three captions and two classes of 2."""
     save_array(tmp_path / store.IMAGE, np.arange(6, dtype=np.float32).reshape(2, 3))
     save_array(tmp_path / store.CAPTION, np.array([[1, 5], [3, 1], [8, 8]], dtype=np.float32))
@@ -120,7 +127,7 @@ def folder(tmp_path: Path):
     return tmp_path
 
 
-def test_load(folder) -> None:
+def test_load(folder: Path) -> None:
     embeddings = load_embeddings(folder)
     assert embeddings.image.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert embeddings.meta == {"checkpoint": "tiny"}
@@ -128,7 +135,7 @@ def test_load(folder) -> None:
     embeddings.check_finite()
 
 
-def test_readers_get_single_precision_whatever_is_stored(folder) -> None:
+def test_readers_get_single_precision_whatever_is_stored(folder: Path) -> None:
     single = load_embeddings(folder)
     for name in (store.IMAGE, store.CAPTION):
         save_array(folder / name, np.load(folder / name).astype(np.float16))
@@ -142,7 +149,7 @@ def test_readers_get_single_precision_whatever_is_stored(folder) -> None:
     widened.check_finite()
 
 
-def test_captions_by_policy(folder) -> None:
+def test_captions_by_policy(folder: Path) -> None:
     embeddings = load_embeddings(folder)
     assert embeddings.captions_by_policy("first").tolist() == [[1, 5], [8, 8]]
     means = embeddings.captions_by_policy("mean")
@@ -165,7 +172,7 @@ def test_mean_over_many_images_equals_the_formula() -> None:
 
 
 @pytest.mark.parametrize("name", [store.IMAGE, store.CAPTION, store.PROMPT])
-def test_check_finite_names_file_and_row(folder, name) -> None:
+def test_check_finite_names_file_and_row(folder: Path, name: str) -> None:
     array = np.load(folder / name)
     array[1, 0] = np.nan
     save_array(folder / name, array)
@@ -187,7 +194,9 @@ def test_check_finite_names_file_and_row(folder, name) -> None:
         (store.PROMPT, np.zeros((2, 5), np.float32), "captions have 2 dimensions, prompts 5"),
     ],
 )
-def test_arrays_that_do_not_belong_together(folder, name, array, reason) -> None:
+def test_arrays_that_do_not_belong_together(
+    folder: Path, name: str, array: npt.NDArray[Any], reason: str
+) -> None:
     save_array(folder / name, array)
     with pytest.raises(DataError, match=reason) as caught:
         load_embeddings(folder)
@@ -198,7 +207,7 @@ def test_arrays_that_do_not_belong_together(folder, name, array, reason) -> None
 @pytest.mark.parametrize(
     "name", [store.IMAGE, store.CAPTION, store.OFFSETS, store.PROMPT, store.META]
 )
-def test_missing_and_truncated_files(folder, name) -> None:
+def test_missing_and_truncated_files(folder: Path, name: str) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=name):
@@ -208,7 +217,7 @@ def test_missing_and_truncated_files(folder, name) -> None:
         load_embeddings(folder)
 
 
-def test_meta_is_an_object(folder) -> None:
+def test_meta_is_an_object(folder: Path) -> None:
     write_json(folder / store.META, [1])
     with pytest.raises(DataError, match=r"meta\.json: not a JSON object"):
         load_embeddings(folder)

@@ -12,17 +12,19 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.datasets.index import make_index, write_index
+from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index, write_index
 from siglip2_multimodal_hash.errors import EXIT_INTERRUPTED, DataError
-from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.params import load_params, watched_inputs
 from tests.features import embed_child
 from tests.features.embed_child import READY
+from tests.features.tiny import Embed, FaultyImages, contents, make_backbone, make_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 # 12 images and 5 distinct captions, two per batch.
@@ -31,35 +33,37 @@ RECORD = "resume:Unfinished.record"
 WRITE = "features.writer:ArrayWriter.write"
 FLUSH = "features.writer:ArrayWriter.flush"
 PROGRESS = "out.partial/progress.json"
+EmbedHere = Callable[..., dict[str, bytes]]
+StartChild = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
+def embed(embed: Embed, checkpoints: dict[str, Path]) -> EmbedHere:
     """Embed in this process."""
 
-    def run(name="out", *, images=None, batch_size=2, shard_seconds=0.0):
-        backbone, runtime = make_backbone(checkpoints["siglip"]), make_runtime(2, batch_size)
-        source, folder = images or open_images(archive), tmp_path / name
-        embed_dataset(index, source, backbone, runtime, folder, shard_seconds)
-        return contents(folder)
+    def run(name: str = "out", *, shard_seconds: float = 0, **options: Any) -> dict[str, bytes]:
+        options |= {"runtime": make_runtime(2, 2), "shard_seconds": shard_seconds}
+        return contents(embed(checkpoints["siglip"], name, **options))
 
     return run
 
 
 @pytest.fixture
-def start_child(checkpoints, make_backbone, make_runtime, index, archive, tmp_path: Path):
+def start_child(
+    checkpoints: dict[str, Path], index: DatasetIndex, archive: Path, tmp_path: Path
+) -> StartChild:
     """Embed the same in a process of its own; see :mod:`.embed_child`."""
-    write_params(tmp_path, make_backbone(checkpoints["siglip"]), make_runtime(2, 2))
+    write_params(tmp_path, checkpoints["siglip"])
     write_index(tmp_path / "index.parquet", index)
     return functools.partial(start_in, tmp_path)
 
 
 @pytest.fixture
-def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path: Path):
+def many_images(checkpoints: dict[str, Path], archive: Path, tmp_path: Path) -> Path:
     """A folder for :mod:`.embed_child` with a job of 200 batches of images, 100 of captions."""
     count, folder = 400, tmp_path / "many"
     folder.mkdir()
-    write_params(folder, make_backbone(checkpoints["siglip"]), make_runtime(2, 2))
+    write_params(folder, checkpoints["siglip"])
     names = [f"val2014/{number:04d}.jpg" for number in range(count)]
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(folder / "val2014.zip", "w") as target:
         few = [source.read(name) for name in source.namelist()]
@@ -79,11 +83,11 @@ def many_images(checkpoints, make_backbone, make_runtime, archive, tmp_path: Pat
 
 
 @pytest.fixture
-def computed(caplog: pytest.LogCaptureFixture):
+def computed(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
     """Number of batches, by the log since it was cleared, that this process has computed."""
     caplog.set_level(logging.INFO)
 
-    def count():
+    def count() -> int:
         whole = sum(BATCHES[unit] for unit in BATCHES if re.search(rf"\d {unit} in ", caplog.text))
         done = re.findall(r"continuing at batch (\d+) of", caplog.text)
         return whole - sum(int(batch) - 1 for batch in done)
@@ -91,19 +95,19 @@ def computed(caplog: pytest.LogCaptureFixture):
     return count
 
 
-def write_params(folder, backbone, runtime) -> None:
+def write_params(folder: Path, checkpoint: Path) -> None:
     params = load_params(ROOT / "params.yaml").model_dump()
-    params |= {"backbone": backbone.model_dump(), "runtime": runtime.model_dump()}
-    watched = watched_inputs(params["dataset"]["name"], backbone.checkpoint)
-    params["runtime"]["watch"] = watched
+    params["backbone"] = make_backbone(checkpoint).model_dump()
+    watched = watched_inputs(params["dataset"]["name"], str(checkpoint))
+    params["runtime"] = make_runtime(2, 2).model_dump() | {"watch": watched}
     (folder / "params.json").write_text(json.dumps(params))
 
 
-def start_in(folder, *moment):
+def start_in(folder: Path, *moment: str) -> subprocess.Popen[str]:
     """Embed what lies in a folder into its ``out``; see :mod:`.embed_child`."""
-    command = [sys.executable, "-m", "tests.features.embed_child", folder, folder / "out"]
+    command = [sys.executable, "-m", "tests.features.embed_child", folder, folder / "out", *moment]
     return subprocess.Popen(
-        [*command, *moment],
+        list(map(str, command)),
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
         stderr=subprocess.PIPE,
@@ -119,7 +123,7 @@ cp -r {disk} {copy}
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(
-    many_images, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    many_images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # 400 images of 32 numbers of 4 bytes are 50 KiB, and so are the captions.
     disk, copy = tmp_path / "disk", tmp_path / "copy"
@@ -147,11 +151,7 @@ def test_a_full_disk_is_told_with_what_is_needed_and_loses_no_whole_batch(
     assert "found 200 of 200 batches of images and 0 of 100 of captions" in caplog.text
 
 
-def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def progress(tmp_path: Path):
+def progress(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "out.partial" / "progress.json").read_text())["progress"]
 
 
@@ -166,16 +166,16 @@ def progress(tmp_path: Path):
     ],
 )
 def test_killed_at_any_moment_it_goes_on_from_there(
-    embed,
-    start_child,
-    computed,
+    embed: EmbedHere,
+    start_child: StartChild,
+    computed: Callable[[], int],
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
-    method,
-    call,
-    when,
-    images,
-    captions,
+    method: str,
+    call: int,
+    when: str,
+    images: int,
+    captions: int,
 ) -> None:
     whole = embed("whole")
     child = start_child("SIGKILL", method, str(call), when)
@@ -198,7 +198,11 @@ def test_killed_at_any_moment_it_goes_on_from_there(
 
 @pytest.mark.slow
 def test_killed_before_the_first_shard_it_begins_anew(
-    embed, start_child, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    embed: EmbedHere,
+    start_child: StartChild,
+    computed: Callable[[], int],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     whole = embed("whole")
     start_child("SIGKILL", WRITE, "1", "after").communicate(timeout=120)
@@ -209,7 +213,9 @@ def test_killed_before_the_first_shard_it_begins_anew(
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path: Path) -> None:
+def test_killed_again_and_again_it_arrives(
+    embed: EmbedHere, start_child: StartChild, tmp_path: Path
+) -> None:
     whole = embed("whole")
     for done in (3, 6):
         start_child("SIGKILL", RECORD, "3", "after").communicate(timeout=120)
@@ -222,13 +228,14 @@ def test_killed_again_and_again_it_arrives(embed, start_child, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_twenty_random_kills_of_one_job(many_images) -> None:
+def test_twenty_random_kills_of_one_job(many_images: Path) -> None:
     """Half of them while the towers load or the work is taken up, half while it goes on."""
     moments, met = random.Random(0), set()
     out, whole, record = (many_images / name for name in ("out", "whole", PROGRESS))
 
-    def live():
+    def live() -> subprocess.Popen[str]:
         child = start_in(many_images)
+        assert child.stderr is not None
         while child.stderr.readline().strip() != READY:
             assert child.poll() is None
         return child
@@ -265,7 +272,7 @@ def test_twenty_random_kills_of_one_job(many_images) -> None:
     assert not record.parent.exists()
 
 
-def content_of(path):
+def content_of(path: Path) -> str | None:
     try:
         return path.read_text()
     except FileNotFoundError:
@@ -273,7 +280,11 @@ def content_of(path):
 
 
 def test_ctrl_c_says_what_it_keeps(
-    embed, start_child, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    embed: EmbedHere,
+    start_child: StartChild,
+    computed: Callable[[], int],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
     whole = embed("whole")
     child = start_child("SIGINT", RECORD, "4", "after")
@@ -289,18 +300,17 @@ def test_ctrl_c_says_what_it_keeps(
 
 
 def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
-    embed, open_images, archive, computed, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    embed: EmbedHere,
+    archive: Path,
+    computed: Callable[[], int],
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
 ) -> None:
-    class Damaged:
-        def read(self, name):
-            if name.endswith(("005.jpg", "010.jpg")):
-                return b"no image at all"
-            return open_images(archive).read(name)
-
+    damaged = FaultyImages(archive, ("005.jpg", "010.jpg"))
     whole = embed("whole")
     for _ in range(2):
         with pytest.raises(DataError, match="2 of the images cannot be read") as caught:
-            embed(images=Damaged())
+            embed(images=damaged)
         assert all(name in str(caught.value) for name in ("005.jpg", "010.jpg"))
         assert progress(tmp_path) == {"images": 2, "captions": 0}
         assert not (tmp_path / "out").exists()
@@ -310,15 +320,10 @@ def test_a_pass_with_bad_images_is_whole_up_to_the_first_of_them(
 
 
 def test_nothing_is_recorded_before_a_shard_is_over(
-    embed, open_images, archive, tmp_path: Path
+    embed: EmbedHere, archive: Path, tmp_path: Path
 ) -> None:
-    class Damaged:
-        def read(self, name):
-            return (
-                b"no image at all" if name.endswith("010.jpg") else open_images(archive).read(name)
-            )
-
+    damaged = FaultyImages(archive, "010.jpg")
     for seconds, left in ((1000, False), (0, True)):
         with pytest.raises(DataError, match="cannot be read"):
-            embed(images=Damaged(), shard_seconds=seconds)
+            embed(images=damaged, shard_seconds=seconds)
         assert (tmp_path / "out.partial").exists() == left

@@ -1,31 +1,36 @@
 """Batches that do not fit into memory are computed in parts."""
 
-import dataclasses
 import logging
 import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features import runner
 from siglip2_multimodal_hash.features.backoff import BackingOff
-from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.features.store import load_embeddings
-from siglip2_multimodal_hash.features.towers import load_towers
+from siglip2_multimodal_hash.features.preprocessing import Inputs
+from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
+from siglip2_multimodal_hash.features.towers import Towers, load_towers
+from tests.features.tiny import Embed, make_runtime
+
+EmbedByName = Callable[[str], Embeddings]
 
 
 class Room:
     """An encoder with memory for so many items; it remembers the sizes that it was given."""
 
-    def __init__(self, items) -> None:
+    def __init__(self, items: int) -> None:
         self.items = items
-        self.sizes = []
+        self.sizes: list[int] = []
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Inputs) -> Tensor:
         values = inputs["values"]
         self.sizes.append(len(values))
         if len(values) > self.items:
@@ -33,7 +38,7 @@ class Room:
         return values * inputs["factor"]
 
 
-def inputs(count):
+def inputs(count: int) -> Inputs:
     return {"values": torch.arange(count)[:, None] * 1.0, "factor": torch.full((count, 1), 2.0)}
 
 
@@ -76,7 +81,7 @@ def test_no_room_for_one_names_the_parameters() -> None:
 
 
 def test_the_memory_of_the_cpu_counts_as_well() -> None:
-    def encode(given):
+    def encode(given: Inputs) -> Tensor:
         values = given["values"]
         if len(values) > 2:
             torch.empty(2**50)  # More than any address space has.
@@ -86,7 +91,7 @@ def test_the_memory_of_the_cpu_counts_as_well() -> None:
 
 
 def test_other_errors_come_through() -> None:
-    def encode(_given) -> Never:
+    def encode(_given: Inputs) -> Never:
         raise RuntimeError("a defect")
 
     with pytest.raises(RuntimeError, match="a defect"):
@@ -102,48 +107,26 @@ def test_a_copy_keeps_the_size_that_holds() -> None:
     assert copy._encode.sizes == [2, 2, 2, 2]
 
 
-class SmallCard:
-    """A model whose device holds so few items."""
-
-    def __init__(self, model, items) -> None:
-        self.model, self.items = model, items
-
-    def __getattr__(self, name):
-        return getattr(self.model, name)
-
-    def get_image_features(self, **inputs):
-        return self.fit("get_image_features", inputs)
-
-    def get_text_features(self, **inputs):
-        return self.fit("get_text_features", inputs)
-
-    def fit(self, method, inputs):
-        if len(next(iter(inputs.values()))) > self.items:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return getattr(self.model, method)(**inputs)
+@pytest.fixture
+def embed(embed: Embed, checkpoint: Path) -> EmbedByName:
+    return lambda name: load_embeddings(embed(checkpoint, name, runtime=make_runtime(2, 5)))
 
 
 @pytest.fixture
-def embed(checkpoint, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
-    def run(name):
-        embed_dataset(
-            index,
-            open_images(archive),
-            make_backbone(checkpoint),
-            make_runtime(2, 5),
-            tmp_path / name,
-        )
-        return load_embeddings(tmp_path / name)
+def with_room_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the towers' device hold so few items."""
 
-    return run
+    def set_room(items: int) -> None:
+        def fit(features: Callable[..., Any], **inputs: Tensor) -> Any:
+            if len(next(iter(inputs.values()))) > items:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return features(**inputs)
 
-
-@pytest.fixture
-def with_room_for(monkeypatch: pytest.MonkeyPatch):
-    def set_room(items) -> None:
-        def load(*arguments):
+        def load(*arguments: Any) -> Towers:
             towers = load_towers(*arguments)
-            return dataclasses.replace(towers, model=SmallCard(towers.model, items))
+            for method in ("get_image_features", "get_text_features"):
+                setattr(towers.model, method, partial(fit, getattr(towers.model, method)))
+            return towers
 
         monkeypatch.setattr(runner, "load_towers", load)
 
@@ -151,7 +134,7 @@ def with_room_for(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_pass_goes_on_in_smaller_parts(
-    embed, with_room_for, caplog: pytest.LogCaptureFixture
+    embed: EmbedByName, with_room_for: Callable[[int], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = embed("whole")
     with_room_for(2)
@@ -166,7 +149,7 @@ def test_the_pass_goes_on_in_smaller_parts(
 
 
 def test_a_card_too_small_leaves_one_message_and_nothing_else(
-    embed, with_room_for, tmp_path: Path
+    embed: EmbedByName, with_room_for: Callable[[int], None], tmp_path: Path
 ) -> None:
     with_room_for(0)
     with pytest.raises(InputError, match="out of memory even with one"):

@@ -27,7 +27,9 @@ def peak_of(checkpoint: Path, folder: Path, images: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs Linux's /proc")
-def test_four_times_the_images_take_the_same_memory(checkpoints, tmp_path: Path) -> None:
+def test_four_times_the_images_take_the_same_memory(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
     # The inputs of 900 more images, or their captions' rows, would be 5 % and more of it.
     once, four = (
         peak_of(checkpoints["siglip"], tmp_path / str(images), images) for images in (300, 1200)

@@ -7,40 +7,43 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+from siglip2_multimodal_hash.arrays import Rows, Vectors
 from siglip2_multimodal_hash.features.engines.local import run_pipeline
+from siglip2_multimodal_hash.features.mapper import Mapper
+from siglip2_multimodal_hash.features.preprocessing import Inputs
 from siglip2_multimodal_hash.features.reader import Batch
-from siglip2_multimodal_hash.features.writer import unfinished_embeddings
+from siglip2_multimodal_hash.features.store import IMAGE
+from siglip2_multimodal_hash.features.writer import ArrayWriter, unfinished_embeddings
+from tests.features.tiny import make_runtime
 
 BATCHES, SIZE = 6, 2
 
 
 class SlowReader:
-    def __init__(self, seconds) -> None:
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def __len__(self) -> int:
         return BATCHES
 
-    def rows_before(self, number):
+    def rows_before(self, number: int) -> int:
         return number * SIZE
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> Batch:
         time.sleep(self.seconds)
         items = np.arange(SIZE)
         return Batch({}, number * SIZE + items, items)
 
 
-class SlowWriter:
-    def __init__(self, writer, seconds) -> None:
-        self.writer, self.seconds = writer, seconds
+class SlowWriter(ArrayWriter):
+    seconds = 0.0
 
-    def write(self, rows, features) -> None:
+    def write(self, rows: Rows, features: Vectors) -> None:
         time.sleep(self.seconds)
-        self.writer.write(rows, features)
-
-    def __getattr__(self, name):
-        return getattr(self.writer, name)
+        super().write(rows, features)
 
 
 @pytest.mark.parametrize(
@@ -53,27 +56,27 @@ class SlowWriter:
     ],
 )
 def test_the_bottleneck_is_what_the_pass_waits_for(
-    make_runtime,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    reading,
-    mapping,
-    writing,
-    workers,
-    bottleneck,
+    reading: float,
+    mapping: float,
+    writing: float,
+    workers: int,
+    bottleneck: str,
 ) -> None:
-    def mapper(batch):
+    def encode(_inputs: Inputs) -> Tensor:
         time.sleep(mapping)
-        return np.ones((len(batch.rows), 3), np.float32)
+        return torch.ones(SIZE, 3)
 
     caplog.set_level(logging.INFO)
     rows, batches = (dict.fromkeys(("images", "captions"), n) for n in (12, BATCHES))
     began = time.perf_counter()
     with unfinished_embeddings(tmp_path / "out", {}, rows, batches) as work:
-        work.writers["images"] = SlowWriter(work.writers["images"], writing)
+        work.writers["images"] = writer = SlowWriter(work.folder / IMAGE, BATCHES * SIZE)
+        writer.seconds = writing
         run_pipeline(
             SlowReader(reading),
-            mapper,
+            Mapper(encode),
             work,
             make_runtime(workers),
             "images",

@@ -8,22 +8,26 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features.engines import ray_cluster
 from siglip2_multimodal_hash.features.engines.ray_cluster import LONGEST_TEMP
-from siglip2_multimodal_hash.features.runner import embed_dataset
-from siglip2_multimodal_hash.params import RuntimeParams
 from tests.features.ray_images import NotedImages
+from tests.features.tiny import Embed, contents, make_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
+EmbedByEngine = Callable[..., dict[str, bytes]]
+Note = Callable[..., NotedImages]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def token():
+def token() -> Iterator[None]:
     """Of these tests only; otherwise Ray puts one into the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
@@ -33,30 +37,28 @@ def token():
 
 
 @pytest.fixture
-def embed(checkpoints, make_backbone, make_runtime, index, archive, open_images, tmp_path: Path):
+def embed(embed: Embed, checkpoints: dict[str, Path]) -> EmbedByEngine:
     """Embed by either engine, two images per batch: six batches."""
 
-    def run(name, engine="ray", *, images=None, **options):
-        values = make_runtime(2, 2).model_dump()
-        values["embed"] |= {"engine": engine, **options}
-        runtime = RuntimeParams.model_validate(values)
-        source, folder = images or open_images(archive), tmp_path / name
-        backbone = make_backbone(checkpoints["siglip"])
-        embed_dataset(index, source, backbone, runtime, folder, shard_seconds=0)
-        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    def run(
+        name: str, engine: str = "ray", *, images: ImageSource | None = None, **options: Any
+    ) -> dict[str, bytes]:
+        runtime = make_runtime(2, 2, engine=engine, **options)
+        folder = embed(checkpoints["siglip"], name, runtime=runtime, images=images, shard_seconds=0)
+        return contents(folder)
 
     return run
 
 
 @pytest.fixture
-def note(archive, tmp_path: Path):
+def note(archive: Path, tmp_path: Path) -> Note:
     (tmp_path / "notes").mkdir()
     return lambda **options: NotedImages(archive, tmp_path / "notes", **options)
 
 
 @pytest.mark.ray
 def test_a_worker_killed_midway_changes_nothing(
-    embed, note, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embed: EmbedByEngine, note: Note, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The tests' folder, and no word of the project's sources: workers find those by themselves.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -70,7 +72,7 @@ def test_a_worker_killed_midway_changes_nothing(
 
 
 @pytest.fixture(scope="module")
-def cluster(token):
+def cluster() -> Iterator[str]:
     """The address of a cluster of two machines with a CPU each."""
     from ray.cluster_utils import Cluster
 
@@ -84,7 +86,7 @@ def cluster(token):
 @pytest.mark.slow
 @pytest.mark.ray
 def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
-    embed, note, cluster, archive, tmp_path: Path
+    embed: EmbedByEngine, note: Note, cluster: str, tmp_path: Path
 ) -> None:
     whole = embed("whole", "local")
     bad = note(damaged=("005.jpg", "010.jpg"))
@@ -95,7 +97,7 @@ def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
     assert str(caught.value) == str(local.value)
     assert not (tmp_path / "out").exists()
     progress = json.loads((tmp_path / "out.partial" / "progress.json").read_text())
-    assert progress["batches"] == {"images": 2, "captions": 0}
+    assert progress["progress"] == {"images": 2, "captions": 0}
     # Either engine continues what the other one began.
     assert embed("out", ray_address=cluster, ray_workers=1) == whole
     assert embed("local", "local") == whole
@@ -103,7 +105,9 @@ def test_bad_images_are_found_in_one_pass_and_a_cluster_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_machine_without_the_images_is_named(embed, note, cluster) -> None:
+def test_a_machine_without_the_images_is_named(
+    embed: EmbedByEngine, note: Note, cluster: str
+) -> None:
     images = note(only_here=True)
     with pytest.raises(InputError, match="cannot read what can be read here") as caught:
         embed("out", images=images, ray_address=cluster, ray_workers=1)
@@ -114,7 +118,7 @@ def test_a_machine_without_the_images_is_named(embed, note, cluster) -> None:
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_more_workers_than_have_room_are_refused(embed, cluster) -> None:
+def test_more_workers_than_have_room_are_refused(embed: EmbedByEngine, cluster: str) -> None:
     with pytest.raises(InputError, match=r"ray_workers = 3: .* Ray has 2 free\n.*to 2"):
         embed("out", ray_address=cluster, ray_workers=3)
 
@@ -122,7 +126,7 @@ def test_more_workers_than_have_room_are_refused(embed, cluster) -> None:
 @pytest.mark.ray
 @pytest.mark.parametrize("listening", [False, True])
 def test_an_address_where_no_ray_answers(
-    embed, monkeypatch: pytest.MonkeyPatch, listening, tmp_path: Path
+    embed: EmbedByEngine, monkeypatch: pytest.MonkeyPatch, listening: bool, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 2.0)
     with socket.socket() as server:
@@ -138,7 +142,7 @@ def test_an_address_where_no_ray_answers(
 
 
 def test_without_ray_the_remedy_is_its_installation(
-    embed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    embed: EmbedByEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"engine = ray: .* not installed(.|\n)*pip install .*ray"):
@@ -148,7 +152,7 @@ def test_without_ray_the_remedy_is_its_installation(
 
 @pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
 def test_a_folder_whose_path_leaves_no_room_for_sockets(
-    embed, monkeypatch: pytest.MonkeyPatch, variable, tmp_path: Path
+    embed: EmbedByEngine, monkeypatch: pytest.MonkeyPatch, variable: str, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(variable, f"/scratch/{'x' * 31}")
     with pytest.raises(InputError, match=rf"{variable} = .* has 40 bytes(.|\n)*RAY_TMPDIR=/tmp"):
@@ -159,7 +163,7 @@ def test_a_folder_whose_path_leaves_no_room_for_sockets(
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_folder_whose_path_leaves_room_for_sockets(
-    embed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    embed: EmbedByEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         longest = Path(folder, "x" * (LONGEST_TEMP - len(folder) - 1))
@@ -170,7 +174,7 @@ def test_a_folder_whose_path_leaves_room_for_sockets(
 
 @pytest.mark.slow
 @pytest.mark.ray
-def test_a_machine_that_leaves_changes_nothing(embed, note, token) -> None:
+def test_a_machine_that_leaves_changes_nothing(embed: EmbedByEngine, note: Note) -> None:
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 100_000_000, "include_dashboard": False}

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +12,19 @@ from transformers import AutoImageProcessor, Siglip2ImageProcessorPil, SiglipIma
 
 from siglip2_multimodal_hash.features.resizing import LookUp
 from siglip2_multimodal_hash.features.towers import load_towers
+from tests.features.tiny import Pictures, make_backbone
 
 TINY = Path(__file__).resolve().parents[2] / "models" / "siglip2-tiny-patch16-128"
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+IMAGENET: dict[str, Any] = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
-def processor(side=64, **changes):
-    half = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    size = {"height": side, "width": side}
-    return SiglipImageProcessorPil(**({"size": size, "resample": 2} | half | changes))
+def processor(side: int = 64, **changes: Any) -> SiglipImageProcessorPil:
+    values: dict[str, Any] = {"size": {"height": side, "width": side}, "resample": 2}
+    values |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3} | changes
+    return SiglipImageProcessorPil(**values)
 
 
-def noise(width, height):
+def noise(width: int, height: int) -> Image.Image:
     pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -44,10 +46,12 @@ IMAGES = [noise(*size) for size in ((64, 64), (640, 426), (3, 200), (1, 1), (63,
         AutoImageProcessor.from_pretrained(TINY, backend="pil"),
     ],
 )
-def test_every_number_equals_the_processors(reference, pictures) -> None:
+def test_every_number_equals_the_processors(reference: Any, pictures: Pictures) -> None:
     images = [*IMAGES, *pictures]
     expected = reference(images=images, return_tensors="pt")["pixel_values"]
-    found = LookUp.like(reference)(images)
+    shortcut = LookUp.like(reference)
+    assert shortcut is not None
+    found = shortcut(images)
     assert found.dtype == expected.dtype
     assert torch.equal(found, expected)
 
@@ -64,7 +68,7 @@ def test_every_number_equals_the_processors(reference, pictures) -> None:
         processor(8),
     ],
 )
-def test_a_processor_that_does_something_else_gets_no_shortcut(other) -> None:
+def test_a_processor_that_does_something_else_gets_no_shortcut(other: Any) -> None:
     found = LookUp.like(other)
     if found is not None:  # A crop to the whole is none.
         expected = other(images=IMAGES, return_tensors="pt")["pixel_values"]
@@ -73,7 +77,7 @@ def test_a_processor_that_does_something_else_gets_no_shortcut(other) -> None:
         assert dict(other.crop_size) == dict(other.size)
 
 
-def test_towers_take_it_for_a_fixed_resolution_only(checkpoint, make_backbone, pictures) -> None:
+def test_towers_take_it_for_a_fixed_resolution_only(checkpoint: Path, pictures: Pictures) -> None:
     towers = load_towers(make_backbone(checkpoint), torch.device("cpu"))
     assert (towers.preprocess.shortcut is not None) == (towers.model_type == "siglip")
     copy = pickle.loads(pickle.dumps(towers.preprocess))

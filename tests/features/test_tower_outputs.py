@@ -10,53 +10,37 @@ import pytest
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from siglip2_multimodal_hash.features.towers import load_towers, pooled
-from tests.features.direct_use import own_processor
+from siglip2_multimodal_hash.features.towers import Towers, load_towers, pooled
+from tests.features.direct_use import Direct
+from tests.features.tiny import Pictures, make_backbone
 
 CPU = torch.device("cpu")
 TEXTS = ["a cat on a mat.", "two dogs", "a zebra"]
 
 
 @pytest.fixture
-def towers(checkpoint, make_backbone):
+def towers(checkpoint: Path) -> Towers:
     return load_towers(make_backbone(checkpoint), CPU)
 
 
 @pytest.fixture
-def direct(checkpoint):
-    """The library used by hand, as the checkpoint's documentation shows it."""
-    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    return SimpleNamespace(model=model, processor=own_processor(checkpoint))
+def direct(checkpoint: Path) -> Direct:
+    return Direct(checkpoint)
 
 
-def direct_images(direct, pictures):
-    options = {"max_num_patches": 16} if direct.model.config.model_type == "siglip2" else {}
-    inputs = direct.processor(images=pictures, return_tensors="pt", **options)
-    with torch.no_grad():
-        return direct.model.get_image_features(**inputs).pooler_output
-
-
-def direct_texts(direct, texts):
-    inputs = direct.processor(
-        text=texts, padding="max_length", max_length=64, truncation=True, return_tensors="pt"
-    )
-    with torch.no_grad():
-        return direct.model.get_text_features(input_ids=inputs["input_ids"]).pooler_output
-
-
-def test_images_equal_direct_use(towers, direct, pictures) -> None:
+def test_images_equal_direct_use(towers: Towers, direct: Direct, pictures: Pictures) -> None:
     features = towers.encode_images(towers.preprocess(pictures))
     assert features.dtype == torch.float32
-    torch.testing.assert_close(features, direct_images(direct, pictures), atol=1e-5, rtol=0)
+    torch.testing.assert_close(features, direct.images(pictures), atol=1e-5, rtol=0)
 
 
-def test_texts_equal_direct_use(towers, direct) -> None:
+def test_texts_equal_direct_use(towers: Towers, direct: Direct) -> None:
     features = towers.encode_texts(TEXTS)
     assert features.dtype == torch.float32
-    torch.testing.assert_close(features, direct_texts(direct, TEXTS), atol=1e-5, rtol=0)
+    torch.testing.assert_close(features, direct.texts(TEXTS), atol=1e-5, rtol=0)
 
 
-def test_output_is_not_normalised(towers, direct, pictures) -> None:
+def test_output_is_not_normalised(towers: Towers, direct: Direct, pictures: Pictures) -> None:
     images = towers.encode_images(towers.preprocess(pictures))
     for features in (images, towers.encode_texts(TEXTS)):
         norms = features.norm(dim=1)
@@ -70,14 +54,14 @@ def test_output_is_not_normalised(towers, direct, pictures) -> None:
     torch.testing.assert_close(torch.nn.functional.normalize(images), whole.image_embeds)
 
 
-def test_batch_does_not_change_an_image(towers, pictures) -> None:
+def test_batch_does_not_change_an_image(towers: Towers, pictures: Pictures) -> None:
     together = towers.encode_images(towers.preprocess(pictures))
     alone = torch.cat([towers.encode_images(towers.preprocess([one])) for one in pictures])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
 
 
 def test_naflex_keeps_the_aspect_ratio_within_the_patches(
-    checkpoints, make_backbone, pictures
+    checkpoints: dict[str, Path], pictures: Pictures
 ) -> None:
     towers = load_towers(make_backbone(checkpoints["siglip2"], max_num_patches=20), CPU)
     inputs = towers.preprocess(pictures)
@@ -88,7 +72,9 @@ def test_naflex_keeps_the_aspect_ratio_within_the_patches(
     assert len({tuple(shape) for shape in inputs["spatial_shapes"].tolist()}) > 1
 
 
-def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone, pictures) -> None:
+def test_fixed_resolution_has_neither_mask_nor_shapes(
+    checkpoints: dict[str, Path], pictures: Pictures
+) -> None:
     towers = load_towers(make_backbone(checkpoints["siglip"]), CPU)
     inputs = towers.preprocess(pictures)
     assert set(inputs) == {"pixel_values"}
@@ -96,9 +82,7 @@ def test_fixed_resolution_has_neither_mask_nor_shapes(checkpoints, make_backbone
 
 
 @pytest.mark.parametrize("length", [16, 64])
-def test_texts_are_padded_to_the_full_length_without_a_mask(
-    checkpoint, make_backbone, length
-) -> None:
+def test_texts_are_padded_to_the_full_length_without_a_mask(checkpoint: Path, length: int) -> None:
     towers = load_towers(make_backbone(checkpoint, text_max_length=length), CPU)
     inputs = towers.tokenize(["a cat", "x" * 200])
     assert set(inputs) == {"input_ids"}
@@ -109,7 +93,7 @@ def test_texts_are_padded_to_the_full_length_without_a_mask(
     assert (inputs["input_ids"][1] != pad).all()
 
 
-def test_padding_counts(checkpoint, make_backbone) -> None:
+def test_padding_counts(checkpoint: Path) -> None:
     """The trap: pooled at the last position, so a shorter padding is another embedding."""
     short, long = (
         load_towers(make_backbone(checkpoint, text_max_length=length), CPU) for length in (16, 64)
@@ -117,7 +101,9 @@ def test_padding_counts(checkpoint, make_backbone) -> None:
     assert not torch.allclose(short.encode_texts(TEXTS), long.encode_texts(TEXTS), atol=1e-3)
 
 
-def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures) -> None:
+def test_pillow_resizes_whatever_else_is_installed(
+    towers: Towers, checkpoint: Path, pictures: Pictures
+) -> None:
     """With torchvision, AutoProcessor resizes by it: other pixels, and other embeddings."""
     ours = towers.preprocess.image_processor
     assert type(ours).__name__.endswith("Pil")
@@ -131,7 +117,7 @@ def test_pillow_resizes_whatever_else_is_installed(towers, checkpoint, pictures)
     assert not torch.equal(pixels, towers.preprocess(pictures)["pixel_values"])
 
 
-def test_case_does_not_count_and_blanks_do(towers) -> None:
+def test_case_does_not_count_and_blanks_do(towers: Towers) -> None:
     plain = towers.encode_texts(["two dogs on grass."])
     assert torch.equal(plain, towers.encode_texts(["Two DOGS on grass."]))
     for other in ("two dogs on grass. ", " two dogs on grass.", "two  dogs on\ngrass."):
@@ -145,7 +131,7 @@ def test_both_return_types_of_the_library() -> None:
 
 
 def test_checkpoint_in_half_precision_computes_in_single(
-    checkpoint, make_backbone, tmp_path: Path, pictures
+    checkpoint: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
     half = AutoModel.from_pretrained(checkpoint).half()
     half.save_pretrained(tmp_path)
@@ -162,7 +148,7 @@ def test_checkpoint_in_half_precision_computes_in_single(
 
 
 def test_bfloat16_is_near_and_comes_out_as_single(
-    checkpoint, make_backbone, towers, pictures
+    checkpoint: Path, towers: Towers, pictures: Pictures
 ) -> None:
     low = load_towers(make_backbone(checkpoint, amp_dtype="bfloat16"), CPU)
     features = low.encode_images(low.preprocess(pictures))
@@ -173,7 +159,7 @@ def test_bfloat16_is_near_and_comes_out_as_single(
     assert (cosines > 0.99).all()
 
 
-def test_frozen_and_picklable(towers, pictures) -> None:
+def test_frozen_and_picklable(towers: Towers, pictures: Pictures) -> None:
     assert not towers.model.training
     assert not any(weight.requires_grad for weight in towers.model.parameters())
     copy = pickle.loads(pickle.dumps(towers))

@@ -38,7 +38,7 @@ def test_a_tuned_checkpoint_is_left_to_dvc_to_remove(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"tune": "other"}'])
-def test_a_missing_or_strange_record_is_refused(tmp_path: Path, content) -> None:
+def test_a_missing_or_strange_record_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "tuning.json").write_text(content)
     with pytest.raises(DataError, match=r"tuning\.json"):

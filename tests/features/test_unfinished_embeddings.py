@@ -2,14 +2,16 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.features.writer import unfinished_embeddings
+from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings, unfinished_embeddings
 from siglip2_multimodal_hash.resume import locked
 
 ROWS = {"images": 4, "captions": 6}
@@ -17,14 +19,14 @@ BATCHES = {"images": 2, "captions": 3}
 MADE_BY = {"batch_size": 2, "amp_dtype": "float32", "libraries": {"torch": "2.9.0"}}
 
 
-def fill(work, unit, number) -> None:
+def fill(work: UnfinishedEmbeddings, unit: str, number: int) -> None:
     rows = np.arange(2 * number, 2 * number + 2)
     work.writers[unit].write(rows, np.full((2, 3), number + 1, np.float32))
     work.record(unit, number + 1)
 
 
 @pytest.fixture
-def target(tmp_path: Path):
+def target(tmp_path: Path) -> Path:
     """One that a run with all images and one batch of captions left."""
     with unfinished_embeddings(tmp_path / "out", MADE_BY, ROWS, BATCHES) as work:
         for unit, number in (("images", 0), ("images", 1), ("captions", 0)):
@@ -33,17 +35,19 @@ def target(tmp_path: Path):
 
 
 @pytest.fixture
-def root(target):
+def root(target: Path) -> Path:
     return target.with_name("out.partial")
 
 
-def reopened(target, fingerprint=MADE_BY):
+def reopened(
+    target: Path, fingerprint: Mapping[str, Any] = MADE_BY
+) -> tuple[dict[str, int], list[str]]:
     with unfinished_embeddings(target, fingerprint, ROWS, BATCHES) as work:
         inside = sorted(path.name for path in work.folder.iterdir())
         return dict(work.done), inside
 
 
-def assert_nothing_is_left(target, caplog: pytest.LogCaptureFixture, reason) -> None:
+def assert_nothing_is_left(target: Path, caplog: pytest.LogCaptureFixture, reason: str) -> None:
     assert reopened(target) == ({"images": 0, "captions": 0}, [])
     (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert " is discarded: " in record.message
@@ -51,7 +55,7 @@ def assert_nothing_is_left(target, caplog: pytest.LogCaptureFixture, reason) -> 
     assert list(target.parent.iterdir()) == []
 
 
-def test_goes_on_and_becomes_the_output(target, root) -> None:
+def test_goes_on_and_becomes_the_output(target: Path, root: Path) -> None:
     with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES) as work:
         assert work.done == {"images": 2, "captions": 1}
         fill(work, "captions", 1)
@@ -64,7 +68,7 @@ def test_goes_on_and_becomes_the_output(target, root) -> None:
 
 
 @pytest.mark.parametrize("place", ["out", "out.partial", "out.partial/notes"])
-def test_a_folder_of_another_make_is_refused_before_the_work(target, place) -> None:
+def test_a_folder_of_another_make_is_refused_before_the_work(target: Path, place: str) -> None:
     """DVC removes an old output before it runs the stage; what else is there is the user's."""
     kept = target.parent / place / "thesis.txt"
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +78,7 @@ def test_a_folder_of_another_make_is_refused_before_the_work(target, place) -> N
     assert kept.exists()
 
 
-def test_what_is_not_counted_is_removed(target, root) -> None:
+def test_what_is_not_counted_is_removed(target: Path, root: Path) -> None:
     """Files of a killed rename, for one: the output holds what it always holds."""
     (root / ".progress.json.tmp-1").touch()
     (root / "out" / ".meta.json.tmp-1").touch()
@@ -91,7 +95,11 @@ def test_what_is_not_counted_is_removed(target, root) -> None:
     ],
 )
 def test_work_of_another_kind_is_discarded(
-    target, root, caplog: pytest.LogCaptureFixture, fingerprint, names
+    target: Path,
+    root: Path,
+    caplog: pytest.LogCaptureFixture,
+    fingerprint: Mapping[str, Any],
+    names: str,
 ) -> None:
     assert reopened(target, fingerprint) == ({"images": 0, "captions": 0}, [])
     assert f"discarded: it was made with another {names}" in caplog.text
@@ -99,7 +107,9 @@ def test_work_of_another_kind_is_discarded(
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.9])
-def test_truncated_progress_is_none(target, root, caplog: pytest.LogCaptureFixture, share) -> None:
+def test_truncated_progress_is_none(
+    target: Path, root: Path, caplog: pytest.LogCaptureFixture, share: float
+) -> None:
     data = (root / "progress.json").read_bytes()
     (root / "progress.json").write_bytes(data[: int(share * len(data))])
     assert_nothing_is_left(target, caplog, "not valid JSON")
@@ -107,13 +117,15 @@ def test_truncated_progress_is_none(target, root, caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"fingerprint": 3}'])
 def test_another_file_is_no_progress(
-    target, root, caplog: pytest.LogCaptureFixture, content
+    target: Path, root: Path, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
     (root / "progress.json").write_text(content)
     assert_nothing_is_left(target, caplog, "progress.json: damaged")
 
 
-def test_a_changed_digit_is_seen(target, root, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_changed_digit_is_seen(
+    target: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     text = (root / "progress.json").read_text()
     (root / "progress.json").write_text(text.replace('"captions": 1', '"captions": 2'))
     assert_nothing_is_left(target, caplog, "progress.json: damaged")
@@ -122,7 +134,7 @@ def test_a_changed_digit_is_seen(target, root, caplog: pytest.LogCaptureFixture)
 @pytest.mark.parametrize("name", ["image.npy", "caption.npy"])
 @pytest.mark.parametrize("bytes_left", [None, 0, 50, 150])
 def test_a_truncated_or_missing_array_is_nothing_done(
-    target, root, caplog: pytest.LogCaptureFixture, name, bytes_left
+    target: Path, root: Path, caplog: pytest.LogCaptureFixture, name: str, bytes_left: int | None
 ) -> None:
     path = root / "out" / name
     if bytes_left is None:
@@ -133,13 +145,13 @@ def test_a_truncated_or_missing_array_is_nothing_done(
 
 
 def test_an_array_of_other_rows_is_nothing_done(
-    target, root, caplog: pytest.LogCaptureFixture
+    target: Path, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save_array(root / "out" / "image.npy", np.ones((5, 3), np.float32))
     assert_nothing_is_left(target, caplog, "expected 4 rows")
 
 
-def test_two_at_once_are_refused(target) -> None:
+def test_two_at_once_are_refused(target: Path) -> None:
     busy = pytest.raises(DataError, match="another process is writing there")
     with unfinished_embeddings(target, MADE_BY, ROWS, BATCHES), busy:
         reopened(target, {})
