@@ -54,7 +54,7 @@ def arm(room: str, name: str, method: str, call: str, when: str) -> None:
     setattr(owner, attribute, armed)
 
 
-def wait_for(mark: Path, process: "subprocess.Popen[str]") -> None:
+def wait_for(mark: Path, process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     """Until a child process has written a file, at most five minutes."""
     deadline = time.monotonic() + 300
     while not mark.exists():
