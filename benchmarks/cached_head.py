@@ -40,6 +40,7 @@ class CachedHead:
             scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),
             precision=precision,
             settings=FitSettings.from_params(params),
+            epochs=params.training.num_epochs,
             learning_rate=lambda _update: 1e-5,
             after_update=lambda _update: None,
         )

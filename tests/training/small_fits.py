@@ -46,6 +46,7 @@ def small_params(**sections: dict[str, Any]) -> Params:
             "accumulation_steps": 1,
             "drop_last": False,
             "num_epochs": 3,
+            "max_updates": 0,
             "val_every_n_epochs": 1,
             "gradient_clip_norm": 1.0,
             "monitor": "mlp",

@@ -87,3 +87,15 @@ def test_point_7_a_fit_follows_the_rate_of_updates() -> None:
     expected = rates(peak=0.01, floor=1e-4, warmup=3, total=12)
     assert expected[-1] == 1e-4
     assert [record["lr"] for record in result.history] == expected[2::3]
+
+
+def test_a_bound_on_the_updates_ends_a_fit_of_many_pairs_earlier() -> None:
+    # As above, three updates per epoch: seven are reached in the third of six epochs, and half the
+    # epochs have half the warm-up.
+    options = small_settings(
+        training={"batch_size": 8, "accumulation_steps": 2, "num_epochs": 6, "max_updates": 7},
+        scheduler={"warmup_epochs": 2, "min_lr": 1e-4},
+    )
+    result = fit(small_head(), small_training(48), small_validation(), options)
+    expected = rates(peak=0.01, floor=1e-4, warmup=3, total=9)
+    assert [record["lr"] for record in result.history] == expected[2::3]

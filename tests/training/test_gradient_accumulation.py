@@ -49,6 +49,7 @@ def run_epoch(
         scaler=torch.amp.GradScaler("cpu", enabled=False),
         precision=choose_precision("off", CPU),
         settings=settings,
+        epochs=settings.training.num_epochs,
         learning_rate=lambda _: RATE,
         after_update=after_update,
     )

@@ -146,6 +146,7 @@ class TrainingParams(Section):
     accumulation_steps: PositiveInt
     drop_last: bool
     num_epochs: PositiveInt
+    max_updates: NonNegativeInt
     val_every_n_epochs: PositiveInt
     gradient_clip_norm: PositiveFloat
     monitor: Monitor

@@ -29,6 +29,14 @@ def updates_per_epoch(samples: int, params: TrainingParams) -> int:
     return math.ceil(batches_per_epoch(samples, params) / params.accumulation_steps)
 
 
+def epochs_of_fit(samples: int, params: TrainingParams) -> int:
+    """Number of epochs of a fit: ``num_epochs``, or fewer that reach ``max_updates`` updates."""
+    if not params.max_updates:
+        return params.num_epochs
+    enough = math.ceil(params.max_updates / updates_per_epoch(samples, params))
+    return min(params.num_epochs, enough)
+
+
 class Run(NamedTuple):
     """Micro-batches of equal size that go through the head together."""
 

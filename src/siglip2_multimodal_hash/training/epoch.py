@@ -24,6 +24,7 @@ class EpochTrainer:
     """Everything that an epoch of updates works on.
 
     Args:
+        epochs: Those of the whole run.
         learning_rate: Rate of an update, counted from 0 over the whole run.
         after_update: Called after each update, counted from 1 over the whole run.
     """
@@ -35,6 +36,7 @@ class EpochTrainer:
     scaler: torch.amp.GradScaler
     precision: Precision
     settings: FitSettings
+    epochs: int
     learning_rate: Callable[[int], float]
     after_update: Callable[[int], None]
 
@@ -69,7 +71,7 @@ class EpochTrainer:
         for done, group in enumerate(groups, start=1):
             update = updates_before + done
             self._set_learning_rate(self.learning_rate(update - 1))
-            progress = (update - 1) / (len(groups) * self.settings.training.num_epochs)
+            progress = (update - 1) / (len(groups) * self.epochs)
             place = f"epoch {epoch}, update {done}"
             self._accumulate(group, captions, trace, place, progress)
             due = update % logs.log_every_n_steps == 0

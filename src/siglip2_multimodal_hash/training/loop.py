@@ -26,7 +26,7 @@ from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
 from siglip2_multimodal_hash.resume import computation
-from siglip2_multimodal_hash.training.batches import updates_per_epoch
+from siglip2_multimodal_hash.training.batches import epochs_of_fit, updates_per_epoch
 from siglip2_multimodal_hash.training.checkpoint import (
     BestEpoch,
     EpochRecord,
@@ -194,9 +194,9 @@ def _run_epochs(
     best, logs = state.best, settings.runtime.logging
     described = network.config.to_json() | {settings.lr_name: settings.lr}
     with open_trackers(logs, live, state.epoch * updates, described) as trackers:
-        while state.epoch < params.num_epochs and not _exhausted(best, params):
+        while state.epoch < trainer.epochs and not _exhausted(best, params):
             score = _run_epoch(trainer, val, state, updates, trackers)
-            title = f"epoch {state.epoch}/{params.num_epochs}"
+            title = f"epoch {state.epoch}/{trainer.epochs}"
             warn_of_collapse(title, state.history, unfitted, settings.loss, network.config)
             if work is not None:
                 work.record(state, score, fitted)
@@ -250,7 +250,7 @@ def _run_epoch(
     """Add an epoch to ``state``; its monitored figure, or None where it is not validated."""
     settings, network, best = trainer.settings, trainer.network, state.best
     params, epoch = settings.training, state.epoch + 1
-    before, title = state.epoch * updates, f"epoch {epoch}/{params.num_epochs}"
+    before, title = state.epoch * updates, f"epoch {epoch}/{trainer.epochs}"
     monitored = MONITORED[params.monitor]
     known = {f"best_{monitored}": best.score} if best.weights else {}
     progress = EpochProgress(settings.runtime.logging, title, updates, known)
@@ -266,7 +266,7 @@ def _run_epoch(
             record["temperature"] = 1 / trainer.loss.scale.scale().item()
         record |= {f"train_{name}": value for name, value in train_losses.items()}
         score = None
-        if epoch % params.val_every_n_epochs == 0 or epoch == params.num_epochs:
+        if epoch % params.val_every_n_epochs == 0 or epoch == trainer.epochs:
             validated, score = _validated(trainer, val, title)
             record |= validated
             best.offer(epoch, score, network)
@@ -340,6 +340,8 @@ def build_trainer(
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
+    epochs = epochs_of_fit(len(train), settings.training)
+    warmup = settings.scheduler.warmup_epochs * epochs / settings.training.num_epochs
     probe = CudaProbe(device) if device.type == "cuda" else None
     watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
     scale = learned_scale(settings.loss, network.config)
@@ -366,12 +368,13 @@ def build_trainer(
         scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),
         precision=precision,
         settings=settings,
+        epochs=epochs,
         learning_rate=functools.partial(
             learning_rate,
             peak_lr=settings.lr,
             min_lr=settings.scheduler.min_lr,
-            warmup_updates=settings.scheduler.warmup_epochs * updates,
-            total_updates=settings.training.num_epochs * updates,
+            warmup_updates=round(warmup * updates),
+            total_updates=epochs * updates,
             decay=settings.scheduler.type,
         ),
         after_update=watch.after_update,
