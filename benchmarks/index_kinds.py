@@ -2,15 +2,18 @@
 
     python benchmarks/index_kinds.py [--sizes 117218 1e6 1e7] [--queries 1000] [--K 20]
                                      [--bits 64] [--threads 2] [--most-hnsw 1e6] [--only KIND ...]
+    python benchmarks/index_kinds.py --codes outputs/DATASET/BACKBONE/codes [--index FILE] ...
 
 makes clustered codes (items around centres that are themselves around a few themes, as codes of a
-long-tailed dataset are), builds every kind with the defaults of params.yaml and some variations,
-and searches the same queries. ``recall`` is the share of the K found that are as near as the true
-K-th neighbour, so ties are no misses; ``short`` the share of the queries with fewer than K. Times
-are of the search that the pipeline runs, ties in order, the best of three (of one beyond ten
-seconds); ``speedup`` is against flat, which is always there, in the same run. A kind that needs
-more memory than is free is left out, and so is the graph beyond ``--most-hnsw``, because one thread
-builds it. The last line is JSON: a row an index.
+long-tailed dataset are), or takes those of a run: its test images are the queries, its database is
+the database (by ``--index``, data/DATASET/index.parquet if it is not given). It builds every kind
+with the defaults of params.yaml and some variations, and searches the same queries. ``recall`` is
+the share of the K found that are as near as the true K-th neighbour, so ties are no misses;
+``short`` the share of the queries with fewer than K. Times are of the search that the pipeline
+runs, ties in order, the best of three (of one beyond ten seconds); ``speedup`` is against flat,
+which is always there, in the same run. ``file_mb`` is the index on the disk, in MiB, and roughly in
+memory. A kind that needs more memory than is free is left out, and so is the graph beyond
+``--most-hnsw``, because one thread builds it. The last line is JSON: a row an index.
 """
 
 import argparse
@@ -27,19 +30,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 # The project first: it pins the CPU kernels before a numerical library is loaded.
-from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.arrays import Codes, check_size
+from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.params import Flat, Hnsw, Ivf, Multihash
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, save_index
 from siglip2_multimodal_hash.retrieval.index_kinds import Kind, name_of, resolved
 from siglip2_multimodal_hash.retrieval.neighbours import NO_ROW, Neighbours
 from siglip2_multimodal_hash.retrieval.search import search_hamming
+from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 # isort: split
 import faiss
 import numpy as np
-import numpy.typing as npt
-
-Codes = npt.NDArray[np.uint8]
 
 # Items per cluster, and the shares of the bits that differ: a cluster from its theme, an item from
 # its cluster. Like codes of a trained head: see the spread of distances that the run prints.
@@ -67,6 +70,35 @@ def clustered_codes(count: int, bits: int, seed: int) -> Codes:
         flips = generator.random((size, bits), dtype=np.float32) < ITEM_FLIPS
         codes[start : start + size] = centre[chosen] ^ np.packbits(flips, axis=1)
     return codes
+
+
+def made_codes(size: int, queries: int, bits: int) -> tuple[Codes, Codes]:
+    """Clustered codes of a database of ``size`` items, and of queries."""
+    codes = clustered_codes(size + queries, bits, seed=0)
+    # The items are in no order, so the last ones are as good a sample as any.
+    return codes[:size], np.ascontiguousarray(codes[size:])
+
+
+def codes_of_run(folder: Path, index: Path | None) -> tuple[Codes, Codes]:
+    """Codes of a run's database, and of its test images.
+
+    Args:
+        folder: ``outputs/DATASET/BACKBONE/codes``.
+        index: Of the dataset; ``data/DATASET/index.parquet`` of the same project if None.
+
+    Raises:
+        InputError: The run has no bits.
+        DataError: A file is missing or damaged, or the two are not of the same dataset.
+    """
+    packed = read_head_codes(folder).packed
+    if packed is None:
+        raise InputError(f"{folder}: unit vectors, no codes", "set hash.bits, then `dvc repro`")
+    dataset_folder = folder.resolve().parents[1]
+    dataset = read_index(
+        index or dataset_folder.parents[1] / "data" / dataset_folder.name / "index.parquet"
+    )
+    check_size("codes", len(packed), "images of the index", len(dataset.frame))
+    return packed[dataset.rows("database")], packed[dataset.rows("test")]
 
 
 def kinds(count: int) -> list[list[Kind]]:
@@ -102,12 +134,13 @@ def measure(
         yield (
             {
                 "items": len(database),
+                "bits": database.shape[1] * 8,
                 "kind": name_of(kind),
                 **resolved(kind, len(database), database.shape[1] * 8).model_dump(),
                 "short": round(float((found.rows == NO_ROW).any(axis=1).mean()), 4),
                 "build_seconds": round(built, 2),
                 "ms_per_query": round(1000 * seconds / len(queries), 4),
-                "file_mb": round(size / 2**20, 1),
+                "file_mb": round(size / 2**20, 2),
             },
             found,
         )
@@ -140,14 +173,11 @@ def recall(found: Neighbours, exact: Neighbours) -> float:
 
 
 def compare(
-    size: int, queries: int, K: int, bits: int, selected: Callable[[str], bool]
+    database: Codes, asked: Codes, K: int, selected: Callable[[str], bool]
 ) -> list[dict[str, Any]]:
     """All selected kinds, and flat, on one database."""
-    if left_out(size, bits, "flat"):
-        return []
-    codes = clustered_codes(size + queries, bits, seed=0)
-    # The items are in no order, so the last ones are as good a sample as any.
-    database, asked = codes[:size], np.ascontiguousarray(codes[size:])
+    size, bits = len(database), database.shape[1] * 8
+    print(f"{size:,} items, {len(asked):,} queries, {bits} bits, K = {K}", end=", ")
     rows: list[dict[str, Any]] = []
     exact: Neighbours | None = None
     for searches in kinds(size):
@@ -168,7 +198,7 @@ def compare(
 
 def table_line(row: dict[str, Any]) -> str:
     """One row of the table that is printed."""
-    own = {k: v for k, v in row.items() if k not in {"items", "kind", *COLUMNS}}
+    own = {k: v for k, v in row.items() if k not in {"items", "bits", "kind", *COLUMNS}}
     name = f"{row['kind']} {' '.join(f'{k}={v}' for k, v in own.items())}"
     return f"{row['items']:>11,}  {name:44}" + "".join(f"{row[column]:>15}" for column in COLUMNS)
 
@@ -194,23 +224,39 @@ def free_bytes() -> int:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=float, nargs="+", default=[117_218, 1e6])
-    parser.add_argument("--queries", type=int, default=1000)
+    of_what = parser.add_mutually_exclusive_group()
+    of_what.add_argument("--sizes", type=float, nargs="+", default=[117_218, 1e6])
+    of_what.add_argument("--codes", type=Path, metavar="FOLDER", help="codes of a finished run")
+    parser.add_argument("--index", type=Path, metavar="FILE", help="index of that run's dataset")
+    parser.add_argument("--queries", type=int, help="default: 1000, or all test images of a run")
     parser.add_argument("--K", type=int, default=20)
-    parser.add_argument("--bits", type=int, default=64, choices=[16, 32, 64, 128])
+    parser.add_argument(
+        "--bits", type=int, default=64, choices=[16, 32, 64, 128], help="of made codes"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--most-hnsw", type=float, default=1e6)
     parser.add_argument("--only", nargs="+", default=list(BYTES), choices=list(BYTES))
     arguments = parser.parse_args()
     faiss.omp_set_num_threads(arguments.threads)
-    print(f"{arguments.bits} bits, K = {arguments.K}, {arguments.queries} queries, ", end="")
     print(f"{arguments.threads} threads to search, 1 to build")
     print(f"{'items':>11}  {'index':44}" + "".join(f"{column:>15}" for column in COLUMNS))
     rows: list[dict[str, Any]] = []
+    for database, asked in databases(arguments):
+        large = {"hnsw"} if len(database) > arguments.most_hnsw else set()
+        selected = set(arguments.only) - large
+        rows += compare(database, asked, arguments.K, selected.__contains__)
+    print(json.dumps({"threads": arguments.threads, "rows": rows}))
+
+
+def databases(arguments: argparse.Namespace) -> Iterator[tuple[Codes, Codes]]:
+    """Codes of each database to search, and of its queries."""
+    if arguments.codes:
+        database, asked = codes_of_run(arguments.codes, arguments.index)
+        yield database, asked[: arguments.queries]
+        return
     for size in map(int, arguments.sizes):
-        selected = set(arguments.only) - ({"hnsw"} if size > arguments.most_hnsw else set())
-        rows += compare(size, arguments.queries, arguments.K, arguments.bits, selected.__contains__)
-    print(json.dumps({"threads": arguments.threads, "bits": arguments.bits, "rows": rows}))
+        if not left_out(size, arguments.bits, "flat"):
+            yield made_codes(size, arguments.queries or 1000, arguments.bits)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from siglip2_multimodal_hash.params import (
     Section,
     load_params,
     parse_params,
+    read_yaml,
 )
 from siglip2_multimodal_hash.presets import override_text, parse_assignment
 
@@ -325,6 +327,14 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: float) 
     path = tmp_path / "params.yaml"
     path.write_text(TEXT.replace("lr: 3.0e-3", f"lr: {text}"), encoding="utf-8")
     assert load_params(path).optimizer.lr == value
+
+
+@pytest.mark.parametrize(
+    "path", [Path("params.yaml"), *sorted((ROOT / "configs").rglob("*.yaml"))], ids=lambda p: p.stem
+)
+def test_other_tools_read_the_same_of_the_committed_files(path: Path) -> None:
+    """Most of them use PyYAML, to which `1e-3` is a string: 1.0e-3 is a number to both."""
+    assert yaml.safe_load((ROOT / path).read_text(encoding="utf-8")) == read_yaml(ROOT / path)
 
 
 def test_words_of_yaml_1_1_stay_words(tmp_path: Path) -> None:

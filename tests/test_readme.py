@@ -41,9 +41,33 @@ def test_the_fused_code_beats_single_modalities_and_chance(rows: Rows) -> None:
         assert rows["fused"]["retrieval"] > rows[other]["retrieval"], other
 
 
-def test_every_link_into_the_project_leads_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    links = [part.partition(")")[0] for part in text.split("](")[1:]]
-    for link in links:
-        if "://" not in link:
-            assert (ROOT / link).exists(), link
+DOCS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = ("README.md", "data/README.md", "models/README.md", *DOCS)
+
+
+def links(text: str) -> list[str]:
+    """Paths that a page of Markdown leads to."""
+    found = [part.partition(")")[0] for part in text.split("](")[1:]]
+    return [link for link in found if "://" not in link]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_into_the_project_leads_somewhere(document: str) -> None:
+    path = ROOT / document
+    for link in links(path.read_text(encoding="utf-8")):
+        assert (path.parent / link).exists(), link
+
+
+def test_every_reference_is_cited_where_it_is_used() -> None:
+    """By the surname of its first author, and in the README too."""
+    page = ROOT / "docs/references.md"
+    rows = page.read_text(encoding="utf-8").partition("|---|---|\n")[2].splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(rows) == 11
+    for row in rows:
+        authors = row.partition(". ")[2]
+        surname = next(word.strip(",:") for word in authors.split() if not word.endswith("."))
+        assert surname in readme.partition("## References")[2], row
+        assert links(row), row
+        for link in links(row):
+            assert surname in (page.parent / link).read_text(encoding="utf-8"), (surname, link)

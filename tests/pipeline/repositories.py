@@ -16,7 +16,8 @@ from tests.pipeline.conftest import ROOT
 
 _WITH_DVC = multiprocessing.get_context("forkserver")
 _WITH_DVC.set_forkserver_preload(IMPORTED)
-TRACKED = ("src", "stages", "models", "inputs", "configs", "dvc.yaml", ".dvcignore", ".gitignore")
+FOLDERS = ("src", "stages", "models", "inputs", "configs")
+TRACKED = (*FOLDERS, "data/README.md", "dvc.yaml", ".dvcignore", ".gitignore")
 GIT = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -32,6 +33,7 @@ def new_repository(folder: Path, params: str) -> None:
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=ignored)
         else:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, folder / name)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     assert run_in(folder, "git", "init", "-q").returncode == 0

@@ -51,6 +51,7 @@ def test_nothing_runs_twice_and_git_stays_clean(repository: Path) -> None:
     assert result.returncode == 0
     assert "Running stage" not in result.stdout
     assert run_in(repository, "git", "status", "--porcelain").stdout == ""
+    assert run_in(repository, "git", "ls-files", "data").stdout.split() == ["data/README.md"]
 
 
 @pytest.fixture

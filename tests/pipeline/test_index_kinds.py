@@ -1,12 +1,19 @@
 """The stages of the index and of the vote with every index.kind, on a finished small run."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 
+from benchmarks.index_kinds import codes_of_run, main
+from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.retrieval.index import build_index
+from siglip2_multimodal_hash.retrieval.search import search_hamming
 from tests.pipeline.conftest import FinishedRun, commands, run_stage, small_params, working_in
 
 STAGES = ("build_faiss_index", "evaluate_knn", "evaluate_knn_grid")
@@ -55,3 +62,48 @@ def test_an_index_with_other_parameters_is_refused(
     error = capsys.readouterr().err
     assert error.count("built as index.kind = ivf") == 2
     assert error.count("run `dvc repro build_faiss_index`") == 2
+
+
+CODES = "outputs/mojicoco/siglip2-tiny/codes"
+
+
+def test_the_benchmark_searches_what_the_vote_does(finished_run: FinishedRun) -> None:
+    run, _ = finished_run
+    database, queries = codes_of_run(run / CODES, None)
+    found = search_hamming(build_index(database), queries, 20)
+    evaluation = run / "outputs/mojicoco/siglip2-tiny/evaluation"
+    assert np.array_equal(found.rows, np.load(evaluation / "test-neighbours.npy"))
+
+
+def test_the_benchmark_compares_all_kinds_on_the_codes_of_a_run(
+    finished_run: FinishedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["", "--codes", str(finished_run[0] / CODES), "--queries", "5"]
+    )
+    threads = faiss.omp_get_max_threads()
+    try:
+        main()
+    finally:
+        faiss.omp_set_num_threads(threads)
+    out = capsys.readouterr().out
+    rows = json.loads(out.splitlines()[-1])["rows"]
+    assert "120 items, 5 queries, 64 bits, K = 20" in out
+    assert {row["kind"] for row in rows} == {"flat", "ivf", "hnsw", "multihash"}
+    assert {(row["items"], row["bits"]) for row in rows} == {(120, 64)}
+    assert all(row["file_mb"] >= 0 and row["ms_per_query"] > 0 for row in rows)
+
+
+def test_the_benchmark_refuses_a_run_without_bits_and_another_dataset(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    run, _ = finished_run
+    folder = tmp_path / "codes"
+    shutil.copytree(run / CODES, folder)
+    (folder / "packed.npy").unlink()
+    with pytest.raises(InputError, match="no codes"):
+        codes_of_run(folder, run / "data/mojicoco/index.parquet")
+    for name in ("soft", "scores", "packed"):
+        np.save(folder / f"{name}.npy", np.load(run / CODES / f"{name}.npy")[1:])
+    with pytest.raises(DataError, match="images of the index"):
+        codes_of_run(folder, run / "data/mojicoco/index.parquet")

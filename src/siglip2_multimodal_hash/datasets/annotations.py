@@ -1,4 +1,7 @@
-"""Captions and labels of COCO 2014, both years together, as plain arrays.
+"""Captions and labels of COCO 2014, train and val together, as plain arrays.
+
+The labels are the categories of COCO's objects (Lin et al., ECCV 2014), the captions those of COCO
+Captions (Chen et al., 2015).
 
 Each annotation file is checked and then read by pycocotools, which indexes what it is given: of two
 records with one id it silently keeps the later, and an annotation of an image that is not there

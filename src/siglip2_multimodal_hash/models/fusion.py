@@ -20,6 +20,9 @@ def join_modalities(kind: FusionKind, image: Decomposed, caption: Decomposed) ->
     d_img * d_txt]; ``hadamard_with_magnitude`` [d_img, d_txt, d_img * d_txt, m_img, m_txt];
     ``magnitude`` [m_img, m_txt].
 
+    The product is the diagonal of the outer product of both directions, which MCB (Fukui et al.,
+    EMNLP 2016) compresses whole.
+
     Args:
         kind: One of these.
         image: Directions [B, D_i] and log-magnitudes [B, 1].

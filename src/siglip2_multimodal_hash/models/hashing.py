@@ -1,4 +1,8 @@
-"""The learnable hash layer and the three regularisers that make its bits usable."""
+"""The learnable hash layer and the three regularisers that make its bits usable.
+
+That bits be near -1 or +1, split the data in half and say different things is what many
+methods ask for, each in its own form (the survey by Wang et al., Proceedings of the IEEE, 2016).
+"""
 
 import torch
 from torch import Tensor, nn

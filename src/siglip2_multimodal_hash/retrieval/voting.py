@@ -26,7 +26,8 @@ def vote_weights(
 
     - ``uniform``: 1 / K.
     - ``softmax``: exp(similarity / tau), normalised.
-    - ``rank``: 1 / rank, normalised; the nearest has rank 1.
+    - ``rank``: 1 / rank, normalised; the nearest has rank 1. (Chiang, Lo and Lin, ACML 2012, learn
+      the order and the weights of the ranks; here both are fixed.)
     - ``threshold``: equal weights for the neighbours with a similarity of at least ``threshold``.
       Where none has, all vote equally: a query that is far from everything still gets the
       ranking of ``uniform``, where one neighbour alone would be sure of itself without reason.

@@ -94,8 +94,9 @@ class LossTrace:
     ) -> None:
         """Refuse updates whose loss or gradient is NaN or infinite, or say which were skipped.
 
-        A loss scale (float16) skips them, which leaves the weights as they were: overflow is how it
-        finds out how large it may be. Anything else has ruined the weights.
+        A loss scale (float16; Micikevicius et al., ICLR 2018) skips them, which leaves the weights
+        as they were: overflow is how it finds out how large it may be. Anything else has ruined the
+        weights.
 
         Args:
             settings: For the message.

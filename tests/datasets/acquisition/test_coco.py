@@ -453,11 +453,16 @@ def test_the_command_fetches_and_says_what_comes_next(
     monkeypatch.chdir(tmp_path)
     assert smhash("download", "coco2014") == 2
     assert "runtime.coco_root is empty" in capsys.readouterr().err
-    assert smhash("download", "coco2014", "--root", "coco") == 0
-    said = capsys.readouterr().out
-    assert f"next: smhash use coco2014 --coco-root {tmp_path / 'coco'}" in said
-    assert _files(tmp_path / "coco") == WHOLE
-    assert smhash("download", "coco2014", "--root", "coco") == 0
+    # The project's own folder for data has a file in Git; it stays.
+    Path("data").mkdir()
+    (readme := Path("data/README.md")).write_text("What appears here")
+    for root in ("data/coco", "data"):
+        assert smhash("download", "coco2014", "--root", root) == 0
+        said = capsys.readouterr().out
+        assert f"next: smhash use coco2014 --coco-root {tmp_path / root}" in said
+    assert _files(tmp_path / "data/coco") == WHOLE
+    assert readme.read_text() == "What appears here"
+    assert smhash("download", "coco2014", "--root", "data") == 0
     assert "nothing was missing" in capsys.readouterr().out
 
 
