@@ -68,7 +68,7 @@ def start(out: Path) -> Start:
 @pytest.fixture
 def epochs(caplog: pytest.LogCaptureFixture) -> Callable[[], list[int]]:
     """The epochs whose figures the log has told since it was cleared."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, progress.__name__)
     told = progress.__name__
 
     def computed() -> list[int]:

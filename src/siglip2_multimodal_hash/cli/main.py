@@ -22,6 +22,7 @@ from siglip2_multimodal_hash.cli import (
     verify,
 )
 from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.progress import show
 
 EXIT_BROKEN_PIPE = 128 + 13
 """Exit code that a shell gives a process ended by SIGPIPE."""
@@ -51,6 +52,7 @@ def main() -> NoReturn:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    show()
     try:
         arguments.run(arguments)
         sys.stdout.flush()
