@@ -32,10 +32,11 @@ remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 .PHONY: repro verify test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
 
-# The line at its end is for the reader: with parameters of one's own there is nothing to compare.
+# What stands at its end is for the reader: with parameters of one's own there is nothing to compare.
 repro: $(INSTALLED)
 	dvc repro
-	@smhash verify || true
+	@echo; smhash verify || true
+	@echo; smhash summary
 
 verify: $(INSTALLED)
 	smhash verify

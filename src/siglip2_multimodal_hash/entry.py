@@ -2,9 +2,9 @@
 
 import argparse
 import faulthandler
-import inspect
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -36,7 +36,7 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         try:
             params = load_params()
             set_up(params)
-            with phase(Path(inspect.getfile(main)).stem):
+            with phase(Path(sys.argv[0]).stem):
                 main(params, **arguments)
         except InputError as error:
             raise InputError(str(error), "\n  -> ".join(_left_by_dvc())) from None

@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.cli import (
     import_features,
     predict,
     stats,
+    summary,
     table,
     use,
     verify,
@@ -29,7 +30,7 @@ EXIT_BROKEN_PIPE = 128 + 13
 
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
-    experiments, verify,
+    experiments, summary, verify,
 )  # fmt: skip
 
 
