@@ -63,15 +63,15 @@ check: $(INSTALLED)
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
-	rm -f $(VENV)/.installed-*
-	# Both packages bring the module faiss: the second overwrites a part of the first.
-	! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
+	@rm -f $(VENV)/.installed-*
+	@# Both packages bring the module faiss: the second overwrites a part of the first.
+	@! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
 		|| python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
 	python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
 		$(CONSTRAINT) --editable ".[$(ACCELERATOR),dev]"
-	touch $@
+	@touch $@
 
 clean:
 	$(call remove,$(VENV))

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Never, TextIO, TypeVar
 
 from siglip2_multimodal_hash.files import size_text
@@ -193,16 +193,19 @@ class Display:
                 self._bar.refresh()
 
     def _run(self, stopped: threading.Event) -> None:
-        while not stopped.wait(self._interval):
-            with self._lock:
-                if stopped.is_set():
-                    return
-                if self._terminal:
-                    self._draw()
-                else:
-                    shown, title, note = self._shown()
-                    print(f"{title}: {shown.line()}{note and f', {note}'}", file=self._stream)
-                    self._stream.flush()
+        # Where the stream is closed, the work goes on unseen.
+        with suppress(OSError, ValueError):
+            while not stopped.wait(self._interval):
+                with self._lock:
+                    if not stopped.is_set():
+                        self._say()
+
+    def _say(self) -> None:
+        if self._terminal:
+            self._draw()
+            return
+        shown, title, note = self._shown()
+        print(f"{title}: {shown.line()}{note and f', {note}'}", file=self._stream, flush=True)
 
     def _shown(self) -> tuple[Phase, str, str]:
         """The phase whose figures are shown, the title in front of them, the note behind them."""
@@ -211,6 +214,7 @@ class Display:
         outer = (
             f"{self._phases[at].title} {self._phases[at].done}/{self._phases[at].total}"
             for at in counted[:-1]
+            if self._phases[at].total != 1
         )
         shown, inner = self._phases[place], self._phases[place + 1 :]
         notes = (shown.note, *(one.title for one in inner))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.progress import show
+from siglip2_multimodal_hash.training import progress
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.progress import fit_progress
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
@@ -84,13 +85,20 @@ def test_figures_go_to_the_log_and_to_the_bar(caplog: pytest.LogCaptureFixture) 
     ]
 
 
-def test_short_epochs_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("seconds", "told"), [(60.0, []), (0.0, [1, 2, 3])])
+def test_short_epochs_do_not_fill_the_log(
+    seconds: float,
+    told: list[int],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
     with caplog.at_level(logging.INFO), fit_progress(3, updates=10) as shown:
         for epoch in (1, 2, 3):
             shown.begin(epoch)
             shown.report(5, {"total": 0.1})
             shown.finish({"val_mAP": 0.5})
-    assert caplog.messages == ["epoch 3/3: val_mAP=0.5"]
+    assert caplog.messages == [f"epoch {epoch}/3: val_mAP=0.5" for epoch in told]
 
 
 def test_a_fit_logs_its_epochs_and_why_it_stopped(caplog: pytest.LogCaptureFixture) -> None:

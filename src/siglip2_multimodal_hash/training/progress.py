@@ -48,11 +48,11 @@ class FitProgress:
     def finish(self, figures: Mapping[str, float]) -> None:
         """Show and log the epoch's own figures.
 
-        Epochs of seconds would fill the log: below the level DEBUG it has one in ten seconds, and
-        the last. The history has them all.
+        Epochs of seconds would fill the log: below the level DEBUG it has one in ten seconds. The
+        history has them all.
         """
         text, now = _format(figures), time.monotonic()
-        due = now - self._told >= LINE_SECONDS or self._epoch == self._epochs
+        due = now - self._told >= LINE_SECONDS
         self._told = now if due else self._told
         logger.log(logging.INFO if due else logging.DEBUG, "%s: %s", self.title, text)
         self._move(self._updates, text)
