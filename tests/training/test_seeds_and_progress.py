@@ -72,9 +72,9 @@ def test_figures_go_to_the_log_and_to_the_bar(caplog: pytest.LogCaptureFixture) 
     show(stream=terminal, interval=0.01)
     try:
         with caplog.at_level(logging.DEBUG), fit_progress(2, updates=10) as shown:
-            shown.begin(1)
+            shown.begin(1, {"best_val_mAP": 0.4})
             shown.report(5, {"total": 0.123456, "lr": 2e-4})
-            terminal.wait_for("5/20", "epoch 1/2: total=0.1235 lr=0.0002")
+            terminal.wait_for("5/20", "epoch 1/2: total=0.1235 best_val_mAP=0.4]")
             shown.finish({"val_mAP": 0.5})
             terminal.wait_for("10/20", "epoch 1/2: val_mAP=0.5")
     finally:
