@@ -35,8 +35,7 @@ remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 # What stands at its end is for the reader: with parameters of one's own there is nothing to compare.
 repro: $(INSTALLED)
 	dvc repro
-	@echo; smhash verify || true
-	@echo; smhash summary
+	@echo; smhash verify || true; smhash summary
 
 verify: $(INSTALLED)
 	smhash verify

@@ -235,6 +235,7 @@ class Display:
                 initial=shown.initial,
                 file=self._stream,
                 leave=False,
+                delay=1e-6,  # or it would be drawn here, before its start is known
                 dynamic_ncols=True,
                 bar_format=None if shown.total is not None else "{desc}: {elapsed}{postfix}",
                 unit_scale=shown.unit == BYTES,

@@ -89,9 +89,11 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
         if processes > 1
         else _one_by_one(task, names, on_cpu=on_cpu)
     )
+    reached = {}
     for codes in fitted:
-        logger.info("%s: val mAP %.4f", codes.name, codes.val_map)
+        reached[codes.name] = f"{codes.name} {codes.val_map:.4f}"
         yield codes
+    logger.info("val mAP: %s", ", ".join(reached[name] for name in names))
 
 
 def _read(task: BaselineTask) -> tuple[Embeddings, TrainingData, ValidationData]:

@@ -7,15 +7,13 @@ import sys
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.tables import HEADLINE, REMAKE, figures_file, headline
+from siglip2_multimodal_hash.reporting.tables import REMAKE, figures_file, headline
 
 MEANINGS = {
-    "knn": "tags by the vote of the neighbours, test",
-    "knn_best": "the same with the vote of `knn_grid` that is best on val, test",
-    "mlp": "tags by the classifier, test",
-    "retrieval": "the codes' ranking of the database, test",
-    "val_knn": "as knn, val: to choose by",
-    "val_mlp": "as mlp, val",
+    "knn": "tags by the vote of the neighbours",
+    "knn_best": "the same with the vote of `knn_grid` that is best on val",
+    "mlp": "tags by the classifier",
+    "retrieval": "the codes' ranking of the database",
 }
 NEXT = {
     "dvc exp run -S hash.bits=128": "an experiment: one parameter changed",
@@ -35,8 +33,8 @@ def summary(_: argparse.Namespace) -> None:
     dataset, backbone = params.dataset.name, params.backbone.name
     with read_output(figures_file(dataset, backbone), REMAKE) as found:
         figures = headline(found)
-    width = max(map(len, HEADLINE))
-    print(f"mAP in percent, {dataset} with {backbone}:")
+    width = max(map(len, MEANINGS))
+    print(f"mAP on test in percent, {dataset} with {backbone}:")
     for name, meaning in MEANINGS.items():
         print(f"  {name:{width}}  {100 * figures[name]:5.1f}  {meaning}")
     print(f"\npage: reports/{dataset}/{backbone}/index.html\n")
