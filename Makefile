@@ -32,10 +32,10 @@ remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 .PHONY: repro verify test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
 
-# The line at its end is for the reader: with parameters of one's own there is nothing to compare.
+# What stands at its end is for the reader: with parameters of one's own there is nothing to compare.
 repro: $(INSTALLED)
 	dvc repro
-	@smhash verify || true
+	@echo; smhash verify || true; smhash summary
 
 verify: $(INSTALLED)
 	smhash verify
@@ -62,15 +62,15 @@ check: $(INSTALLED)
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
-	test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
-	rm -f $(VENV)/.installed-*
-	# Both packages bring the module faiss: the second overwrites a part of the first.
-	! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -x $(VENV)/bin/python || { $(PYTHON) -m venv $(VENV) && touch $(VENV)/.made-by-make; }
+	@rm -f $(VENV)/.installed-*
+	@# Both packages bring the module faiss: the second overwrites a part of the first.
+	@! python -m pip show --quiet faiss-$(OTHER) 2>/dev/null \
 		|| python -m pip uninstall --quiet --yes faiss-cpu faiss-gpu
 	python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
 		$(CONSTRAINT) --editable ".[$(ACCELERATOR),dev]"
-	touch $@
+	@touch $@
 
 clean:
 	$(call remove,$(VENV))

@@ -50,6 +50,7 @@ from siglip2_multimodal_hash.evaluation.knn_grid import evaluate_grid
 from siglip2_multimodal_hash.evaluation.significance import mean_difference
 from siglip2_multimodal_hash.params import PARAMS_FILE, Params, parse_params, settings_for_widths
 from siglip2_multimodal_hash.presets import override_text, parse_assignment
+from siglip2_multimodal_hash.progress import phase, show
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.index import build_index
@@ -64,7 +65,6 @@ from siglip2_multimodal_hash.training.splits import head_config
 import numpy as np
 import torch
 from ruamel.yaml import YAML
-from tqdm import tqdm
 
 FIRST_ROW = "params.yaml"
 COLUMNS = {
@@ -115,18 +115,18 @@ def compare(
     first = next(iter(heads.values()))
     found: Runs = {}
     runs = [(seed, rows) for seed, folds in splits.items() for rows in folds]
-    with tqdm(total=len(runs) * (len(heads) + 1), unit="row") as bar:
+    with phase("rows", len(runs) * (len(heads) + 1), "row") as progress:
         for seed, rows in runs:
             for name, params in heads.items():
-                bar.set_postfix_str(name)
+                progress.note = name
                 codes = fit_head(data, rows, params.model_copy(update={"seed": seed}))
                 found.setdefault(name, []).append(figures(codes, data, rows, params))
-                bar.update()
-            bar.set_postfix_str("untrained")
+                progress.update()
+            progress.note = "untrained"
             beside = untrained(data, rows, first.model_copy(update={"seed": seed}))
             for name, run in beside.items():
                 found.setdefault(name, []).append(run)
-            bar.update()
+            progress.update()
     return found
 
 
@@ -279,6 +279,7 @@ def main() -> None:
     if arguments.features is None and arguments.data != "tfidf":
         raise InputError(f"--data {arguments.data}: needs --features FOLDER")
     torch.set_num_threads(1)
+    show()
     data = READERS[arguments.data](arguments.features, arguments.annotations)
     rows = {FIRST_ROW: {}, **dict(parse_row(text) for text in arguments.row)}
     heads = {name: params_of_row(values, data) for name, values in rows.items()}

@@ -126,9 +126,7 @@ def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Im
     if photos is None:
         size, drawn = IMAGE_SIZE[which], min(count, 128)
         root, few = scratch / which, {"restval": 1, "val": 1, "test": 1}
-        generate_mojicoco(
-            root, train=drawn, **few, image_size=size, seed=2014, workers=1, progress=False
-        )
+        generate_mojicoco(root, train=drawn, **few, image_size=size, seed=2014, workers=1)
         container = open_container(find_images(root)[FOLDER], FOLDER)
         described = f"mojicoco, {size} x {size}"
     else:

@@ -34,8 +34,7 @@ def main(
     write_json(statistics, dataset_statistics(built))
     ids = built.frame["image_id"].to_numpy()
     write_object_sizes(objects, annotations.sizes.of_images(ids))
-    for line in counts.lines():
-        logging.getLogger(__name__).info(line)
+    logging.getLogger(__name__).info("; ".join(counts.lines()))
 
 
 if __name__ == "__main__":

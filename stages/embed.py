@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.features.imported.adoption import adopt_features
 from siglip2_multimodal_hash.features.runner import embed_dataset
 from siglip2_multimodal_hash.features.tuned import embedded_backbone
 from siglip2_multimodal_hash.params import IMPORTED, Params
+from siglip2_multimodal_hash.progress import phase
 
 
 def main(params: Params, source: Path, index: Path, towers: Path, out: Path) -> None:
@@ -22,7 +23,8 @@ def main(params: Params, source: Path, index: Path, towers: Path, out: Path) -> 
         return
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
     # runtime.coco_root may lead to other photos now: DVC knows the manifest only.
-    verify_source(root, read_manifest(source))
+    with phase("source against its manifest"):
+        verify_source(root, read_manifest(source))
     backbone = embedded_backbone(params, towers)
     embed_dataset(dataset, open_image_source(root), backbone, params.runtime, out)
 

@@ -1,7 +1,5 @@
 """Try other settings of the vote on val, and predict val and test by the best of them."""
 
-import logging
-import time
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.index import read_index
@@ -14,14 +12,11 @@ from siglip2_multimodal_hash.retrieval.index import load_index
 from siglip2_multimodal_hash.retrieval.index_kinds import kind_of
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
-logger = logging.getLogger(__name__)
-
 
 def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path) -> None:
     """Write all settings with their val mAP, and the figures of the best ones."""
     dataset, head = read_index(index), read_head_codes(codes)
     rows = SplitRows.of(dataset)
-    started = time.perf_counter()
     tried = evaluate_grid(
         head,
         load_index(faiss, head.searchable()[rows.database], kind_of(params.index)),
@@ -33,7 +28,6 @@ def main(params: Params, index: Path, codes: Path, faiss: Path, out: Path) -> No
         top_n_tags=params.knn.top_n_tags,
     )
     write_json(out, tried.as_json())
-    logger.info("%d rows on val in %.1f s", len(tried.rows), time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import argparse
 import faulthandler
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.params import Params, load_params
+from siglip2_multimodal_hash.progress import LogHandler, phase, show
 
 # Names of stages that write nothing to be missed.
 CHECKS = "check_"
@@ -34,7 +36,8 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         try:
             params = load_params()
             set_up(params)
-            main(params, **arguments)
+            with phase(Path(sys.argv[0]).stem):
+                main(params, **arguments)
         except InputError as error:
             raise InputError(str(error), "\n  -> ".join(_left_by_dvc())) from None
 
@@ -77,7 +80,9 @@ def _left_by_dvc() -> list[str]:
 
 
 def set_up_log(params: Params) -> None:
-    """Log to stderr, bare messages: DVC shows them under the stage's name."""
-    logging.basicConfig(level=params.runtime.logging.level, format="%(message)s")
+    """Log to stderr, bare messages: DVC shows them under the stage's name. Show the progress."""
+    logs = params.runtime.logging
+    logging.basicConfig(level=logs.level, format="%(message)s", handlers=[LogHandler()])
+    show(logs.progress)
     for noisy in ("PIL", "matplotlib", "urllib3", "httpx2", "httpcore2", "filelock", "faiss"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

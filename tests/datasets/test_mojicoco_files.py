@@ -19,8 +19,8 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 SIZES = {"train": 60, "restval": 20, "val": 20, "test": 20}
 
 
-def make(root: Path, *, workers: int = 1, seed: int = 3, progress: bool = False) -> None:
-    generate_mojicoco(root, **SIZES, image_size=128, seed=seed, workers=workers, progress=progress)
+def make(root: Path, *, workers: int = 1, seed: int = 3) -> None:
+    generate_mojicoco(root, **SIZES, image_size=128, seed=seed, workers=workers)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -54,7 +54,7 @@ def test_files(root: Path) -> None:
 def test_same_bytes_again_and_with_more_workers(root: Path, tmp_path: Path) -> None:
     make(tmp_path / "two", workers=2)
     assert digests(tmp_path / "two") == digests(root)
-    make(tmp_path / "again", progress=True)
+    make(tmp_path / "again")
     assert digests(tmp_path / "again") == digests(root)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash.experiments.progress import Progress, assignment, duration, why_failed
+from siglip2_multimodal_hash.experiments.progress import Progress, assignment, why_failed
+from siglip2_multimodal_hash.progress import duration
 
 hydra = pytest.importorskip("hydra.core.override_parser.overrides_parser")
 

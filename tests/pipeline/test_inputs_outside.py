@@ -36,7 +36,7 @@ def repository(tmp_path: Path) -> Path:
 def coco(folder: Path) -> Path:
     """A source in COCO's layout, of twelve images in folders."""
     sizes: dict[str, Any] = {"train": 6, "restval": 2, "val": 2, "test": 2, "image_size": 64}
-    generate_mojicoco(folder, **sizes, seed=1, workers=1, progress=False)
+    generate_mojicoco(folder, **sizes, seed=1, workers=1)
     for archive in (folder / "images").glob("*.zip"):
         shutil.unpack_archive(archive, archive.parent)
         archive.unlink()

@@ -16,7 +16,7 @@ PACKAGE = "src/siglip2_multimodal_hash"
 # is for: how arrays are read and refused, which kernels compute, what a parameter is called.
 SUPPORT = {
     *(Path(PACKAGE, f"{name}.py") for name in ("entry", "errors", "files", "kernels")),
-    *(Path(PACKAGE, f"{name}.py") for name in ("arrays", "resume")),
+    *(Path(PACKAGE, f"{name}.py") for name in ("arrays", "progress", "resume")),
     *(Path(PACKAGE, name) for name in ("memory", "params")),
 }
 # Written beside what the command names, or known to the stage from params.yaml.

@@ -123,7 +123,7 @@ def interrupted_in(epoch: int) -> Iterator[None]:
     """Ctrl-C in a fit, when the log tells the figures of an epoch and before it is kept."""
     log, handler = logging.getLogger(progress.__name__), _Interrupt(epoch)
     level = log.level
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.addHandler(handler)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -68,7 +68,7 @@ def start(out: Path) -> Start:
 @pytest.fixture
 def epochs(caplog: pytest.LogCaptureFixture) -> Callable[[], list[int]]:
     """The epochs whose figures the log has told since it was cleared."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     told = progress.__name__
 
     def computed() -> list[int]:
@@ -140,7 +140,7 @@ def test_killed_at_any_moment_it_goes_on_from_there(
     child.communicate(timeout=120)
     assert child.returncode == -signal.SIGKILL
     assert not out.exists()
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     resumable_fit(out)
     assert contents(out) == whole
     assert epochs() == list(range(done + 1, EPOCHS + 1))
@@ -154,7 +154,7 @@ def test_a_closed_form_is_solved_anew_until_an_epoch_is_done(
 ) -> None:
     sections: dict[str, Any] = {"training": {"val_every_n_epochs": 2}}
     resumable_fit(out.with_name("whole"), closed_form=True, **sections)
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     with interrupted_in(epoch):
         resumable_fit(out, closed_form=True, **sections)
     caplog.clear()
@@ -297,7 +297,7 @@ def test_a_full_disk_loses_no_whole_epoch(
     assert "head.partial: cannot be written (No space left on device)\n  -> free" in done.stderr
     assert "Traceback" not in done.stderr
     (state,) = states
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG)
     resumable_fit(copy / "head")  # where there is room
     assert f"found {int(state[6:8])} epoch" in caplog.text
     assert contents(copy / "head") == whole

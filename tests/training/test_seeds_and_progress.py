@@ -2,7 +2,6 @@
 
 import logging
 import random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +11,15 @@ from hypothesis import strategies as st
 
 from siglip2_multimodal_hash.device import choose_precision
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.progress import show
+from siglip2_multimodal_hash.training import progress
 from siglip2_multimodal_hash.training.loop import fit
-from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
+from siglip2_multimodal_hash.training.progress import fit_progress
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
+from tests.terminals import Terminal
 from tests.training.small_fits import (
     CPU,
     small_head,
-    small_params,
     small_settings,
     small_training,
     small_validation,
@@ -66,46 +67,43 @@ def test_precisions_that_a_device_lacks_are_refused(monkeypatch: pytest.MonkeyPa
         choose_precision("bfloat16", torch.device("cuda"))
 
 
-def bar(progress: bool) -> EpochProgress:
-    params = small_params().runtime.logging.model_copy(update={"progress": progress})
-    return EpochProgress(params, "epoch 1/2", updates=10)
-
-
-def test_figures_go_to_the_log_and_to_the_bar(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with caplog.at_level(logging.INFO):
-        shown = bar(progress=True)
-        shown.report(5, {"total": 0.123456, "lr": 2e-4})
-        shown.finish(10, {"val_mAP": 0.5})
+def test_figures_go_to_the_log_and_to_the_bar(caplog: pytest.LogCaptureFixture) -> None:
+    terminal = Terminal()
+    show(stream=terminal, interval=0.01)
+    try:
+        with caplog.at_level(logging.DEBUG), fit_progress(2, updates=10) as shown:
+            shown.begin(1, {"best_val_mAP": 0.4})
+            shown.report(5, {"total": 0.123456, "lr": 2e-4})
+            terminal.wait_for("5/20", "epoch 1/2: total=0.1235 best_val_mAP=0.4]")
+            shown.finish({"val_mAP": 0.5})
+            terminal.wait_for("10/20", "epoch 1/2: val_mAP=0.5")
+    finally:
+        show(False)
     assert caplog.messages == [
         "epoch 1/2, update 5: total=0.1235 lr=0.0002",
         "epoch 1/2: val_mAP=0.5",
     ]
-    assert "10/10" in capsys.readouterr().err
 
 
-def test_without_a_bar_the_log_remains(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("seconds", "told"), [(60.0, []), (0.0, [1, 2, 3])])
+def test_short_epochs_do_not_fill_the_log(
+    seconds: float,
+    told: list[int],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with caplog.at_level(logging.INFO):
-        bar(progress=False).finish(10, {"val_mAP": 0.5})
-    assert caplog.messages == ["epoch 1/2: val_mAP=0.5"]
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("progress", [False, True])
-def test_tidy_logging_gives_the_handlers_back(progress: bool) -> None:
-    params: Any = small_params().runtime.logging.model_copy(update={"progress": progress})
-    before = list(logging.getLogger().handlers)
-    with tidy_logging(params):
-        pass
-    assert logging.getLogger().handlers == before
+    monkeypatch.setattr(progress, "LINE_SECONDS", seconds)
+    with caplog.at_level(logging.INFO), fit_progress(3, updates=10) as shown:
+        for epoch in (1, 2, 3):
+            shown.begin(epoch)
+            shown.report(5, {"total": 0.1})
+            shown.finish({"val_mAP": 0.5})
+    assert caplog.messages == [f"epoch {epoch}/3: val_mAP=0.5" for epoch in told]
 
 
 def test_a_fit_logs_its_epochs_and_why_it_stopped(caplog: pytest.LogCaptureFixture) -> None:
     options = small_settings(training={"num_epochs": 30, "early_stopping_patience": 1})
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG, "siglip2_multimodal_hash.training"):
         result = fit(small_head(), small_training(), small_validation(48, seed=0), options)
     epochs = len(result.history)
     assert epochs < 30

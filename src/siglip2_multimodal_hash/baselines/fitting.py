@@ -5,17 +5,17 @@ times faster: two fits of one thread each, side by side, get more done.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.device import choose_device
@@ -26,6 +26,8 @@ from siglip2_multimodal_hash.memory.limits import free_memory
 from siglip2_multimodal_hash.memory.needs import require_head
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import CaptionPolicy
+from siglip2_multimodal_hash.progress import phase, track
+from siglip2_multimodal_hash.training.batches import epochs_of_fit
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.loop import fit
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -88,12 +90,11 @@ def fit_baselines(task: BaselineTask) -> Iterator[BaselineCodes]:
         if processes > 1
         else _one_by_one(task, names, on_cpu=on_cpu)
     )
-    bar = tqdm(total=len(names), unit="baseline", disable=not runtime.logging.progress)
-    with bar:
-        for codes in fitted:
-            logger.info("%s: val mAP %.4f", codes.name, codes.val_map)
-            bar.update()
-            yield codes
+    reached = {}
+    for codes in fitted:
+        reached[codes.name] = f"{codes.name} {codes.val_map:.4f}"
+        yield codes
+    logger.info("val mAP: %s", ", ".join(reached[name] for name in names))
 
 
 def _read(task: BaselineTask) -> tuple[Embeddings, TrainingData, ValidationData]:
@@ -101,16 +102,41 @@ def _read(task: BaselineTask) -> tuple[Embeddings, TrainingData, ValidationData]
     return vectors, *training_splits(read_index(task.index), vectors, task.policy)
 
 
+_epochs_done: Any = None  # of all processes that fit; set in each of them
+
+
+def _prepare_process(epochs_done: Any) -> None:
+    global _epochs_done  # noqa: PLW0603 - a process gets it when it is started, and by no other way
+    _epochs_done = epochs_done
+    torch.set_num_threads(1)
+
+
+def _count_epochs(epochs: int = 1) -> None:
+    with _epochs_done.get_lock():
+        _epochs_done.value += epochs
+
+
 def _read_and_fit(name: str, task: BaselineTask) -> BaselineCodes:
-    return _fit(name, task, *_read(task))
+    return _fit(name, task, *_read(task), after_epoch=_count_epochs)
 
 
 def _fit(
-    name: str, task: BaselineTask, vectors: Embeddings, train: TrainingData, val: ValidationData
+    name: str,
+    task: BaselineTask,
+    vectors: Embeddings,
+    train: TrainingData,
+    val: ValidationData,
+    after_epoch: Callable[[], None] | None = None,
 ) -> BaselineCodes:
     """Fit one baseline and run it over every image."""
     config = task.heads[name]
-    result = fit(config, train, val, _settings_of(config, task.settings))
+    settings = _settings_of(config, task.settings)
+    result = fit(config, train, val, settings, after_epoch=after_epoch)
+    if after_epoch is not None:
+        for _ in range(
+            int(result.history[-1]["epoch"]), epochs_of_fit(len(train), settings.training)
+        ):
+            after_epoch()
     soft, scores = encode_embeddings(
         result.network,
         vectors,
@@ -133,24 +159,25 @@ def _one_by_one(task: BaselineTask, names: list[str], *, on_cpu: bool) -> Iterat
         torch.set_num_threads(1)  # sums are split by thread: the same ones as in processes
     try:
         data = _read(task)
-        for name in names:
+        for name in track(names, "heads", "head"):
             yield _fit(name, task, *data)
     finally:
         torch.set_num_threads(threads)
 
 
 def _in_processes(task: BaselineTask, names: list[str], processes: int) -> Iterator[BaselineCodes]:
-    quiet = _without_bars(task)
+    context = get_context("spawn")
+    done = context.Value("q")
     pool = ProcessPoolExecutor(
-        processes,
-        mp_context=get_context("spawn"),
-        initializer=torch.set_num_threads,
-        initargs=(1,),
+        processes, mp_context=context, initializer=_prepare_process, initargs=(done,)
     )
+    samples = len(read_index(task.index).rows("train"))
+    epochs = len(names) * epochs_of_fit(samples, task.settings.training)
     try:
-        pending = [pool.submit(_read_and_fit, name, quiet) for name in names]
-        for done in as_completed(pending):
-            yield done.result()
+        pending = [pool.submit(_read_and_fit, name, task) for name in names]
+        with phase(f"fit of {len(names)} heads", epochs, "epoch", count=lambda: done.value):
+            for fitted in as_completed(pending):
+                yield fitted.result()
     except BrokenProcessPool:
         raise InputError(
             "a process that fitted a baseline was killed, probably for want of memory",
@@ -158,11 +185,3 @@ def _in_processes(task: BaselineTask, names: list[str], processes: int) -> Itera
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _without_bars(task: BaselineTask) -> BaselineTask:
-    """Switch progress bars off: those of two processes would overwrite each other."""
-    runtime = task.settings.runtime
-    logs = runtime.logging.model_copy(update={"progress": False})
-    quiet = runtime.model_copy(update={"logging": logs})
-    return replace(task, settings=replace(task.settings, runtime=quiet))

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
+from siglip2_multimodal_hash.progress import phase, track
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +118,9 @@ def fit_logistic_regression(
     bias = ((y.sum(0) + 0.5) / (len(y) - y.sum(0) + 0.5)).log()
     weight = x.new_zeros(x.shape[1], y.shape[1])
     best: LogisticRegression | None = None
-    for strength in strengths:
-        weight, bias = _minimise(x, y, weight, bias, strength)
+    for strength in track(strengths, "logistic regression", "lambda"):
+        with phase(f"lambda {strength:g}"):
+            weight, bias = _minimise(x, y, weight, bias, strength)
         found = LogisticRegression(mean, scale, weight, bias, strength, 0.0)
         val_map = mean_average_precision(found.scores(val), val_labels).value
         logger.debug("logistic_regression: lambda %g, val mAP %.4f", strength, val_map)

@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.baselines.product_codes import CENTROIDS, evaluate_
 from siglip2_multimodal_hash.evaluation.heads import SplitRows, evaluate_by_search
 from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.params import KnnParams, Params
+from siglip2_multimodal_hash.progress import phase, track
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
@@ -71,11 +72,14 @@ def evaluate_untrained(
     """
     by_cosine = knn.model_copy(update={"distance": "cosine"})
     figures: dict[str, Figures] = {}
-    for name, codes in untrained_codes(vectors, rows.train, bits=bits, seed=seed).items():
+    with phase("fitting of the codes"):
+        of_all = untrained_codes(vectors, rows.train, bits=bits, seed=seed)
+    for name, codes in track(of_all.items(), "untrained codes", "code"):
         how = by_cosine if codes.packed is None else knn
         figures[name] = evaluate_by_search(codes, labels, rows, how)
     if bits and len(rows.train) >= CENTROIDS:
-        figures["pq"] = evaluate_product_codes(vectors, labels, rows, knn, bits=bits, seed=seed)
+        with phase("product quantisation"):
+            figures["pq"] = evaluate_product_codes(vectors, labels, rows, knn, bits=bits, seed=seed)
     elif bits:
         logger.warning(
             "row pq is left out: %d training vectors are fewer than %d centroids",

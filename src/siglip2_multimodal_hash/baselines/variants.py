@@ -11,6 +11,7 @@ from siglip2_multimodal_hash.evaluation.protocol import Figures
 from siglip2_multimodal_hash.features.store import Embeddings
 from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.params import KnnParams, Modalities, Params, unlike_widths
+from siglip2_multimodal_hash.progress import track
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def evaluate_variants(
     left_out = read_left_out(folder)
     there = modality_of("image_only" not in left_out, "caption_only" not in left_out)
     of_one = {"image_only": "image", "caption_only": "caption"}
-    for name in VARIANTS:
+    for name in track(VARIANTS, "variants", "variant"):
         if name in left_out:
             logger.info("%s: left out, because %s", name, left_out[name])
             continue

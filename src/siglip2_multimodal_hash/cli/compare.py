@@ -5,6 +5,7 @@ from threading import Lock
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.progress import phase
 
 METRICS = ("mAP", "CF1", "retrieval")
 FEWEST_DRAWS = 100
@@ -39,8 +40,6 @@ def compare(arguments: argparse.Namespace) -> None:
         )
     names = _names(arguments.a), _names(arguments.b)
     # Other commands need not wait for what this one loads.
-    from tqdm import tqdm
-
     from siglip2_multimodal_hash.evaluation.comparison import compare as compare_results
     from siglip2_multimodal_hash.experiments import comparison_text as shown
     from siglip2_multimodal_hash.experiments.comparable import (
@@ -56,12 +55,11 @@ def compare(arguments: argparse.Namespace) -> None:
     for group in (a, b):
         check_seeds(group)
     lock = Lock()
-    # A bar on a terminal only: elsewhere it would fill the log.
-    with tqdm(total=arguments.draws, desc="bootstrap", unit="draw", disable=None) as bar:
+    with phase("bootstrap", arguments.draws, "draw") as progress:
 
         def drawn() -> None:
             with lock:
-                bar.update()
+                progress.update()
 
         comparison = compare_results(
             [run.results for run in a],

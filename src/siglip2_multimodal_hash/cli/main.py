@@ -17,18 +17,20 @@ from siglip2_multimodal_hash.cli import (
     import_features,
     predict,
     stats,
+    summary,
     table,
     use,
     verify,
 )
 from siglip2_multimodal_hash.errors import run_guarded
+from siglip2_multimodal_hash.progress import show
 
 EXIT_BROKEN_PIPE = 128 + 13
 """Exit code that a shell gives a process ended by SIGPIPE."""
 
 _COMMANDS = (
     use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
-    experiments, verify,
+    experiments, summary, verify,
 )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def main() -> NoReturn:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    show()
     try:
         arguments.run(arguments)
         sys.stdout.flush()

@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.datasets.manifest import (
 from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.params import Unlabelled
+from siglip2_multimodal_hash.progress import phase, track
 
 _SHOWN = 5
 # Images handed to the threads at once, so that no future waits for each of 123,000.
@@ -93,8 +94,10 @@ def read_source(root: Path, manifest_folder: Path) -> tuple[Annotations, Mapping
         DataError: A file is missing or damaged, or two contradict each other.
     """
     manifest = read_manifest(manifest_folder)
-    verify_source(root, manifest, digests=True)
-    return read_annotations(find_layout(root)), manifest.image_bytes()
+    with phase("source against its manifest"):
+        verify_source(root, manifest, digests=True)
+    with phase("annotations"):
+        return read_annotations(find_layout(root)), manifest.image_bytes()
 
 
 def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict[int, str]:
@@ -244,12 +247,17 @@ def find_unreadable(images: ImageSource, names: Sequence[str], workers: int) -> 
         return ""
 
     if workers == 0:
-        return {name: found for name in names if (found := reason(name))}
+        decoded = track(names, "images that decode", "image")
+        return {name: found for name in decoded if (found := reason(name))}
     bad: dict[str, str] = {}
-    with ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool:
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="decoder") as pool,
+        phase("images that decode", len(names), "image") as progress,
+    ):
         for start in range(0, len(names), _CHUNK):
             chunk = names[start : start + _CHUNK]
             bad |= {
                 n: found for n, found in zip(chunk, pool.map(reason, chunk), strict=True) if found
             }
+            progress.update(len(chunk))
     return bad

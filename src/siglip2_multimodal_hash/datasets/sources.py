@@ -29,7 +29,6 @@ def prepare_source(
             image_size=mojicoco.image_size,
             seed=mojicoco.seed,
             workers=max(1, runtime.dataloader.num_workers),
-            progress=runtime.logging.progress,
         )
     else:
         fetch_missing(runtime)

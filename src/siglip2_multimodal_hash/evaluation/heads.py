@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.evaluation.protocol import (
 )
 from siglip2_multimodal_hash.evaluation.ranking import RadiusCurve
 from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.progress import track
 from siglip2_multimodal_hash.retrieval.index import CodeIndex, build_index, check_built_from
 from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
 from siglip2_multimodal_hash.retrieval.search import find_neighbours
@@ -127,7 +128,7 @@ def evaluate_head(
             rows.queries(split),
             knn,
         )
-        for split, database in databases.items()
+        for split, database in track(databases.items(), "search and vote", "split")
     }
     figures: Figures = {
         name: evaluate_predictions(
@@ -138,7 +139,7 @@ def evaluate_head(
             top_n_tags=knn.top_n_tags,
             fixed_threshold=SIGMOID_THRESHOLD if name == "mlp" else None,
         )
-        for name in predictions["val"].scores
+        for name in track(predictions["val"].scores, "figures of the tags", "predictor")
     }
     retrievals = {
         split: evaluate_retrieval(
@@ -147,7 +148,7 @@ def evaluate_head(
             labels[rows.queries(split)],
             labels[database],
         )
-        for split, database in databases.items()
+        for split, database in track(databases.items(), "ranking of the database", "split")
     }
     figures["retrieval"] = {split: result.figures() for split, result in retrievals.items()}
     if codes.packed is not None:

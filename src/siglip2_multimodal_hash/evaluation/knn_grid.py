@@ -23,6 +23,7 @@ from siglip2_multimodal_hash.params import (
     needs_code,
     searches_vectors,
 )
+from siglip2_multimodal_hash.progress import Phase, phase, track
 from siglip2_multimodal_hash.retrieval.index import CodeIndex
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 from siglip2_multimodal_hash.retrieval.voting import combine_scores, sparse_labels
@@ -116,13 +117,19 @@ def evaluate_grid(
         for split in QUERY_SPLITS
     }
     found: list[GridRow] = []
-    for distance in dict.fromkeys(row.distance for row in tried):
-        here = [row for row in tried if row.distance == distance]
-        found += _evaluate(splits["val"], here, sorted(set(grid.hybrid_weight)))
+    with phase("settings on val", len(tried), "setting") as progress:
+        for distance in dict.fromkeys(row.distance for row in tried):
+            here = [row for row in tried if row.distance == distance]
+            weights = sorted(set(grid.hybrid_weight))
+            found += _evaluate(splits["val"], here, weights, progress)
     # The larger K first: its neighbours serve the smaller, so that no distance is searched twice.
     best = sorted(_best(found).items(), key=lambda item: item[1].K, reverse=True)
     return KnnGrid(
-        found, {name: (row, _figures(splits, name, row, top_n_tags)) for name, row in best}
+        found,
+        {
+            name: (row, _figures(splits, name, row, top_n_tags))
+            for name, row in track(best, "figures of the best settings", "predictor")
+        },
     )
 
 
@@ -149,12 +156,17 @@ def grid_settings(
     return sorted(settings, key=lambda row: (row.distance, row.K, row.vote, row.tau or 0.0))
 
 
-def _evaluate(split: SearchedSplit, settings: list[GridRow], weights: list[float]) -> list[GridRow]:
+def _evaluate(
+    split: SearchedSplit, settings: list[GridRow], weights: list[float], progress: Phase
+) -> list[GridRow]:
     """MAP of settings of one distance on the queries of a split."""
-    nearest = split.neighbours(settings[0].distance, max(row.K for row in settings))
+    distance = settings[0].distance
+    with phase(f"search by {distance} distance"):
+        nearest = split.neighbours(distance, max(row.K for row in settings))
 
     def evaluate(row: GridRow) -> list[GridRow]:
         voted = split.vote(first(nearest, row.K), row.vote, row.tau)
+        progress.update()
         row = row._replace(map_knn=split.mean_average_precision(voted))
         classifier = split.classifier
         if classifier is None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES
-from siglip2_multimodal_hash.experiments.progress import duration
 from siglip2_multimodal_hash.experiments.repository import Recorded, Repository
 from siglip2_multimodal_hash.params import flatten
+from siglip2_multimodal_hash.progress import duration
 from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 FIGURES = ("knn", "mlp", "retrieval", "val_knn")

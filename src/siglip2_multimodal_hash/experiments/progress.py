@@ -10,9 +10,8 @@ from typing import Any
 
 from siglip2_multimodal_hash.experiments.plan import Planned
 from siglip2_multimodal_hash.experiments.repository import TARGET
+from siglip2_multimodal_hash.progress import duration
 
-_MINUTE = 60
-_HOUR = 3600
 _LAST = 3
 # Words that the grammar of `-S` takes as they are, and that are no number, bool or null there.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
@@ -87,13 +86,3 @@ class Progress:
             left = self._seconds / self._done * rest / min(self._at_once, rest)
             line += f"; about {duration(left)} left"
         self._write(line)
-
-
-def duration(seconds: float) -> str:
-    """A duration for people: ``42 s``, ``3 min`` or ``2 h 05 min``."""
-    if seconds < 1.5 * _MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / _MINUTE)
-    if seconds < _HOUR:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from siglip2_multimodal_hash.experiments.draws import FIGURES
-from siglip2_multimodal_hash.experiments.progress import duration
 from siglip2_multimodal_hash.experiments.tables import Table
+from siglip2_multimodal_hash.progress import duration
 
 _EXPLANATION = (
     "Test, percent: mean ± standard deviation over seeds; below it or next to it the difference to "

@@ -18,6 +18,7 @@ from siglip2_multimodal_hash.experiments.results import read_baselines, read_exp
 from siglip2_multimodal_hash.experiments.rows import Variant, load_rows
 from siglip2_multimodal_hash.experiments.status import State, Status, statuses
 from siglip2_multimodal_hash.params import PREDICTORS
+from siglip2_multimodal_hash.progress import track
 
 COLUMNS = (
     "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
@@ -215,8 +216,6 @@ def _check_one_code(rows: Sequence[Mapping[str, list[str]]]) -> None:
 
 def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
     """Figures of each commit and reading, once however many rows have it."""
-    from tqdm import tqdm
-
     readings: dict[str, dict[str, None]] = {}
     rows_of: dict[str, dict[int, None]] = {}
     for row, found in enumerate(rows):
@@ -226,8 +225,7 @@ def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
     figures: dict[tuple[str, str], Drawn] = {}
     # Only within a row are experiments compared: rows may be of different test images.
     firsts: dict[int, Experiment] = {}
-    # A bar on a terminal only: elsewhere it would fill the log.
-    for commit, of in tqdm(readings.items(), desc="experiments", unit="run", disable=None):
+    for commit, of in track(readings.items(), "experiments", "run"):
         methods = {reading.partition(".")[0] for reading in of if "." in reading}
         experiment = read_experiment(commit, methods)
         for row in rows_of[commit]:

@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.features.checkpoint_names import (
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 from siglip2_multimodal_hash.features.resizing import LookUp
 from siglip2_multimodal_hash.features.spec import TowerSpec
+from siglip2_multimodal_hash.progress import phase
 
 FIXED, NAFLEX = "siglip", "siglip2"
 
@@ -104,7 +105,8 @@ def load_towers(backbone: TowerSpec, device: torch.device) -> Towers:
             device, or ``backbone.text_max_length`` the text tower.
     """
     dtype = _check_dtype(backbone.amp_dtype, device)
-    model, processor = _load(backbone)
+    with phase("loading the towers"):
+        model, processor = _load(backbone)
     longest = model.config.text_config.max_position_embeddings
     if backbone.text_max_length > longest:
         raise InputError(

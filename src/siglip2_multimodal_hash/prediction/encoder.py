@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CaptionPolicy, Params
 from siglip2_multimodal_hash.prediction.outputs import REMEDY, RunOutputs
 from siglip2_multimodal_hash.prediction.photos import read_photo
+from siglip2_multimodal_hash.progress import track
 from siglip2_multimodal_hash.training.checkpoint import load_head
 from siglip2_multimodal_hash.training.inference import encode_dataset
 
@@ -72,7 +73,7 @@ class Encoder:
         readable: list[Path] = []
         failures: list[str] = []
         parts: list[Vectors] = []
-        for start in range(0, len(paths), batch_size):
+        for start in track(range(0, len(paths), batch_size), "photos", "batch"):
             inputs = []
             for path in paths[start : start + batch_size]:
                 try:

@@ -5,6 +5,7 @@ import torch
 
 from siglip2_multimodal_hash.arrays import Vectors
 from siglip2_multimodal_hash.models.network import HashNetwork
+from siglip2_multimodal_hash.progress import track
 
 
 def encode_dataset(
@@ -34,7 +35,7 @@ def encode_dataset(
     n, config = len(v_img), network.config
     codes = np.empty((n, config.code_dim), dtype=np.float32)
     scores = np.empty((n, config.classes), dtype=np.float32)
-    for start in range(0, n, batch_size):
+    for start in track(range(0, n, batch_size), "codes", "batch"):
         rows = slice(start, start + batch_size)
         # A copy, because PyTorch wants to own memory that it may write to.
         image, caption = (

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import CheckpointingParams, TrainingParams
+from siglip2_multimodal_hash.progress import phase
 from siglip2_multimodal_hash.resume import computation
 from siglip2_multimodal_hash.training.batches import epochs_of_fit, updates_per_epoch
 from siglip2_multimodal_hash.training.checkpoint import (
@@ -49,7 +50,7 @@ from siglip2_multimodal_hash.training.data import (
 )
 from siglip2_multimodal_hash.training.epoch import EpochTrainer
 from siglip2_multimodal_hash.training.monitor import MONITORED, vote_figures
-from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
+from siglip2_multimodal_hash.training.progress import FitProgress, fit_progress
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
@@ -100,6 +101,7 @@ def fit(
     val: ValidationData,
     settings: FitSettings,
     checkpoints: Checkpoints | None = None,
+    after_epoch: Callable[[], None] | None = None,
 ) -> FitResult:
     """Fit a head on cached embeddings.
 
@@ -125,6 +127,7 @@ def fit(
             when the fit is complete. When it fails, is interrupted or killed, its whole epochs stay
             beside it, and the next call goes on from there to the same bytes; see
             :mod:`..resume`. None leaves nothing.
+        after_epoch: Called after every epoch.
 
     Raises:
         InputError: A parameter does not suit the data or the device, the loss diverges, or memory
@@ -141,14 +144,14 @@ def fit(
                 f"training.batch_size = {settings.training.batch_size}", _LESS_MEMORY
             )
         )
-        stack.enter_context(tidy_logging(settings.runtime.logging))
         seed_everything(settings.seed)
         network = settings.start.build(config).to(device)
         pairs = settings.training.batch_size * settings.training.accumulation_steps
         stack.enter_context(threads_of_fit(network, pairs, device))
         work = None
         if checkpoints is not None:
-            made_by = _fingerprint(config, train, val, settings, checkpoints.params, device)
+            with phase("digests of the data"):
+                made_by = _fingerprint(config, train, val, settings, checkpoints.params, device)
             work = stack.enter_context(
                 unfinished_fit(
                     checkpoints.folder,
@@ -158,7 +161,9 @@ def fit(
                 )
             )
         live = None if checkpoints is None else checkpoints.live
-        return _run_epochs(network, train.to(device), val.to(device), settings, work, live)
+        return _run_epochs(
+            network, train.to(device), val.to(device), settings, work, live, after_epoch
+        )
 
 
 def _run_epochs(
@@ -168,6 +173,7 @@ def _run_epochs(
     settings: FitSettings,
     work: UnfinishedFit | None,
     live: Path | None,
+    after_epoch: Callable[[], None] | None,
 ) -> FitResult:
     params = settings.training
     updates = updates_per_epoch(len(train), params)
@@ -175,7 +181,8 @@ def _run_epochs(
     fitted = Fitted(network, trainer.optimizer, trainer.scaler, trainer.loss.scale)
     # Before what a fit that is continued restores: the start is needed to tell a collapse.
     prior = trainer.loss.prior_logits(train.labels)
-    settings.start.apply(network, train.first_pairs, train.sample_pairs, prior, settings.seed)
+    with phase("start of the head"):
+        settings.start.apply(network, train.first_pairs, train.sample_pairs, prior, settings.seed)
     unfitted = (
         direction_figures(run_head(network, val, trainer.precision))
         if network.config.trains_directions
@@ -183,7 +190,8 @@ def _run_epochs(
     )
     state = FitState() if work is None else work.restore(fitted)
     if params.closed_form and network.config.shortcut and not state.epoch:
-        _judge_closed_form(trainer, val, state, prior)
+        with phase("closed form"):
+            _judge_closed_form(trainer, val, state, prior)
         if work is not None and state.best.weights:
             work.keep_best(state)
     if network.config.bits and not network.config.classifier_bias:
@@ -193,13 +201,17 @@ def _run_epochs(
         )
     best, logs = state.best, settings.runtime.logging
     described = network.config.to_json() | {settings.lr_name: settings.lr}
-    with open_trackers(logs, live, state.epoch * updates, described) as trackers:
+    with (
+        open_trackers(logs, live, state.epoch * updates, described) as trackers,
+        fit_progress(trainer.epochs, updates, done=state.epoch) as progress,
+    ):
         while state.epoch < trainer.epochs and not _exhausted(best, params):
-            score = _run_epoch(trainer, val, state, updates, trackers)
-            title = f"epoch {state.epoch}/{trainer.epochs}"
-            warn_of_collapse(title, state.history, unfitted, settings.loss, network.config)
+            score = _run_epoch(trainer, val, state, updates, trackers, progress)
+            warn_of_collapse(progress.title, state.history, unfitted, settings.loss, network.config)
             if work is not None:
                 work.record(state, score, fitted)
+            if after_epoch is not None:
+                after_epoch()
     monitored = MONITORED[params.monitor]
     if _exhausted(best, params):
         logger.info(
@@ -245,35 +257,39 @@ def _judge_closed_form(
 
 
 def _run_epoch(
-    trainer: EpochTrainer, val: ValidationData, state: FitState, updates: int, trackers: Trackers
+    trainer: EpochTrainer,
+    val: ValidationData,
+    state: FitState,
+    updates: int,
+    trackers: Trackers,
+    progress: FitProgress,
 ) -> float | None:
     """Add an epoch to ``state``; its monitored figure, or None where it is not validated."""
     settings, network, best = trainer.settings, trainer.network, state.best
     params, epoch = settings.training, state.epoch + 1
-    before, title = state.epoch * updates, f"epoch {epoch}/{trainer.epochs}"
+    before = state.epoch * updates
     monitored = MONITORED[params.monitor]
     known = {f"best_{monitored}": best.score} if best.weights else {}
-    progress = EpochProgress(settings.runtime.logging, title, updates, known)
+    progress.begin(epoch, known)
 
     def report(done: int, figures: Mapping[str, float]) -> None:
         progress.report(done, figures)
         trackers.log(step_figures(figures), before + done)
 
-    with contextlib.closing(progress):
-        train_losses = trainer.run(epoch, before, report)
-        record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
-        if trainer.loss.scale is not None:
-            record["temperature"] = 1 / trainer.loss.scale.scale().item()
-        record |= {f"train_{name}": value for name, value in train_losses.items()}
-        score = None
-        if epoch % params.val_every_n_epochs == 0 or epoch == trainer.epochs:
-            validated, score = _validated(trainer, val, title)
-            record |= validated
-            best.offer(epoch, score, network)
-        state.history.append(record)
-        state.epoch = epoch
-        progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
-        trackers.log(epoch_figures(record), before + updates)
+    train_losses = trainer.run(epoch, before, report)
+    record: EpochRecord = {"epoch": epoch, "lr": trainer.learning_rate(epoch * updates - 1)}
+    if trainer.loss.scale is not None:
+        record["temperature"] = 1 / trainer.loss.scale.scale().item()
+    record |= {f"train_{name}": value for name, value in train_losses.items()}
+    score = None
+    if epoch % params.val_every_n_epochs == 0 or epoch == trainer.epochs:
+        validated, score = _validated(trainer, val, progress.title)
+        record |= validated
+        best.offer(epoch, score, network)
+    state.history.append(record)
+    state.epoch = epoch
+    progress.finish({k: v for k, v in record.items() if k != "epoch"})
+    trackers.log(epoch_figures(record), before + updates)
     return score
 
 

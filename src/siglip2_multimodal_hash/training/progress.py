@@ -1,75 +1,83 @@
-"""Progress of a fit: one bar per epoch, and lines in the log."""
+"""Progress of a fit: its updates, and lines in the log."""
 
 import logging
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Never
 
-from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
-
-from siglip2_multimodal_hash.params import LoggingParams
+from siglip2_multimodal_hash.progress import LINE_SECONDS, Phase, phase
 
 logger = logging.getLogger(__name__)
 
+_SHOWN = re.compile(r"^(train_)?total$|mAP$|f1_")
 
-class EpochProgress:
-    """The bar of one epoch, advanced only where the losses are read anyway.
+
+class FitProgress:
+    """The progress of a fit, moved only where the losses are read anyway.
+
+    Of the figures it shows the loss and those of :data:`.monitor.MONITORED`; the log has all.
 
     Args:
-        params: The ``runtime.logging`` section.
-        title: Stands in front of the bar and of each line.
-        updates: Length of the epoch.
-        known: Figures of the epochs before, which stay on the bar.
+        shown: The fit's updates.
+        name: Of an epoch.
+        epochs: Number of epochs.
+        updates: Number per epoch.
     """
 
-    def __init__(
-        self,
-        params: LoggingParams,
-        title: str,
-        updates: int,
-        known: Mapping[str, float] | None = None,
-    ) -> None:
-        self._title = title
-        self._known = dict(known or {})
-        self._bar: tqdm[Never] = tqdm(
-            total=updates, desc=title, unit="update", disable=not params.progress
-        )
+    def __init__(self, shown: Phase, name: str, epochs: int, updates: int) -> None:
+        self._shown, self._name, self._epochs, self._updates = shown, name, epochs, updates
+        self._epoch = 0
+        self._known: Mapping[str, float] = {}
+        self._told = time.monotonic()
+
+    @property
+    def title(self) -> str:
+        """Title of the epoch that is begun."""
+        return f"{self._name} {self._epoch}/{self._epochs}"
+
+    def begin(self, epoch: int, known: Mapping[str, float] | None = None) -> None:
+        """Begin an epoch; ``known`` are figures of those before, which stay to be seen."""
+        self._epoch, self._known = epoch, known or {}
 
     def report(self, done: int, figures: Mapping[str, float]) -> None:
-        """Log the figures and move the bar to ``done`` updates.
+        """Show the figures of an epoch after ``done`` updates.
 
-        Norms of single parameters (``gradient/NAME``) go to the log alone.
+        The log has them at the level DEBUG; with norms of single parameters (``gradient/NAME``),
+        which are nowhere else, at INFO.
         """
-        logger.info("%s, update %d: %s", self._title, done, _format(figures))
-        short = {name: value for name, value in figures.items() if "/" not in name}
-        self._move(done, _format(short | self._known))
+        level = logging.INFO if any("/" in name for name in figures) else logging.DEBUG
+        logger.log(level, "%s, update %d: %s", self.title, done, _format(figures))
+        self._move(done, {**figures, **self._known})
 
-    def finish(self, done: int, figures: Mapping[str, float]) -> None:
-        """Log the epoch's own figures and close the bar."""
-        text = _format(figures)
-        self._move(done, text)
-        self.close()
-        logger.info("%s: %s", self._title, text)
+    def finish(self, figures: Mapping[str, float]) -> None:
+        """Show and log the epoch's own figures.
 
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.close()
+        Epochs of seconds would fill the log: below the level DEBUG it has one in ten seconds. The
+        history has them all.
+        """
+        now = time.monotonic()
+        due = now - self._told >= LINE_SECONDS
+        self._told = now if due else self._told
+        logger.log(logging.INFO if due else logging.DEBUG, "%s: %s", self.title, _format(figures))
+        self._move(self._updates, figures)
 
-    def _move(self, done: int, text: str) -> None:
-        self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update(done - self._bar.n)
+    def _move(self, done: int, figures: Mapping[str, float]) -> None:
+        short = {name: value for name, value in figures.items() if _SHOWN.search(name)}
+        self._shown.note = f"{self.title}: {_format(short)}"
+        self._shown.update((self._epoch - 1) * self._updates + done - self._shown.done)
 
 
 @contextmanager
-def tidy_logging(params: LoggingParams) -> Iterator[None]:
-    """Write log lines above the bar instead of through it."""
-    if not params.progress:
-        yield
-        return
-    with logging_redirect_tqdm():
-        yield
+def fit_progress(
+    epochs: int, updates: int, *, done: int = 0, name: str = "epoch"
+) -> Iterator[FitProgress]:
+    """Show a fit of ``epochs`` epochs of ``updates`` updates, ``done`` epochs of them done."""
+    total = epochs * updates
+    with phase("fit", total, "update", initial=done * updates) as shown:
+        yield FitProgress(shown, name, epochs, updates)
 
 
 def _format(figures: Mapping[str, float]) -> str:
+    """Figures in one line."""
     return " ".join(f"{name}={value:.4g}" for name, value in figures.items())

@@ -5,8 +5,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tqdm import tqdm
-
 from siglip2_multimodal_hash.datasets.containers import (
     DAMAGED_MEMBER,
     ENCRYPTED,
@@ -15,6 +13,7 @@ from siglip2_multimodal_hash.datasets.containers import (
 )
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import check_free, replacing
+from siglip2_multimodal_hash.progress import track
 
 _CHUNK = 2**20
 _REMEDY = "the archive is damaged or not the official one: remove it and fetch it again"
@@ -56,14 +55,13 @@ def check_members(archive: Path, names: Collection[str]) -> None:
         _find(archive, opened, names)
 
 
-def check_images(archive: Path, folder: str, *, read: bool = False, progress: bool = False) -> None:
+def check_images(archive: Path, folder: str, *, read: bool = False) -> None:
     """Check an archive of images that is to be read in place.
 
     Args:
         archive: A zip file.
         folder: The folder of its members, e.g. ``train2014``.
         read: Read every member and compare its CRC-32; else the directory alone is looked at.
-        progress: Draw a bar.
 
     Raises:
         DataError: It is damaged, or holds no image or an unsafe or ambiguous name.
@@ -71,7 +69,7 @@ def check_images(archive: Path, folder: str, *, read: bool = False, progress: bo
     images = ZipContainer(archive, folder)
     files = images.files()
     if read:
-        for file in tqdm(files, desc=f"checking {archive.name}", disable=not progress):
+        for file in track(files, f"checking {archive.name}", "image"):
             images.read(file.name)
 
 

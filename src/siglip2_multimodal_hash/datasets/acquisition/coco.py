@@ -42,6 +42,7 @@ from siglip2_multimodal_hash.files import (
     write_json,
 )
 from siglip2_multimodal_hash.params import DownloadParams
+from siglip2_multimodal_hash.progress import phase
 
 LOCK_FILE = ".downloads.lock"
 NOTES_FILE = "downloads.json"
@@ -153,7 +154,7 @@ def acquire_coco(
     Args:
         root: The folder, made where it is not there.
         download: Origin of each piece.
-        how: Attempts, pauses, progress.
+        how: Attempts, pauses.
         hashnet: Fetch HashNet's lists too.
         accept_changed: Take a file whose size or digest is not what was known of it.
 
@@ -237,13 +238,13 @@ def _download(root: Path, piece: Piece, how: Transfer, *, accept_changed: bool) 
     def check(path: Path) -> None:
         # Without a digest that vouches for the bytes, the CRC-32 of each photo has to.
         if piece.image_folder is not None:
-            check_images(path, piece.image_folder, read=known is None, progress=how.progress)
+            check_images(path, piece.image_folder, read=known is None)
         elif piece.members:
             check_members(path, piece.members)
         elif not read_list(path):
             raise DataError(f"{path}: empty", "check runtime.download.hashnet_lists")
-        _log.info("%s: computing its SHA-256", piece.target)
-        found = Known(path.stat().st_size, file_sha256(path), piece.source)
+        with phase(f"{piece.target}: SHA-256"):
+            found = Known(path.stat().st_size, file_sha256(path), piece.source)
         if known is not None and (found.bytes, found.sha256) != (known.bytes, known.sha256):
             whence = f"{NOTES_FILE} notes from its first download" if noted else "is published"
             raise DataError(

@@ -16,11 +16,11 @@ from time import sleep
 from typing import Self
 
 import httpx2
-from tqdm import tqdm
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import check_free, require_free, write_json
 from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.progress import BYTES, phase
 
 LONGEST_PAUSE = 60.0
 # Seconds. A server that asks for a longer wait is left to the user.
@@ -34,25 +34,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Transfer:
-    """Patience and progress of a download.
+    """Patience of a download.
 
     Args:
         attempts: Failures in a row, without a new byte between them, after which to give up.
         timeout: Seconds without a byte, or without a connection, that count as a failure.
         backoff: Seconds before the second attempt; doubled for each further one.
-        progress: Draw a bar.
     """
 
     attempts: int = 6
     timeout: float = 60.0
     backoff: float = 1.0
-    progress: bool = False
 
     @classmethod
     def from_params(cls, runtime: RuntimeParams) -> Self:
         """Settings from ``runtime.download`` and ``runtime.logging``."""
         download = runtime.download
-        return cls(download.attempts, download.timeout, progress=runtime.logging.progress)
+        return cls(download.attempts, download.timeout)
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def fetch(
     Args:
         url: ``http://`` or ``https://``.
         target: The file to make.
-        how: Attempts, pauses, progress.
+        how: Attempts, pauses.
         size: Bytes that the whole must have, where that is known beforehand.
         check: Looks at the whole before it is named; what it raises removes the part.
 
@@ -208,17 +206,11 @@ def _receive(client: httpx2.Client, url: str, part: Part, how: Transfer, size: i
             part.start(whole)
         with (
             part.data.open("ab", buffering=_BUFFER) as file,
-            tqdm.wrapattr(
-                file,
-                "write",
-                total=whole.size,
-                initial=here,
-                desc=part.target.name,
-                disable=not how.progress,
-            ) as stream,
+            phase(part.target.name, whole.size, BYTES, initial=here) as shown,
         ):
             for chunk in response.iter_raw():
-                stream.write(chunk)
+                file.write(chunk)
+                shown.update(len(chunk))
     if whole.size not in {None, part.size()}:
         raise httpx2.RemoteProtocolError(f"{part.size()} bytes came instead of {whole.size}")
 

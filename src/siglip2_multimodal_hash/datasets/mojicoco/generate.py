@@ -11,7 +11,6 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from PIL import Image
-from tqdm import tqdm
 
 from siglip2_multimodal_hash.datasets.mojicoco.annotations import (
     Json,
@@ -25,6 +24,7 @@ from siglip2_multimodal_hash.datasets.mojicoco.render import render_scene
 from siglip2_multimodal_hash.datasets.mojicoco.scenes import TOWER_STREAM, sample_scene
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.progress import phase
 
 JPEG_QUALITY = 90
 
@@ -60,7 +60,6 @@ def generate_mojicoco(
     image_size: int,
     seed: int,
     workers: int,
-    progress: bool,
 ) -> None:
     """Write the whole dataset to ``root``, or nothing at all.
 
@@ -77,7 +76,6 @@ def generate_mojicoco(
         image_size: Width and height of the images in pixels.
         seed: The stream of scenes to draw from, below ``scenes.TOWER_STREAM``.
         workers: Processes to draw with; 1 or fewer draws in this one.
-        progress: Show a progress bar on stderr.
 
     Raises:
         DataError: The seed is out of range.
@@ -88,14 +86,14 @@ def generate_mojicoco(
     orders = _orders(
         {"train": train, "restval": restval, "val": val, "test": test}, image_size, seed
     )
-    bar = tqdm(total=len(orders), desc="mojicoco", unit="image", disable=not progress)
-    with replacing(root) as folder, bar, _drawing(orders, workers) as drawn:
+    shown = phase("mojicoco", len(orders), "image")
+    with replacing(root) as folder, shown as progress, _drawing(orders, workers) as drawn:
         for part in ("annotations", "images"):
             (folder / part).mkdir(parents=True)
         pictures = []
         for name in ("train2014", "val2014"):
             count = sum(order.folder == name for order in orders)
-            pictures += _write_folder(folder, name, count, drawn, bar.update)
+            pictures += _write_folder(folder, name, count, drawn, progress.update)
         by_folder = sorted(pictures, key=lambda picture: picture.folder != "val2014")
         _write_json(folder / "karpathy_split.json", karpathy(by_folder))
 

@@ -5,8 +5,6 @@ import time
 from contextlib import closing
 from functools import partial
 
-from tqdm import tqdm
-
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.pipeline import Encode
 from siglip2_multimodal_hash.features.mapper import Mapper
@@ -15,6 +13,7 @@ from siglip2_multimodal_hash.features.timing import Stopwatch
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
 from siglip2_multimodal_hash.params import RuntimeParams
+from siglip2_multimodal_hash.progress import phase
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ class LocalEngine:
 
     Args:
         towers: The towers, on their device.
-        runtime: Workers and progress bar.
+        runtime: Workers.
         shard_seconds: Interval at which the progress is recorded.
     """
 
@@ -64,7 +63,7 @@ def run_pipeline(
         reader: Items to embed.
         mapper: The tower.
         work: Unfinished output that takes them.
-        runtime: Workers and progress bar.
+        runtime: Workers.
         unit: Name of the items: ``images`` or ``captions``.
         pin_memory: Whether the tower is on a GPU; see :func:`.read_batches`.
         shard_seconds: Interval at which the progress is recorded.
@@ -81,14 +80,12 @@ def run_pipeline(
     batches = read_batches(
         reader, runtime.dataloader.num_workers, start=start, pin_memory=pin_memory
     )
-    progress = tqdm(
-        total=writer.rows, initial=before, desc=unit, disable=not runtime.logging.progress
-    )
-    with closing(batches), progress as bar:
+    shown = phase(unit, writer.rows, unit.removesuffix("s"), initial=before)
+    with closing(batches), shown as progress:
         for number in range(start, len(reader)):
             with watch.time("reader"):
                 batch = next(batches)
-            bar.update(len(batch.rows))
+            progress.update(len(batch.rows))
             for failure in batch.failures:
                 # Each of them, at once: the error at the end names only the first ones.
                 logger.warning("%s", failure)

@@ -52,7 +52,7 @@ class RayEngine:
 
     Args:
         towers: On the device that the workers are to use, too; moved to the CPU to be sent.
-        runtime: Address and number of workers, threads that read, progress bar.
+        runtime: Address and number of workers, threads that read.
         shard_seconds: Interval at which the progress is recorded.
         stack: Closes Ray in the end; it starts with the first batch that is not done.
     """
@@ -78,8 +78,7 @@ class RayEngine:
             InputError: A worker cannot compute as this process does, or cannot read the images
                 that this process can; or see :func:`.ray_cluster.connected`.
         """
-        shown = self._runtime.logging.progress
-        with Progress(reader, work, unit, self._shard_seconds, bar=shown) as progress:
+        with Progress(reader, work, unit, self._shard_seconds) as progress:
             missing = len(progress.missing())
             if missing == 0:
                 return

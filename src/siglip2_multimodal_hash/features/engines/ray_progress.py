@@ -2,14 +2,15 @@
 
 import logging
 import time
+from contextlib import ExitStack
 from typing import Self
 
 import numpy as np
-from tqdm import tqdm
 
 from siglip2_multimodal_hash.features.engines.ray_worker import Result
 from siglip2_multimodal_hash.features.reader import Reader
 from siglip2_multimodal_hash.features.writer import UnfinishedEmbeddings
+from siglip2_multimodal_hash.progress import phase
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ class Progress:
         work: Unfinished output that takes them.
         unit: Name of the items.
         shard_seconds: Interval at which it is recorded.
-        bar: Whether to show a bar.
 
     Attributes:
         failures: By the number of the batch.
@@ -38,8 +38,6 @@ class Progress:
         work: UnfinishedEmbeddings,
         unit: str,
         shard_seconds: float,
-        *,
-        bar: bool,
     ) -> None:
         self._reader = reader
         self._work = work
@@ -51,12 +49,10 @@ class Progress:
         self._back[: self._start] = True
         self._written = self._back.copy()
         self._recorded = self._began = time.monotonic()
-        self._bar = tqdm(
-            total=self._writer.rows,
-            initial=reader.rows_before(self._start),
-            desc=unit,
-            disable=not bar,
-        )
+        self._open = ExitStack()
+        before = reader.rows_before(self._start)
+        shown = phase(unit, self._writer.rows, unit.removesuffix("s"), initial=before)
+        self._shown = self._open.enter_context(shown)
         self.failures: dict[int, tuple[str, ...]] = {}
         self.seconds = 0.0
         if 0 < self._start < len(reader):
@@ -66,7 +62,7 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        self._open.close()
 
     def missing(self) -> list[int]:
         """Numbers of the batches that have not come back."""
@@ -83,7 +79,7 @@ class Progress:
         if self._back[number]:
             return
         self._back[number] = True
-        self._bar.update(self._reader.rows_before(number + 1) - self._reader.rows_before(number))
+        self._shown.update(self._reader.rows_before(number + 1) - self._reader.rows_before(number))
         self.seconds += result.seconds
         if result.failures:
             self.failures[number] = result.failures

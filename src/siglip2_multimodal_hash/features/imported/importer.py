@@ -26,6 +26,7 @@ from siglip2_multimodal_hash.files import (
     require_free,
     write_json,
 )
+from siglip2_multimodal_hash.progress import track
 
 # Folders named by a digest; hidden files, such as a killed import leaves, are not touched.
 _ROOT = holds_only(r"[0-9a-f]{64}|\..*")
@@ -75,7 +76,7 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
     with _working_in(root) as work:
         lengths = {
             name: write_matrix(work / name, tower.matrix, matches[name].rows)
-            for name, tower in towers.items()
+            for name, tower in track(towers.items(), "copying the features", "array")
         }
         if source.prompts is not None:
             every = np.arange(len(source.prompts), dtype=np.int64)

@@ -33,7 +33,7 @@ from siglip2_multimodal_hash.models.config import HeadConfig
 from siglip2_multimodal_hash.models.losses import HeadLoss, positive_weights
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.checkpoint import EpochRecord
-from siglip2_multimodal_hash.training.progress import EpochProgress, tidy_logging
+from siglip2_multimodal_hash.training.progress import fit_progress
 from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import epoch_seed, seed_everything
 from siglip2_multimodal_hash.training.tuning.adapters import (
@@ -108,7 +108,6 @@ def tune_towers(
     with contextlib.ExitStack() as stack:
         attempt = f"tune.batch_size = {load.batch}, where {needs} was expected"
         stack.enter_context(explained_out_of_memory(attempt, _LESS_MEMORY))
-        stack.enter_context(tidy_logging(settings.runtime.logging))
         towers.model.to(device)
         encoder = TowerEncoder(replace(towers, device=device), precision)
         network = settings.start.build(config).to(device)
@@ -161,15 +160,15 @@ def _run_epochs(
     source: ImageSource,
     settings: TuneSettings,
 ) -> tuple[_BestEpoch, list[EpochRecord]]:
-    tune, runtime = settings.tune, settings.runtime
+    tune = settings.tune
     train, val = Split.of(index, "train"), Split.of(index, "val")
     updates = math.ceil(batch_count(len(train), tune.batch_size) / tune.accumulation_steps)
     trainer = _build_trainer(encoder, network, train, updates, settings)
     _start_head(network, trainer.loss, encoder, train, source, settings)
     best, history = _BestEpoch(), list[EpochRecord]()
-    for epoch in range(1, tune.epochs + 1):
-        title = f"towers, epoch {epoch}/{tune.epochs}"
-        with contextlib.closing(EpochProgress(runtime.logging, title, updates)) as progress:
+    with fit_progress(tune.epochs, updates, name="towers, epoch") as progress:
+        for epoch in range(1, tune.epochs + 1):
+            progress.begin(epoch)
             before = (epoch - 1) * updates
             losses = trainer.run(epoch, before, source, train, progress.report)
             last_lr = settings.peak_lr * trainer.share_of_peak(before + updates - 1)
@@ -178,7 +177,7 @@ def _run_epochs(
             record["val_mAP"] = _val_map(encoder, network, source, val, settings)
             best.offer(epoch, record["val_mAP"], trainable_weights(encoder.towers.model))
             history.append(record)
-            progress.finish(updates, {k: v for k, v in record.items() if k != "epoch"})
+            progress.finish({k: v for k, v in record.items() if k != "epoch"})
     return best, history
 
 
