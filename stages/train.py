@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.training.loop import Checkpoints, fit
 from siglip2_multimodal_hash.training.monitor import read_vote
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
+from siglip2_multimodal_hash.training.trackers import Live
 
 
 def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, live: Path) -> None:
@@ -25,7 +26,9 @@ def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, l
     config = head_config(params, vectors)
     require_head(config, free_memory(choose_device(params.runtime.device)))
     settings = FitSettings.from_params(params, read_vote(vote))
-    result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
+    followed = Live(live, lambda: params.model_dump(mode="json"))
+    checkpoints = Checkpoints(out, params.checkpointing, followed)
+    result = fit(config, train, val, settings, checkpoints)
     if config.bits:
         batch = params.runtime.dataloader.inference_batch_size
         soft, _ = encode_dataset(result.network, val.v_img.numpy(), val.v_txt.numpy(), batch)

@@ -1,14 +1,16 @@
-"""Setup of every stage: read its paths and parameters, set up the log."""
+"""Setup of every stage: read its paths and parameters, set up the log, watch over the memory."""
 
 import argparse
 import faulthandler
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.memory.watch import MemoryWatch
 from siglip2_multimodal_hash.params import Params, load_params
 
 # Names of stages that write nothing to be missed.
@@ -34,7 +36,8 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         try:
             params = load_params()
             set_up(params)
-            main(params, **arguments)
+            with MemoryWatch(params.runtime.memory, Path(sys.argv[0]).stem):
+                main(params, **arguments)
         except InputError as error:
             raise InputError(str(error), "\n  -> ".join(_left_by_dvc())) from None
 

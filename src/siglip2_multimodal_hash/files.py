@@ -280,6 +280,13 @@ def main_repository() -> Path | None:
     return None
 
 
+def experiment_name() -> str | None:
+    """The name of the experiment of DVC that a stage of this project runs in, if it does."""
+    # Another project's stage may run commands of this one.
+    here = Path(os.environ.get("DVC_ROOT", "")).resolve() == Path.cwd()
+    return os.environ.get("DVC_EXP_NAME") if here else None
+
+
 def size_text(size: float) -> str:
     """Bytes in the unit that suits them: ``16.3 GiB``, ``85.6 MiB``."""
     unit = "B"

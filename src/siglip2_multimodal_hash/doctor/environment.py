@@ -8,6 +8,7 @@ from siglip2_multimodal_hash.features.engines.ray_cluster import import_ray
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.training.trackers import PACKAGES, require_trackers
 
 OLDEST_PYTHON = (3, 11)
 BLACKWELL = (10, 0)
@@ -129,6 +130,16 @@ def check_products(machine: Machine) -> Finding:
             "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
         )
     return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch survive them")
+
+
+def check_trackers(params: Params) -> list[Finding]:
+    """Check that the trackers of ``runtime.logging`` are installed, where it asks for any."""
+    asked = [name for name in PACKAGES if getattr(params.runtime.logging, f"use_{name}")]
+    try:
+        require_trackers(params.runtime.logging)
+    except InputError as error:
+        return [fail_with("trackers", error)]
+    return [ok("trackers", ", ".join(asked))] if asked else []
 
 
 def check_ray(params: Params) -> list[Finding]:

