@@ -19,6 +19,9 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 
 Ours = Callable[[Path], bool]
 
+# In the folder of unfinished work; see :mod:`.resume`.
+PROGRESS = "progress.json"
+
 _LONGEST_PREFIX = 32
 _ELSEWHERE = "name another place, or move away what is there"
 
@@ -267,6 +270,11 @@ def read_output(path: Path, remedy: str) -> Iterator[Any]:
             else f"another kind of value: {error}"
         )
         raise DataError(f"{path}: not what the pipeline writes ({fault})", remedy) from error
+
+
+def partial_root(target: Path) -> Path:
+    """The folder of an output's unfinished work."""
+    return target.with_name(f"{target.name}.partial")
 
 
 def main_repository() -> Path | None:

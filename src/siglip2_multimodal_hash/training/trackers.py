@@ -94,14 +94,14 @@ class TensorBoard:
 
     def __init__(self, folder: Path, updates_done: int, name: str) -> None:
         writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter
-        fits = list((folder / "tensorboard").glob("*-*"))
-        if updates_done and fits:
-            fit = max(fits, key=lambda fit: fit.stat().st_mtime_ns)
-            self._writer: Any = writer(str(fit), purge_step=updates_done + 1)
+        folder /= "tensorboard"
+        fits = list(folder.glob("*-*")) if updates_done else []
+        if fits:
+            run = max(fits, key=lambda fit: fit.stat().st_mtime_ns)
         else:
-            taken = {fit.name for fit in fits}
-            fit = next(f for n in itertools.count(1) if (f := f"{name}-{n}") not in taken)
-            self._writer = writer(str(folder / "tensorboard" / fit))
+            names = (folder / f"{name}-{number}" for number in itertools.count(1))
+            run = next(run for run in names if not run.exists())
+        self._writer: Any = writer(str(run), purge_step=updates_done + 1 if fits else None)
 
     def log(self, figures: Mapping[str, float], update: int) -> None:
         """See :class:`Tracker`."""
