@@ -1,12 +1,16 @@
 """Identity of a checkpoint's content: a folder's digests, a hub's commit."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import cached_commit, identify_checkpoint
+from siglip2_multimodal_hash.features.meta import describe
+from siglip2_multimodal_hash.features.towers import load_towers
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -43,6 +47,17 @@ def test_a_branch_is_its_cached_commit(cache):
     assert identify_checkpoint("owner/name", "main") == {"commit": NEW}
     assert identify_checkpoint("owner/name", OLD) == {"commit": OLD}
     assert cached_commit("owner/name", "other") is None
+
+
+def test_embeddings_tell_the_commit_of_their_towers(cache, checkpoints, make_backbone):
+    cached(cache, OLD)
+    shutil.copytree(
+        checkpoints["siglip"], cache / f"models--owner--name/snapshots/{OLD}", dirs_exist_ok=True
+    )
+    for revision in ("main", OLD):
+        backbone = make_backbone("owner/name", revision=revision)
+        meta = describe(backbone, load_towers(backbone, torch.device("cpu")), {})
+        assert (meta["revision"], meta["commit"]) == (revision, OLD)
 
 
 @pytest.mark.usefixtures("cache")

