@@ -14,6 +14,7 @@ import pytest
 
 from siglip2_multimodal_hash.doctor.checkpoints import (
     Checkpoint,
+    Place,
     check_checkpoint,
     check_revision,
     look_up,
@@ -225,7 +226,7 @@ def test_weights_in_several_files_must_all_be_there(tmp_path: Path) -> None:
     assert look_up(backbone(str(folder)), offline=True).place == "incomplete"
 
 
-def revision(place: Any, commit: str | None, pins: dict[str, str], name: str) -> tuple[str, str]:
+def revision(place: Place, commit: str | None, pins: dict[str, str], name: str) -> tuple[str, str]:
     chosen = backbone(NAME).model_copy(update={"revision": name})
     (found,) = check_revision(chosen, Checkpoint(place, commit=commit), pins)
     return found.status, found.finding + found.remedy
@@ -234,7 +235,8 @@ def revision(place: Any, commit: str | None, pins: dict[str, str], name: str) ->
 def test_a_branch_is_no_pin_and_the_commit_to_pin_is_named() -> None:
     here, preset = "a" * 40, "b" * 40
     pin = "pin it: smhash use -S backbone.revision="
-    for place in ("cache", "hub"):
+    present: tuple[Place, ...] = ("cache", "hub")
+    for place in present:
         status, said = revision(place, here, {NAME: preset}, "main")
         assert (status, "not pinned: main" in said, pin + here in said) == ("warn", True, True)
     assert pin + preset in revision("offline", None, {NAME: preset}, "main")[1]
