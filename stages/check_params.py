@@ -5,6 +5,7 @@ from pathlib import Path
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.training.trackers import require_trackers
 
 
 def main(params: Params, out: Path, vote: Path) -> None:
@@ -13,6 +14,7 @@ def main(params: Params, out: Path, vote: Path) -> None:
     ``vote`` gets the vote that fits follow, so that where they follow none a change of the section
     ``knn`` fits nothing anew.
     """
+    require_trackers(params.runtime.logging)
     write_json(out, "params.yaml: every parameter is known and allowed")
     followed = params.monitored_vote
     write_json(vote, None if followed is None else followed.model_dump(mode="json"))

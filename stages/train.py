@@ -18,6 +18,7 @@ from siglip2_multimodal_hash.training.loop import Checkpoints, fit
 from siglip2_multimodal_hash.training.monitor import read_vote
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.splits import head_config, training_splits
+from siglip2_multimodal_hash.training.trackers import Live
 
 
 def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, live: Path) -> None:
@@ -28,7 +29,9 @@ def main(params: Params, index: Path, embeddings: Path, vote: Path, out: Path, l
     config = head_config(params, vectors)
     require_head(config, free_memory(choose_device(params.runtime.device)))
     settings = FitSettings.from_params(params, read_vote(vote))
-    result = fit(config, train, val, settings, Checkpoints(out, params.checkpointing, live))
+    followed = Live(live, lambda: params.model_dump(mode="json"))
+    checkpoints = Checkpoints(out, params.checkpointing, followed)
+    result = fit(config, train, val, settings, checkpoints)
     best = "closed form" if result.best_epoch == 0 else f"epoch {result.best_epoch}"
     logging.getLogger(__name__).info("best: %s, val mAP %.4f", best, result.val_map)
     if config.bits:

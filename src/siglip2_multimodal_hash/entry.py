@@ -1,4 +1,4 @@
-"""Setup of every stage: read its paths and parameters, set up the log."""
+"""Setup of every stage: read its paths and parameters, set up the log, watch over the memory."""
 
 import argparse
 import faulthandler
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from siglip2_multimodal_hash.errors import InputError, run_guarded
+from siglip2_multimodal_hash.memory.watch import MemoryWatch
 from siglip2_multimodal_hash.params import Params, load_params
 from siglip2_multimodal_hash.progress import LogHandler, phase, show
 
@@ -36,7 +37,8 @@ def run_stage(main: Callable[..., None], *paths: str) -> NoReturn:
         try:
             params = load_params()
             set_up(params)
-            with phase(Path(sys.argv[0]).stem):
+            stage = Path(sys.argv[0]).stem
+            with MemoryWatch(params.runtime.memory, stage), phase(stage):
                 main(params, **arguments)
         except InputError as error:
             raise InputError(str(error), "\n  -> ".join(_left_by_dvc())) from None

@@ -19,6 +19,9 @@ from siglip2_multimodal_hash.errors import DataError, InputError
 
 Ours = Callable[[Path], bool]
 
+# In the folder of unfinished work; see :mod:`.resume`.
+PROGRESS = "progress.json"
+
 _LONGEST_PREFIX = 32
 _ELSEWHERE = "name another place, or move away what is there"
 
@@ -269,6 +272,11 @@ def read_output(path: Path, remedy: str) -> Iterator[Any]:
         raise DataError(f"{path}: not what the pipeline writes ({fault})", remedy) from error
 
 
+def partial_root(target: Path) -> Path:
+    """The folder of an output's unfinished work."""
+    return target.with_name(f"{target.name}.partial")
+
+
 def main_repository() -> Path | None:
     """The root of the project whose experiment runs here in a copy of it, which is deleted later.
 
@@ -278,6 +286,13 @@ def main_repository() -> Path | None:
         if folder.parts[-3:] == (".dvc", "tmp", "exps"):
             return folder.parents[2]
     return None
+
+
+def experiment_name() -> str | None:
+    """The name of the experiment of DVC that a stage of this project runs in, if it does."""
+    # Another project's stage may run commands of this one.
+    here = Path(os.environ.get("DVC_ROOT", "")).resolve() == Path.cwd()
+    return os.environ.get("DVC_EXP_NAME") if here else None
 
 
 def size_text(size: float) -> str:

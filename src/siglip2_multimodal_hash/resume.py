@@ -27,8 +27,10 @@ import torch
 from siglip2_multimodal_hash.device import device_text
 from siglip2_multimodal_hash.errors import DataError, explained_disk
 from siglip2_multimodal_hash.files import (
+    PROGRESS,
     file_sha256,
     holds_only,
+    partial_root,
     read_json,
     remove,
     replacing,
@@ -37,7 +39,6 @@ from siglip2_multimodal_hash.files import (
 
 logger = logging.getLogger(__name__)
 
-PROGRESS = "progress.json"
 DISK_REMEDY = (
     "free space on that disk, or check the folder's permissions, and rerun: finished work is kept"
 )
@@ -205,11 +206,6 @@ def unfinished(target: Path, fingerprint: Mapping[str, Any]) -> Iterator[Unfinis
             raise
         finally:
             work._remove_if_empty()
-
-
-def partial_root(target: Path) -> Path:
-    """The folder of an output's unfinished work."""
-    return target.with_name(f"{target.name}.partial")
 
 
 @contextmanager

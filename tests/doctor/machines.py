@@ -34,6 +34,7 @@ LAPTOP = Machine(
     ram=8 * GIB,
     torch=CPU_BUILD,
     faiss=FaissBuild("1.13.2"),
+    versions={"numpy": "2.4.6", "transformers": "5.23.0", "pycocotools": "2.0.11"},
     disk_free=50 * GIB,
     cache_free=50 * GIB,
 )

@@ -1,6 +1,7 @@
 """Places of a checkpoint: real folders, a real cache, and a hub that answers on a real socket."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -10,12 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, check_checkpoint, look_up
+from siglip2_multimodal_hash.doctor.checkpoints import (
+    Checkpoint,
+    Place,
+    check_checkpoint,
+    check_revision,
+    look_up,
+)
 from siglip2_multimodal_hash.params import BackboneParams
-from tests.doctor.machines import ROOT, params_with
+from siglip2_multimodal_hash.presets import list_presets
+from tests.doctor.machines import PRESETS, ROOT, params_with
 
 NAME = "google/siglip2-base-patch16-256"
 WEIGHTS = 1_500_000_000
+COMMIT = "0" * 40
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -47,7 +56,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in ({"X-Repo-Commit": "0" * 40, "ETag": '"1"'} | headers).items():
+        for name, value in ({"X-Repo-Commit": COMMIT, "ETag": '"1"'} | headers).items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -83,13 +92,13 @@ def test_the_embedded_checkpoint_is_a_folder(monkeypatch: pytest.MonkeyPatch) ->
     assert checkpoint.weights == weights.stat().st_size
     assert checkpoint.config is not None
     assert checkpoint.config["model_type"] == "siglip"
-    assert check_checkpoint("x", checkpoint).status == "ok"
+    assert check_checkpoint(backbone("x"), checkpoint).status == "ok"
 
 
 def test_what_a_folder_lacks_is_listed(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     checkpoint = look_up(backbone(str(tmp_path)), offline=False)
-    found = check_checkpoint(str(tmp_path), checkpoint)
+    found = check_checkpoint(backbone(str(tmp_path)), checkpoint)
     assert found.status == "fail"
     for part in ("model.safetensors", "tokenizer.json", "preprocessor_config.json"):
         assert part in found.finding
@@ -109,25 +118,26 @@ def test_a_damaged_configuration_is_no_crash(tmp_path: Path, config: str) -> Non
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name: str, hub: str) -> None:
     checkpoint = look_up(backbone(name), offline=False, endpoint=hub)
     assert (checkpoint.place, Hub.asked) == ("absent", [])
-    assert check_checkpoint(name, checkpoint).status == "fail"
+    assert check_checkpoint(backbone(name), checkpoint).status == "fail"
 
 
 def test_the_hub_is_asked_for_sizes_alone(hub: str, tmp_path: Path) -> None:
     checkpoint = found_on(hub, NAME, tmp_path)
-    assert checkpoint == Checkpoint("hub", weights=WEIGHTS)
+    assert checkpoint == Checkpoint("hub", weights=WEIGHTS, commit=COMMIT)
     assert checkpoint.download == WEIGHTS
     assert Hub.asked == [
         f"HEAD /{NAME}/resolve/main/{f}" for f in ("config.json", "model.safetensors")
     ]
     assert list(tmp_path.iterdir()) == []
-    found = check_checkpoint(NAME, checkpoint)
+    found = check_checkpoint(backbone(NAME), checkpoint)
     assert (found.status, "1.4 GiB to download" in found.finding) == ("ok", True)
+    assert f"hf download {NAME} --revision main" in found.finding
 
 
 def test_weights_in_several_files(hub: str, tmp_path: Path) -> None:
     checkpoint = found_on(hub, "google/sharded", tmp_path)
-    assert checkpoint == Checkpoint("hub")
-    assert "unknown size" in check_checkpoint("google/sharded", checkpoint).finding
+    assert checkpoint == Checkpoint("hub", commit=COMMIT)
+    assert "unknown size" in check_checkpoint(backbone("google/sharded"), checkpoint).finding
 
 
 @pytest.mark.parametrize(
@@ -142,8 +152,8 @@ def test_weights_in_several_files(hub: str, tmp_path: Path) -> None:
 def test_a_hub_that_has_it_not(hub: str, name: str, place: str, tmp_path: Path) -> None:
     checkpoint = found_on(hub, name, tmp_path, seconds=0.3)
     assert checkpoint.place == place
-    assert check_checkpoint(name, checkpoint).status == "fail"
-    assert check_checkpoint(name, checkpoint).remedy
+    assert check_checkpoint(backbone(name), checkpoint).status == "fail"
+    assert check_checkpoint(backbone(name), checkpoint).remedy
 
 
 def test_no_network(tmp_path: Path) -> None:
@@ -152,13 +162,15 @@ def test_no_network(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         checkpoint = found_on(address, NAME, tmp_path)
     assert checkpoint.place == "unreachable"
-    assert "network" in check_checkpoint(NAME, checkpoint).remedy
+    assert "network" in check_checkpoint(backbone(NAME), checkpoint).remedy
 
 
 def test_a_hub_that_is_switched_off_is_not_asked(hub: str, tmp_path: Path) -> None:
     checkpoint = look_up(backbone(NAME), offline=True, endpoint=hub, cache=tmp_path)
     assert (checkpoint.place, Hub.asked) == ("offline", [])
-    assert "HF_HUB_OFFLINE" in check_checkpoint(NAME, checkpoint).finding
+    found = check_checkpoint(backbone(NAME), checkpoint)
+    assert "HF_HUB_OFFLINE" in found.finding
+    assert f"HF_HUB_OFFLINE=0 hf download {NAME} --revision main; or set HF_HOME" in found.remedy
 
 
 def cached(cache: Path, *files: str) -> None:
@@ -179,7 +191,7 @@ def test_a_complete_copy_in_the_cache_needs_no_hub(hub: str, tmp_path: Path) -> 
     for offline in (False, True):
         checkpoint = look_up(backbone(NAME), offline=offline, endpoint=hub, cache=tmp_path)
         assert (checkpoint.place, checkpoint.config) == ("cache", {"model_type": "siglip"})
-        assert checkpoint.download == 0
+        assert (checkpoint.download, checkpoint.commit) == (0, "a" * 40)
     assert Hub.asked == []
 
 
@@ -211,3 +223,33 @@ def test_weights_in_several_files_must_all_be_there(tmp_path: Path) -> None:
     assert look_up(backbone(str(folder)), offline=True).detail == "missing: two.safetensors"
     index.write_text("[]")
     assert look_up(backbone(str(folder)), offline=True).place == "incomplete"
+
+
+def revision(place: Place, commit: str | None, pins: dict[str, str], name: str) -> tuple[str, str]:
+    chosen = backbone(NAME).model_copy(update={"revision": name})
+    (found,) = check_revision(chosen, Checkpoint(place, commit=commit), pins)
+    return found.status, found.finding + found.remedy
+
+
+def test_a_branch_is_no_pin_and_the_commit_to_pin_is_named() -> None:
+    here, preset = "a" * 40, "b" * 40
+    pin = "pin it: smhash use -S backbone.revision="
+    present: tuple[Place, ...] = ("cache", "hub")
+    for place in present:
+        status, said = revision(place, here, {NAME: preset}, "main")
+        assert (status, "not pinned: main" in said, pin + here in said) == ("warn", True, True)
+    assert pin + preset in revision("offline", None, {NAME: preset}, "main")[1]
+    assert (
+        f"{pin}COMMIT, one of https://huggingface.co/{NAME}/commits/v2"
+        in revision("unreachable", None, {}, "v2")[1]
+    )
+    assert revision("hub", here, {}, preset) == ("ok", f"pinned to the commit {preset}")
+    assert check_revision(backbone("/towers"), Checkpoint("folder"), {}) == []
+
+
+def test_presets_pin_the_commits_of_the_hubs_checkpoints() -> None:
+    backbones = [one.overrides for one in list_presets(PRESETS) if one.kind == "backbone"]
+    revisions = {str(one["backbone.checkpoint"]): one["backbone.revision"] for one in backbones}
+    on_hub = {name for name in revisions if name.startswith("google/")}
+    assert len(on_hub) == 4
+    assert {name for name in revisions if re.fullmatch("[0-9a-f]{40}", revisions[name])} == on_hub

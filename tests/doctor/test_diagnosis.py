@@ -180,10 +180,13 @@ def test_the_command_ends_with_0_where_nothing_fails(
     monkeypatch.chdir(project)
     params = TEXT.replace("device: auto", "device: cpu")
     (project / "params.yaml").write_text(params, encoding="utf-8")
-    code = smhash("doctor", "--json")
+    code = smhash("doctor", "--json", "--load")
     said = capsys.readouterr()
     assert (code, said.err) == (0, ""), said.out
-    assert json.loads(said.out)["status"] in ("ok", "warn")
+    content = json.loads(said.out)
+    assert content["status"] in ("ok", "warn")
+    assert content["checks"][-1]["name"] == "towers"
+    assert set(content["machine"]["versions"]) == {"numpy", "transformers", "pycocotools"}
 
 
 def test_the_command_ends_with_1_where_something_fails(project: Path) -> None:

@@ -1,19 +1,24 @@
 """Python, PyTorch and its card, FAISS and the CPU: each judged for machines that are not here."""
 
+import struct
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from siglip2_multimodal_hash.doctor.cuda_code import compiled_for
 from siglip2_multimodal_hash.doctor.environment import (
     check_device_memory,
     check_faiss,
     check_kernels,
+    check_libraries,
     check_precision,
     check_products,
     check_python,
     check_ray,
     check_torch,
+    check_trackers,
 )
 from siglip2_multimodal_hash.doctor.machine import FaissBuild, Machine, TorchBuild
 from tests.doctor.machines import (
@@ -130,6 +135,65 @@ def test_faiss(machine: Machine, status: str, part: str) -> None:
     found = check_faiss(machine, AUTO)
     assert found.status == status
     assert part in found.finding
+
+
+ARCHITECTURES = ("compute_90", "sm_70", "sm_80", "sm_90")
+
+
+@pytest.mark.parametrize(
+    ("architectures", "status", "part"),
+    [
+        ((), "ok", "unknown for which compute capabilities"),
+        (ARCHITECTURES, "ok", "none of it machine code for NVIDIA GeForce RTX 5080"),
+        (("sm_90", "sm_120"), "ok", "compiled for sm_90, sm_120"),
+        (("sm_70", "sm_90"), "fail", "not for NVIDIA GeForce RTX 5080 (compute capability 12.0)"),
+    ],
+)
+def test_what_faiss_was_compiled_for(
+    architectures: tuple[str, ...], status: str, part: str
+) -> None:
+    build = FaissBuild("1.15.1", for_gpus=True, gpus=1, architectures=architectures)
+    found = check_faiss(replace(PLAN, faiss=build), AUTO)
+    assert (found.status, part in found.finding) == (status, True)
+    assert ("first search" in found.finding) == (architectures == ARCHITECTURES)
+
+
+def fat_binary(*entries: tuple[int, int], size: int | None = None) -> bytes:
+    """As nvcc embeds it: an entry of three bytes of code per (kind, architecture)."""
+    code = b"".join(
+        struct.pack("<HHIQIIHHI", kind, 1, 64, 3, 0, 0, 0, 9, architecture).ljust(64, b"\0")
+        + b"abc"
+        for kind, architecture in entries
+    )
+    return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(code) if size is None else size) + code
+
+
+def test_architectures_are_read_from_a_library(tmp_path: Path) -> None:
+    library = tmp_path / "libfaiss.so"
+    library.write_bytes(b"")
+    assert compiled_for(library) == set()
+    good = fat_binary((1, 90), (2, 90)) + b"between" + fat_binary((2, 120))
+    library.write_bytes(b"\x7fELF" + good)
+    assert compiled_for(library) == {"compute_90", "sm_90", "sm_120"}
+    # Bytes that begin alike and go on otherwise: another kind, and more than there is.
+    library.write_bytes(fat_binary((7, 90)) + fat_binary((2, 80), size=1000))
+    assert compiled_for(library) == set()
+
+
+def test_libraries() -> None:
+    found = check_libraries(LAPTOP)
+    assert found.finding == "numpy 2.4.6, transformers 5.23.0, pycocotools 2.0.11"
+    missing = check_libraries(replace(LAPTOP, versions={"numpy": "2.4.6"}))
+    assert (missing.status, missing.finding) == ("fail", "missing: transformers, pycocotools")
+
+
+def test_trackers_are_checked_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_trackers(AUTO) == []
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (found,) = check_trackers(params_with(runtime__logging__use_wandb=True))
+    assert found.status == "fail"
+    assert "the package wandb is not installed" in found.finding
+    assert "[tracking]" in found.remedy
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,17 @@
 """Identity of a checkpoint's content: a folder's digests, a hub's commit."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.checkpoint_names import cached_commit, identify_checkpoint
+from siglip2_multimodal_hash.features.meta import describe
+from siglip2_multimodal_hash.features.towers import load_towers
+from tests.parameters import PARAMS
 
 OLD, NEW = "a" * 40, "b" * 40
 
@@ -43,6 +48,20 @@ def test_a_branch_is_its_cached_commit(cache: Path) -> None:
     assert identify_checkpoint("owner/name", "main") == {"commit": NEW}
     assert identify_checkpoint("owner/name", OLD) == {"commit": OLD}
     assert cached_commit("owner/name", "other") is None
+
+
+def test_embeddings_tell_the_commit_of_their_towers(
+    cache: Path, checkpoints: dict[str, Path]
+) -> None:
+    cached(cache, OLD)
+    shutil.copytree(
+        checkpoints["siglip"], cache / f"models--owner--name/snapshots/{OLD}", dirs_exist_ok=True
+    )
+    for revision in ("main", OLD):
+        names = {"checkpoint": "owner/name", "revision": revision}
+        backbone = PARAMS.backbone.model_copy(update=names)
+        meta = describe(backbone, load_towers(backbone, torch.device("cpu")), {})
+        assert (meta["revision"], meta["commit"]) == (revision, OLD)
 
 
 @pytest.mark.usefixtures("cache")

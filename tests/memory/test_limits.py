@@ -2,10 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import psutil
 import pytest
@@ -13,115 +10,27 @@ import torch
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.memory.limits import (
-    CudaProbe,
-    MemoryWatch,
     explained_out_of_memory,
     fits_device,
     fits_memory,
     free_memory,
-    total_memory,
+    release_cache,
 )
-from siglip2_multimodal_hash.memory.needs import GIB
-from siglip2_multimodal_hash.params import MemoryParams
+from siglip2_multimodal_hash.memory.machine import free_main_memory, total_memory
 
 
-class FakeCard(CudaProbe):
-    """A card of ``size`` GiB; ``reserved_gib`` is what the tests turn."""
-
-    def __init__(self, size: float) -> None:
-        self.size = size
-        self.reserved_gib = 0.0
-        self.released = 0
-
-    def allocated(self) -> int:
-        return int(self.reserved_gib * GIB / 2)
-
-    def reserved(self) -> int:
-        return int(self.reserved_gib * GIB)
-
-    def peak(self) -> int:
-        return self.reserved()
-
-    def capacity(self) -> int:
-        return int(self.size * GIB)
-
-    def release_cache(self) -> None:
-        self.released += 1
-
-
-def watching(**changes: Any) -> MemoryParams:
-    values: dict[str, Any] = {
-        "empty_cache_steps": 0,
-        "log_gpu_memory": True,
-        "alert_vram_fraction": 0.9,
-    }
-    return MemoryParams(**(values | changes))
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.INFO):
-        yield caplog
-
-
-def warnings(log: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in log.records if one.levelno == logging.WARNING]
-
-
-@pytest.mark.parametrize(("size", "warned"), [(8, True), (16, False), (80, False)])
-def test_point_11_the_capacity_is_the_cards_own(
-    size: float, warned: bool, log: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("device", "every", "released"), [("cuda", 4, 3), ("cuda", 0, 0), ("cpu", 1, 0)]
+)
+def test_cached_memory_is_released_at_its_interval(
+    device: str, every: int, released: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = FakeCard(size)
-    card.reserved_gib = 7.5
-    MemoryWatch(watching(), card, every=1).after_update(1)
-    assert f"7.5 GiB peak, of {size:.1f} GiB" in log.messages[0]
-    assert bool(warnings(log)) == warned
-
-
-def test_point_11_the_probe_reads_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[torch.device] = []
-
-    def properties(device: torch.device) -> SimpleNamespace:
-        asked.append(device)
-        return SimpleNamespace(total_memory=17 * GIB)
-
-    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
-    assert CudaProbe(torch.device("cuda", 1)).capacity() == 17 * GIB
-    assert asked == [torch.device("cuda", 1)]
-
-
-def test_it_warns_once_each_time_the_line_is_crossed(log: pytest.LogCaptureFixture) -> None:
-    card = FakeCard(10)
-    watch = MemoryWatch(watching(log_gpu_memory=False), card, every=1)
-    for update, reserved in enumerate((8.9, 9.0, 9.5, 8.0, 9.5), start=1):
-        card.reserved_gib = reserved
-        watch.after_update(update)
-    first, second = warnings(log)
-    assert first.startswith("update 2: 90% of the card's 10.0 GiB")
-    assert "alert_vram_fraction = 0.9" in first
-    assert "training.batch_size" in first
-    assert second.startswith("update 5: 95%")
-    assert log.messages == [first, second]
-
-
-def test_it_looks_and_releases_at_its_own_intervals(log: pytest.LogCaptureFixture) -> None:
-    card = FakeCard(10)
-    watch = MemoryWatch(watching(empty_cache_steps=4), card, every=3)
+    calls: list[int] = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append(1))
+    after_update = release_cache(every, torch.device(device))
     for update in range(1, 13):
-        watch.after_update(update)
-    assert [message.split(":")[0] for message in log.messages] == [
-        "update 3",
-        "update 6",
-        "update 9",
-        "update 12",
-    ]
-    assert card.released == 3
-
-
-def test_it_is_silent_on_the_cpu(log: pytest.LogCaptureFixture) -> None:
-    MemoryWatch(watching(empty_cache_steps=1), None, every=1).after_update(1)
-    assert log.messages == []
+        after_update(update)
+    assert len(calls) == released
 
 
 def test_out_of_memory_shows_the_first_line_and_the_way_out() -> None:
@@ -162,7 +71,7 @@ def test_a_containers_limit_counts_and_its_page_cache_is_free(tmp_path: Path, ve
     (prefix / usage).write_text("700\n")
     (prefix / "memory.stat").write_text(f"anon 500\n{cache} 200\nkernel 3\n")
     assert total_memory(tmp_path) == 1000
-    assert free_memory(CPU, tmp_path) == 1000 - 700 + 200
+    assert free_main_memory(tmp_path) == 1000 - 700 + 200
 
 
 def test_a_container_without_a_limit_has_the_machines_memory(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGE = """
 from pathlib import Path
 from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.training.trackers import open_trackers
+from siglip2_multimodal_hash.training.trackers import Live, open_trackers
 
 logs = load_params(Path(PARAMS)).runtime.logging.model_copy(update={"use_dvclive": True})
-with open_trackers(logs, Path("live"), 0, {}) as trackers:
+with open_trackers(logs, Live(Path("live"), dict), 0, {}) as trackers:
     for update in (2, 4):
         trackers.log({"train/total": 1 / update}, update)
 Path("out").write_text("weights")

@@ -11,7 +11,7 @@ import pytest
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.training.loop import Checkpoints, FitResult, fit
-from siglip2_multimodal_hash.training.trackers import epoch_figures, step_figures
+from siglip2_multimodal_hash.training.trackers import Live, epoch_figures, step_figures
 from tests.training.resumable import contents
 from tests.training.small_fits import (
     checkpointing,
@@ -25,12 +25,13 @@ from tests.training.small_fits import (
 UPDATES = 3  # an epoch: 48 images, 16 per batch; three epochs
 
 
-def tracked_fit(folder: Path, *, every: int = 2, **uses: bool) -> FitResult:
+def tracked_fit(folder: Path, *, every: int = 2, **uses: bool | str) -> FitResult:
     settings = small_settings()
     logs = settings.runtime.logging.model_copy(update={"log_every_n_steps": every, **uses})
     runtime = settings.runtime.model_copy(update={"logging": logs})
     changed = type(settings)(**(vars(settings) | {"runtime": runtime}))
-    checkpoints = Checkpoints(folder / "head", checkpointing(), folder / "live")
+    live = Live(folder / "live", lambda: {"seed": 42, "knn": {"K": 20}})
+    checkpoints = Checkpoints(folder / "head", checkpointing(), live)
     return fit(small_head(), small_training(), small_validation(), changed, checkpoints)
 
 
@@ -38,7 +39,7 @@ def tracked_fit(folder: Path, *, every: int = 2, **uses: bool) -> FitResult:
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """DVCLive looks for a repository around the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in ("DVC_ROOT", "DVC_EXP_BASELINE_REV", "DVC_STUDIO_TOKEN"):
+    for name in ("DVC_ROOT", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_STUDIO_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -105,35 +106,70 @@ def test_what_dvclive_did_not_make_is_not_removed(tmp_path: Path) -> None:
     assert mine.exists()
 
 
-def test_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    tracked_fit(tmp_path, use_tensorboard=True)
+def scalars(folder: Path, name: str) -> list[int]:
+    """Updates at which a run of TensorBoard has a figure."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "live/tensorboard"))
+    events = EventAccumulator(str(folder))
     events.Reload()
-    assert [event.step for event in events.Scalars("val/mAP")] == [3, 6, 9]
-    assert [event.step for event in events.Scalars("train/total")] == [2, 4, 6, 8]
+    return [event.step for event in events.Scalars(name)]
 
 
-def test_weights_and_biases_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb")
+def test_tensorboard_gets_a_run_for_each_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    runs = tmp_path / "live/tensorboard"
+    with interrupted_in(3):
+        tracked_fit(tmp_path, use_tensorboard=True)
+    tracked_fit(tmp_path, use_tensorboard=True)  # goes on in the same run
+    assert scalars(runs / "fit-1", "val/mAP") == [3, 6, 9]
+    assert scalars(runs / "fit-1", "train/total") == [2, 4, 6, 8]
+    for name in (None, "wide"):
+        shutil.rmtree(tmp_path / "head")
+        if name:
+            monkeypatch.setenv("DVC_EXP_NAME", name)
+        tracked_fit(tmp_path, every=4, use_tensorboard=True)
+    assert {run.name for run in runs.iterdir()} == {"fit-1", "fit-2", "wide-1"}
+    assert scalars(runs / "fit-2", "train/total") == scalars(runs / "wide-1", "train/total")
+    assert scalars(runs / "fit-1", "train/total") == [2, 4, 6, 8]
+
+
+def test_weights_and_biases_gets_all_parameters_and_the_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    tracked_fit(tmp_path, use_wandb=True)
+    monkeypatch.setenv("DVC_EXP_NAME", "wide")
+    started = []
+    original = wandb.init
+
+    def init(**arguments: Any) -> Any:
+        started.append(arguments)
+        return original(**arguments)
+
+    monkeypatch.setattr(wandb, "init", init)
+    tracked_fit(tmp_path, use_wandb=True, wandb_project="hashing", wandb_entity="")
     assert list((tmp_path / "live/wandb").glob("offline-run-*/run-*.wandb"))
+    (run,) = started
+    assert (run["project"], run["entity"], run["name"]) == ("hashing", None, "wide")
+    assert run["config"]["knn"] == {"K": 20}
+    assert run["config"]["head"]["bits"] == small_head().bits
 
 
-@pytest.mark.parametrize("package", ["dvclive", "tensorboard", "wandb"])
-def test_a_missing_package_is_named_with_its_remedy(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("packages", [["dvclive"], ["tensorboard"], ["wandb", "dvclive"]])
+def test_missing_packages_are_named_at_once_with_the_remedy(
+    packages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(
-        InputError,
-        match=rf"^runtime\.logging\.use_{package} = true: .* {package} is not .*\n.*\[tracking",
-    ):
-        tracked_fit(tmp_path, **{f"use_{package}": True})
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError) as caught:
+        tracked_fit(tmp_path, **{f"use_{package}": True for package in packages})
+    for package in packages:
+        named = f"runtime.logging.use_{package} = true: the package {package} is not installed"
+        assert named in str(caught.value)
+    assert str(caught.value).count("pip install") == 1
     assert not (tmp_path / "head").exists()
 
 

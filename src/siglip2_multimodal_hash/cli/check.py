@@ -4,6 +4,7 @@ import argparse
 
 from siglip2_multimodal_hash.cli.commands import Commands, new_command
 from siglip2_multimodal_hash.params import IMPORTED, PARAMS_FILE, Params, load_params
+from siglip2_multimodal_hash.training.trackers import require_trackers
 
 
 def add_parser(commands: Commands) -> None:
@@ -12,8 +13,9 @@ def add_parser(commands: Commands) -> None:
 
 
 def check(_: argparse.Namespace) -> None:
-    """Check the keys and values of params.yaml."""
+    """Check the keys and values of params.yaml, and that the trackers it asks for are installed."""
     params = load_params()
+    require_trackers(params.runtime.logging)
     if params.backbone.checkpoint == IMPORTED:
         _check_imported(params)
     print(f"{PARAMS_FILE}: every parameter is known and allowed")

@@ -15,6 +15,11 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "doctor", doctor)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--load",
+        action="store_true",
+        help="run an image and a caption through the towers, too, and say how long it took",
+    )
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -40,6 +45,10 @@ def doctor(arguments: argparse.Namespace) -> None:
         list_presets(),
     )
     findings = diagnose(params, facts)
+    if arguments.load:
+        from siglip2_multimodal_hash.doctor.loading import check_loading
+
+        findings.append(check_loading(params, facts.checkpoint))
     print(as_json(findings, facts) if arguments.json else as_text(findings))
     if worst(findings) == "fail":
         sys.exit(EXIT_FAILED_CHECK)

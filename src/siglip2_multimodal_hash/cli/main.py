@@ -15,6 +15,7 @@ from siglip2_multimodal_hash.cli import (
     errors,
     experiments,
     import_features,
+    monitor,
     predict,
     stats,
     summary,
@@ -29,8 +30,8 @@ EXIT_BROKEN_PIPE = 128 + 13
 """Exit code that a shell gives a process ended by SIGPIPE."""
 
 _COMMANDS = (
-    use, check, doctor, download, import_features, stats, table, compare, errors, predict, ablate,
-    experiments, summary, verify,
+    use, check, doctor, download, import_features, monitor, stats, table, compare, errors, predict,
+    ablate, experiments, summary, verify,
 )  # fmt: skip
 
 

@@ -4,9 +4,10 @@ The hub is asked for a file's size alone (a HEAD request), and waited for a few 
 """
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from siglip2_multimodal_hash.files import read_json, size_text
 from siglip2_multimodal_hash.params import BackboneParams
 
 HUB_SECONDS = 5.0
+COMMIT = re.compile("[0-9a-f]{40}")
 
 CONFIG = "config.json"
 # One file, or the list of several.
@@ -38,12 +40,14 @@ class Checkpoint:
         detail: Missing files, or the hub's answer.
         weights: Bytes of the weights; None where they are not known.
         config: Content of ``config.json``; None where it is not here.
+        commit: Commit that the revision means, in the hub's cache or on the hub.
     """
 
     place: Place
     detail: str = ""
     weights: int | None = None
     config: Mapping[str, Any] | None = None
+    commit: str | None = None
 
     @property
     def download(self) -> int:
@@ -82,22 +86,26 @@ def look_up(
     return answer or Checkpoint("unreachable", f"no answer within {seconds:g} s")
 
 
-def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
+def check_checkpoint(backbone: BackboneParams, checkpoint: Checkpoint) -> Finding:
     """Check that the towers can be loaded, and report what that will download.
 
     Args:
-        name: ``backbone.checkpoint``.
+        backbone: ``checkpoint`` and ``revision`` are read.
         checkpoint: Result of :func:`look_up`.
     """
-    title, detail = "checkpoint", checkpoint.detail
+    name, title, detail = backbone.checkpoint, "checkpoint", checkpoint.detail
     size = size_text(checkpoint.weights) if checkpoint.weights else "weights of unknown size"
-    other = "set backbone.checkpoint to a folder with the checkpoint"
+    download = download_command(backbone)
+    other = (
+        "or set HF_HOME to a folder in which another machine has done so (HF_HUB_OFFLINE=1: the "
+        "hub is then never asked), or backbone.checkpoint to a folder with the checkpoint"
+    )
     match checkpoint.place:
         case "folder" | "cache" as place:
             where = "a folder" if place == "folder" else "in the hub's cache"
             return ok(title, f"{name}: {where}, {size}")
         case "hub":
-            return ok(title, f"{name}: on the hub, {size} to download at first use")
+            return ok(title, f"{name}: on the hub, {size} to download at first use, or: {download}")
         case "incomplete":
             return fail(title, f"{name}: {detail}", "copy the whole checkpoint into the folder")
         case "absent":
@@ -111,14 +119,45 @@ def check_checkpoint(name: str, checkpoint: Checkpoint) -> Finding:
             return fail(
                 title,
                 f"{name}: not in the hub's cache, and the hub is switched off (HF_HUB_OFFLINE)",
-                f"unset HF_HUB_OFFLINE for the first use, or {other}",
+                f"HF_HUB_OFFLINE=0 {download}; {other}",
             )
         case "unreachable":
             return fail(
                 title,
                 f"{name}: not in the hub's cache, and the hub cannot be reached ({detail})",
-                f"connect to the network for the first use, or {other}",
+                f"with network: {download}; {other}",
             )
+
+
+def check_revision(
+    backbone: BackboneParams, checkpoint: Checkpoint, pins: Mapping[str, str]
+) -> list[Finding]:
+    """Check that a checkpoint of the hub is pinned to a commit; a folder has none.
+
+    Args:
+        backbone: ``checkpoint`` and ``revision`` are read.
+        checkpoint: Result of :func:`look_up`.
+        pins: Commits by checkpoint that presets name.
+    """
+    title, revision = "revision", backbone.revision
+    if checkpoint.place in ("folder", "incomplete", "absent"):
+        return []
+    if COMMIT.fullmatch(revision):
+        return [ok(title, f"pinned to the commit {revision}")]
+    commit = checkpoint.commit or pins.get(backbone.checkpoint)
+    page = f"COMMIT, one of https://huggingface.co/{backbone.checkpoint}/commits/{revision}"
+    return [
+        warn(
+            title,
+            f"not pinned: {revision} may mean other weights on another day or machine",
+            f"pin it: smhash use -S backbone.revision={commit or page}",
+        )
+    ]
+
+
+def download_command(backbone: BackboneParams) -> str:
+    """The command that brings a checkpoint of the hub into its cache."""
+    return f"hf download {backbone.checkpoint} --revision {backbone.revision}"
 
 
 def check_trained_on(name: str, checkpoint: Checkpoint, dataset: str) -> Finding | None:
@@ -160,7 +199,9 @@ def _in_cache(name: str, revision: str, cache: Path | None) -> Checkpoint | None
     config = cached(CONFIG)
     complete = all(any(map(cached, names)) for names in (WEIGHTS, TOKENIZERS, PROCESSORS))
     found = _local(Path(config).parent, "cache") if config and complete else None
-    return found if found and found.place == "cache" else None
+    if found is None or config is None or found.place != "cache":
+        return None
+    return replace(found, commit=Path(config).parent.name)
 
 
 def _local(folder: Path, place: Literal["folder", "cache"]) -> Checkpoint:
@@ -182,21 +223,21 @@ def _local(folder: Path, place: Literal["folder", "cache"]) -> Checkpoint:
 
 
 def _on_hub(name: str, revision: str, endpoint: str | None, seconds: float) -> Checkpoint:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import HfFileMetadata, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-    def size_of(file: str) -> int | None:
+    def metadata(file: str) -> HfFileMetadata:
         url = hf_hub_url(name, file, revision=revision, endpoint=endpoint)
-        return get_hf_file_metadata(url, token=False, timeout=seconds, endpoint=endpoint).size
+        return get_hf_file_metadata(url, token=False, timeout=seconds, endpoint=endpoint)
 
     try:
-        size_of(CONFIG)
+        commit = metadata(CONFIG).commit_hash
         try:
-            return Checkpoint("hub", weights=size_of(WEIGHTS[0]))
+            return Checkpoint("hub", weights=metadata(WEIGHTS[0]).size, commit=commit)
         except EntryNotFoundError:
             # The index of several files does not give their size.
-            size_of(WEIGHTS[1])
-            return Checkpoint("hub")
+            metadata(WEIGHTS[1])
+            return Checkpoint("hub", commit=commit)
     except EntryNotFoundError:
         return Checkpoint("absent", f"the hub has no {CONFIG} and {WEIGHTS[0]} there")
     except HfHubHTTPError as error:

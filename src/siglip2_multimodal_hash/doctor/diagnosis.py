@@ -10,6 +10,7 @@ from siglip2_multimodal_hash.doctor.checklist import check_disk, check_list, che
 from siglip2_multimodal_hash.doctor.checkpoints import (
     Checkpoint,
     check_checkpoint,
+    check_revision,
     check_trained_on,
 )
 from siglip2_multimodal_hash.doctor.data import check_dataset
@@ -17,11 +18,13 @@ from siglip2_multimodal_hash.doctor.environment import (
     check_device_memory,
     check_faiss,
     check_kernels,
+    check_libraries,
     check_precision,
     check_products,
     check_python,
     check_ray,
     check_torch,
+    check_trackers,
 )
 from siglip2_multimodal_hash.doctor.findings import Finding, Status, fail_with, worst
 from siglip2_multimodal_hash.doctor.hardware import check_hardware_preset
@@ -63,23 +66,33 @@ def diagnose(params: Params, facts: Facts, sources: Path = SOURCES) -> list[Find
         check_precision(machine, params),
         check_device_memory(machine, params),
         check_faiss(machine, params),
+        check_libraries(machine),
         check_kernels(machine),
         check_products(machine),
         *check_ray(params),
+        *check_trackers(params),
         check_repository(facts.repository),
         *check_dataset(params, sources / params.dataset.name / "source", artwork=machine.artwork),
-        _check_features(params, facts.checkpoint),
+        *_check_features(params, facts),
         check_hardware_preset(machine, params, facts.presets),
         *_check_needs(params, facts),
     ]
 
 
-def _check_features(params: Params, checkpoint: Checkpoint) -> Finding:
-    if params.backbone.checkpoint == IMPORTED:
-        return check_imported(checkpoint)
-    name = params.backbone.checkpoint
+def _check_features(params: Params, facts: Facts) -> list[Finding]:
+    name, checkpoint = params.backbone.checkpoint, facts.checkpoint
+    if name == IMPORTED:
+        return [check_imported(checkpoint)]
     unsuited = check_trained_on(name, checkpoint, params.dataset.name)
-    return unsuited or check_checkpoint(name, checkpoint)
+    pins = {
+        preset.overrides["backbone.checkpoint"]: preset.overrides["backbone.revision"]
+        for preset in facts.presets
+        if preset.kind == "backbone"
+    }
+    return [
+        unsuited or check_checkpoint(params.backbone, checkpoint),
+        *check_revision(params.backbone, checkpoint, pins),
+    ]
 
 
 def _check_needs(params: Params, facts: Facts) -> list[Finding]:

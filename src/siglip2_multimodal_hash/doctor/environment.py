@@ -1,13 +1,22 @@
 """Checks of what is installed: Python, PyTorch and its card, FAISS, the CPU's kernels."""
 
+from collections.abc import Sequence
+
 from siglip2_multimodal_hash.device import has_kernels
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
-from siglip2_multimodal_hash.doctor.machine import Card, Machine, TorchBuild
+from siglip2_multimodal_hash.doctor.machine import (
+    LIBRARIES,
+    Card,
+    FaissBuild,
+    Machine,
+    TorchBuild,
+)
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.engines.ray_cluster import import_ray
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.training.trackers import PACKAGES, require_trackers
 
 OLDEST_PYTHON = (3, 11)
 BLACKWELL = (10, 0)
@@ -103,7 +112,7 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
         )
     version = f"FAISS {build.version}"
     if build.gpus:
-        return ok("faiss", f"{version} with GPU support, {build.gpus} card(s)")
+        return _check_faiss_card(build, machine.cards)
     if machine.device(params.runtime.device) == "cpu":
         return ok("faiss", f"{version}, on the CPU")
     if build.for_gpus:
@@ -119,6 +128,34 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
     )
 
 
+def _check_faiss_card(build: FaissBuild, cards: Sequence[Card]) -> Finding:
+    """FAISS takes every card that it sees, whatever ``runtime.device`` says but ``cpu``."""
+    said = f"FAISS {build.version} with GPU support, {build.gpus} card(s)"
+    if not build.architectures:
+        return ok("faiss", f"{said}; unknown for which compute capabilities it was compiled")
+    said += f", compiled for {', '.join(build.architectures)}"
+    for card in cards:
+        where = f"{card.name} (compute capability {'.'.join(map(str, card.capability))})"
+        if not has_kernels(card.capability, build.architectures):
+            return fail(
+                "faiss", f"{said}; not for {where}",
+                "make install ACCELERATOR=cpu: it searches on the CPU, with the same results",
+            )  # fmt: skip
+        machine_code = [one for one in build.architectures if one.startswith("sm_")]
+        if not has_kernels(card.capability, machine_code):
+            said += f"; none of it machine code for {where}, so the first search there compiles"
+    return ok("faiss", said)
+
+
+def check_libraries(machine: Machine) -> Finding:
+    """Report the versions of the other libraries that decide what comes out."""
+    versions = ", ".join(f"{name} {machine.versions.get(name)}" for name in LIBRARIES)
+    missing = [name for name in LIBRARIES if machine.versions.get(name) is None]
+    if missing:
+        return fail("libraries", f"missing: {', '.join(missing)}", "install the project again")
+    return ok("libraries", versions)
+
+
 def check_products(machine: Machine) -> Finding:
     """Check that the numerical libraries survive the kernels that they are told to use."""
     if machine.crash:
@@ -129,6 +166,16 @@ def check_products(machine: Machine) -> Finding:
             "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
         )
     return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch survive them")
+
+
+def check_trackers(params: Params) -> list[Finding]:
+    """Check that the trackers of ``runtime.logging`` are installed, where it asks for any."""
+    asked = [name for name in PACKAGES if getattr(params.runtime.logging, f"use_{name}")]
+    try:
+        require_trackers(params.runtime.logging)
+    except InputError as error:
+        return [fail_with("trackers", error)]
+    return [ok("trackers", ", ".join(asked))] if asked else []
 
 
 def check_ray(params: Params) -> list[Finding]:

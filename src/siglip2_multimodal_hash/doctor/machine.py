@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+LIBRARIES = ("numpy", "transformers", "pycocotools")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -40,11 +42,20 @@ class TorchBuild:
 
 @dataclass(frozen=True)
 class FaissBuild:
-    """The installed FAISS: its version, whether it was built for GPUs, and how many it sees."""
+    """The installed FAISS.
+
+    Attributes:
+        version: Such as ``1.15.1``.
+        for_gpus: Whether it was built for GPUs.
+        gpus: Number that it sees.
+        architectures: Those that it has CUDA kernels for, as PyTorch's; empty where that is not
+            known.
+    """
 
     version: str
     for_gpus: bool = False
     gpus: int = 0
+    architectures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Machine:
         ram: Memory, or the limit of the container.
         torch: None where it is missing or cannot be loaded.
         faiss: None where it is missing or cannot be loaded.
+        versions: Of :data:`LIBRARIES`, those that are installed.
         cards: GPUs that PyTorch sees.
         unseen_cards: Names of GPUs that only the driver sees.
         artwork: Whether the artwork of mojicoco is installed.
@@ -76,6 +88,7 @@ class Machine:
     ram: int
     torch: TorchBuild | None
     faiss: FaissBuild | None
+    versions: Mapping[str, str] = field(default_factory=dict)
     cards: tuple[Card, ...] = ()
     unseen_cards: tuple[str, ...] = ()
     artwork: bool = True

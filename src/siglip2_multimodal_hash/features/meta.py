@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.features.checkpoint_names import cached_commit
 from siglip2_multimodal_hash.features.prompts import ENSEMBLE
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
 from siglip2_multimodal_hash.features.towers import Towers
@@ -34,8 +35,8 @@ def describe(backbone: EmbeddingSpec, towers: Towers, sizes: dict[str, int]) -> 
     return {
         "checkpoint": backbone.checkpoint,
         "revision": None if local else backbone.revision,
-        # The commit behind the revision: a branch moves on.
-        "commit": getattr(towers.model.config, "_commit_hash", None),
+        # The commit behind the revision: a branch moves on. What was loaded is in the cache.
+        "commit": None if local else cached_commit(backbone.checkpoint, backbone.revision),
         "weights_sha256": weights_sha256(Path(backbone.checkpoint)),
         "model_type": towers.model_type,
         "image_processor": type(towers.preprocess.image_processor).__name__,

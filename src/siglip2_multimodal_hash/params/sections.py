@@ -215,6 +215,7 @@ class MemoryParams(Section):
     empty_cache_steps: NonNegativeInt
     log_gpu_memory: bool
     alert_vram_fraction: UnitFloat
+    alert_ram_fraction: UnitFloat
 
 
 class LoggingParams(Section):
@@ -225,6 +226,8 @@ class LoggingParams(Section):
     use_dvclive: bool
     use_tensorboard: bool
     use_wandb: bool
+    wandb_project: Annotated[str, Field(min_length=1)]
+    wandb_entity: str | None
 
 
 class DownloadParams(Section):

@@ -16,9 +16,8 @@ from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import require_computable, warn_of_lengths
 from siglip2_multimodal_hash.memory.limits import (
     EMERGENCY_PRESET,
-    CudaProbe,
-    MemoryWatch,
     explained_out_of_memory,
+    release_cache,
 )
 from siglip2_multimodal_hash.models.alignment import learned_scale
 from siglip2_multimodal_hash.models.config import HeadConfig
@@ -55,6 +54,7 @@ from siglip2_multimodal_hash.training.schedule import learning_rate
 from siglip2_multimodal_hash.training.seeding import seed_everything
 from siglip2_multimodal_hash.training.settings import FitSettings
 from siglip2_multimodal_hash.training.trackers import (
+    Live,
     Trackers,
     epoch_figures,
     open_trackers,
@@ -77,12 +77,12 @@ _LESS_MEMORY = (
 class Checkpoints:
     """Folder of a fit's checkpoints, and the rule for those it keeps.
 
-    ``live`` is the folder of the trackers that ``runtime.logging`` asks for; None opens none.
+    ``live`` is for the trackers that ``runtime.logging`` asks for; None opens none.
     """
 
     folder: Path
     params: CheckpointingParams
-    live: Path | None = None
+    live: Live | None = None
 
 
 @dataclass
@@ -172,7 +172,7 @@ def _run_epochs(
     val: ValidationData,
     settings: FitSettings,
     work: UnfinishedFit | None,
-    live: Path | None,
+    live: Live | None,
     after_epoch: Callable[[], None] | None,
 ) -> FitResult:
     params = settings.training
@@ -200,9 +200,9 @@ def _run_epochs(
             "and the bits mostly collapse to constants; set classifier.use_bias to true"
         )
     best, logs = state.best, settings.runtime.logging
-    described = network.config.to_json() | {settings.lr_name: settings.lr}
+    head = network.config.to_json()
     with (
-        open_trackers(logs, live, state.epoch * updates, described) as trackers,
+        open_trackers(logs, live, state.epoch * updates, head) as trackers,
         fit_progress(trainer.epochs, updates, done=state.epoch) as progress,
     ):
         while state.epoch < trainer.epochs and not _exhausted(best, params):
@@ -358,8 +358,6 @@ def build_trainer(
     weighted = settings.loss.imbalance == "class_weights"
     epochs = epochs_of_fit(len(train), settings.training)
     warmup = settings.scheduler.warmup_epochs * epochs / settings.training.num_epochs
-    probe = CudaProbe(device) if device.type == "cuda" else None
-    watch = MemoryWatch(settings.runtime.memory, probe, settings.runtime.logging.log_every_n_steps)
     scale = learned_scale(settings.loss, network.config)
     weights: list[dict[str, Any]] = [{"params": list(network.parameters())}]
     if scale is not None:
@@ -393,7 +391,7 @@ def build_trainer(
             total_updates=epochs * updates,
             decay=settings.scheduler.type,
         ),
-        after_update=watch.after_update,
+        after_update=release_cache(settings.runtime.memory.empty_cache_steps, device),
     )
 
 

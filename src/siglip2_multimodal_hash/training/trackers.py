@@ -8,20 +8,43 @@ is needed by anything else.
 import contextlib
 import csv
 import importlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.files import holds_only, main_repository, replacing, require_free
+from siglip2_multimodal_hash.files import (
+    experiment_name,
+    holds_only,
+    main_repository,
+    replacing,
+    require_free,
+)
 from siglip2_multimodal_hash.params import LoggingParams
 
 logger = logging.getLogger(__name__)
 
 _DVCLIVE = r"(metrics|params)\.(json|yaml)|dvc\.yaml|report\..*|plots|artifacts"
-PROJECT = "siglip2-multimodal-hash"
+PACKAGES = ("dvclive", "tensorboard", "wandb")
+
+
+@dataclass(frozen=True)
+class Live:
+    """What trackers of a fit get beside its figures.
+
+    Attributes:
+        folder: Their output. A copy of the repository is deleted after its experiment, so there
+            they write to the repository itself, below ``folder/NAME``.
+        parameters: All of params.yaml, for those that show them. A function: the stage reads
+            parameters here that it declares to nobody, because its outputs do not depend on them.
+    """
+
+    folder: Path
+    parameters: Callable[[], Mapping[str, Any]]
 
 
 class Tracker(Protocol):
@@ -41,8 +64,8 @@ class DvcLive:
     """
 
     def __init__(self, folder: Path, updates_done: int) -> None:
+        live = importlib.import_module("dvclive")
         self._folder = folder / "dvclive"
-        live = _package("dvclive", "use_dvclive")
         # At the start DVCLive removes what an earlier run left in there.
         require_free(self._folder, ours=holds_only(_DVCLIVE))
         if updates_done:
@@ -64,13 +87,21 @@ class DvcLive:
 
 
 class TensorBoard:
-    """``tensorboard --logdir FOLDER/tensorboard``."""
+    """``tensorboard --logdir FOLDER/tensorboard``, a run for each fit: NAME-1, NAME-2 and so on.
 
-    def __init__(self, folder: Path, updates_done: int) -> None:
-        _package("tensorboard", "use_tensorboard")
+    A fit that is continued goes on in the newest of them.
+    """
+
+    def __init__(self, folder: Path, updates_done: int, name: str) -> None:
         writer = importlib.import_module("torch.utils.tensorboard").SummaryWriter
-        purge = updates_done + 1 if updates_done else None
-        self._writer: Any = writer(str(folder / "tensorboard"), purge_step=purge)
+        folder /= "tensorboard"
+        fits = list(folder.glob("*-*")) if updates_done else []
+        if fits:
+            run = max(fits, key=lambda fit: fit.stat().st_mtime_ns)
+        else:
+            names = (folder / f"{name}-{number}" for number in itertools.count(1))
+            run = next(run for run in names if not run.exists())
+        self._writer: Any = writer(str(run), purge_step=updates_done + 1 if fits else None)
 
     def log(self, figures: Mapping[str, float], update: int) -> None:
         """See :class:`Tracker`."""
@@ -86,11 +117,19 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of W&B; ``WANDB_MODE=offline`` in the environment keeps it in FOLDER/wandb."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        wandb = _package("wandb", "use_wandb")
+    def __init__(
+        self, folder: Path, params: LoggingParams, config: Mapping[str, Any], name: str | None
+    ) -> None:
+        wandb = importlib.import_module("wandb")
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._run: Any = wandb.init(project=PROJECT, dir=str(folder), config=dict(config))
+            self._run: Any = wandb.init(
+                project=params.wandb_project,
+                entity=params.wandb_entity or None,
+                name=name,
+                dir=str(folder),
+                config=dict(config),
+            )
         except wandb.errors.Error as error:
             raise InputError(
                 f"runtime.logging.use_wandb = true: {error}",
@@ -131,32 +170,58 @@ class Trackers:
 
 @contextlib.contextmanager
 def open_trackers(
-    params: LoggingParams, folder: Path | None, updates_done: int, config: Mapping[str, Any]
+    params: LoggingParams, live: Live | None, updates_done: int, head: Mapping[str, Any]
 ) -> Iterator[Trackers]:
     """Open those that ``runtime.logging`` asks for.
 
     Args:
         params: The section.
-        folder: Their output; None opens none. A copy of the repository is deleted after its
-            experiment, so there they write to the repository itself, below ``folder/NAME``.
+        live: See there; None opens none.
         updates_done: Of a fit that is continued; what was logged after them is dropped.
-        config: Configuration of the run, for those that show it.
+        head: Configuration of the head, which its data decide in part.
 
     Raises:
         InputError: A package is missing, or W&B has no account to write to.
     """
     trackers: list[Tracker] = []
     with contextlib.closing(Trackers(trackers)) as opened:
-        if folder is not None:
-            if (root := main_repository()) is not None:
-                folder = root / folder / os.environ["DVC_EXP_NAME"]
+        if live is not None:
+            require_trackers(params)
+            folder, name = live.folder, experiment_name()
+            copied_from = main_repository()
+            if copied_from is not None:
+                folder = copied_from / folder / os.environ["DVC_EXP_NAME"]
             if params.use_dvclive:
                 trackers.append(DvcLive(folder, updates_done))
             if params.use_tensorboard:
-                trackers.append(TensorBoard(folder, updates_done))
+                stem = "fit" if name is None or copied_from is not None else name
+                trackers.append(TensorBoard(folder, updates_done, stem))
             if params.use_wandb:
-                trackers.append(WeightsAndBiases(folder, config))
+                config = {**live.parameters(), "head": head}
+                trackers.append(WeightsAndBiases(folder, params, config, name))
         yield opened
+
+
+def require_trackers(params: LoggingParams) -> None:
+    """Refuse trackers that are asked for and cannot be loaded, all in one message.
+
+    Raises:
+        InputError: There is one.
+    """
+    missing = []
+    for package in PACKAGES:
+        if getattr(params, f"use_{package}"):
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                key = f"runtime.logging.use_{package}"
+                missing.append(f"{key} = true: the package {package} is not installed ({error})")
+    if missing:
+        raise InputError(
+            "; ".join(missing),
+            'pip install --constraint constraints.txt --editable ".[tracking]", or set '
+            "what names it to false",
+        )
 
 
 def step_figures(figures: Mapping[str, float]) -> dict[str, float]:
@@ -176,17 +241,6 @@ def epoch_figures(record: Mapping[str, float]) -> dict[str, float]:
         group, _, rest = name.partition("_")
         named[f"{groups[group]}/{rest}" if rest else name] = value
     return named
-
-
-def _package(name: str, parameter: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(
-            f"runtime.logging.{parameter} = true: the package {name} is not installed ({error})",
-            'pip install --constraint constraints.txt --editable ".[tracking]", or set '
-            f"runtime.logging.{parameter} to false",
-        ) from None
 
 
 def _drop_rows_after(folder: Path, update: int) -> None:

@@ -112,8 +112,6 @@ def tune_towers(
         encoder = TowerEncoder(replace(towers, device=device), precision)
         network = settings.start.build(config).to(device)
         best, history = _run_epochs(encoder, network, index, source, settings)
-    if device.type == "cuda":
-        logger.info("the card held %s at most", size_text(torch.cuda.max_memory_reserved()))
     record = {
         "tune": settings.mode,
         "trained_weights": load.trained,
