@@ -15,6 +15,8 @@ import altair as alt
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from siglip2_multimodal_hash.reporting.web.glossary import explained, term_id
+
 SCRIPTS = ("page.js", "charts.js", "gallery.js")
 
 
@@ -51,6 +53,7 @@ def environment() -> Environment:
         "ensure_ascii": False,
         "separators": (",", ":"),
     }
+    made.filters |= {"explained": explained, "term_id": term_id}
     return made
 
 
