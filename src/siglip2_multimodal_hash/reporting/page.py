@@ -8,8 +8,8 @@ from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.reporting.web import charts, tables
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
-from siglip2_multimodal_hash.reporting.web.glossary import TERMS
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
+from siglip2_multimodal_hash.reporting.web.glossary import TERMS
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.template import page_text
 from siglip2_multimodal_hash.reporting.web.thumbnails import within_budget
