@@ -100,6 +100,8 @@ def test_an_interval_is_that_of_the_images_of_test() -> None:
         **dict.fromkeys(("knn", "mlp", "hybrid"), (1.0, 1.0)),
         "retrieval": (0.0, 1.0),
     }
+    nothing_relevant = replace(run, retrieval=np.full(4, np.nan))
+    assert [*headline_intervals(nothing_relevant, draws=20)] == ["knn", "mlp", "hybrid"]
 
 
 def test_classes_without_a_positive_are_left_out(example: Any) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc_render import render_html
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from siglip2_multimodal_hash.reporting.web.template import plots_page
 from tests.reporting.browser import CHROMIUM, chromium
 from tests.reporting.report_example import BASELINES, ERRORS, report
+from tests.reporting.test_plot_templates import renderer_of
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed: apt-get install chromium"
@@ -378,6 +381,20 @@ def test_the_keyboard_reaches_everything_in_order(page: Page) -> None:
         "one.labels?.length)).length"
     )
     assert unnamed == 0
+
+
+def test_plots_of_dvc_can_do_without_a_network(browser: Browser, tmp_path: Path) -> None:
+    rows = [{"name": name, "share": "0.5"} for name in "abc"]
+    plot = renderer_of("bars", rows, "share", "name")
+    template, path = tmp_path / "template.html", tmp_path / "index.html"
+    template.write_text(plots_page(), encoding="utf-8")
+    render_html([plot], path, html_template=template)
+    visit = Visit(browser, path)
+    expect(visit.page.locator("#plot .marks")).to_be_visible()
+    assert visit.requests == [path.as_uri()]
+    # DVC writes for Vega-Lite 5, which the present one reads.
+    assert [one for one in visit.problems if "spec uses Vega-Lite v5" not in one] == []
+    visit.page.close()
 
 
 # Nothing keeps a folder of COCO from such a name.
