@@ -390,7 +390,7 @@ def test_plots_of_dvc_can_do_without_a_network(browser: Browser, tmp_path: Path)
     template.write_text(plots_page(), encoding="utf-8")
     render_html([plot], path, html_template=template)
     visit = Visit(browser, path)
-    expect(visit.page.locator("#plot .marks")).to_be_visible()
+    expect(visit.page.locator("#plot svg.marks")).to_be_visible()
     assert visit.requests == [path.as_uri()]
     # DVC writes for Vega-Lite 5, which the present one reads.
     assert [one for one in visit.problems if "spec uses Vega-Lite v5" not in one] == []
