@@ -54,7 +54,6 @@ def test_terms_lead_to_their_meaning(tmp_path: Path, example: Any) -> None:
     meanings = {one["id"] for one in page.all("dd") if "id" in one}
     used = {one["aria-describedby"] for one in page.all("abbr")}
     assert {"term-knn", "term-map", "term-95-interval", "term-precision"} <= used <= meanings
-    assert len(meanings) > len(used) / 2
     ids = [one["id"] for _, one in page.elements if "id" in one]
     assert len(ids) == len({*ids})
 
