@@ -234,9 +234,9 @@ def test_filters_leave_what_fits(page: Page) -> None:
     verdict = page.locator("#card .verdict")
     for outcome, right in (("success", True), ("failure", False)):
         page.select_option("#outcome", outcome)
-        fitting = [card for card in cards if card["right"] is right]
-        assert position(page).endswith(f" of {len(fitting)}")
-        assert not fitting or verdict.text_content() == verdict_of(fitting[0])
+        found = [card for card in cards if card["right"] is right]
+        assert position(page).endswith(f" of {len(found)}")
+        assert not found or verdict.text_content() == verdict_of(found[0])
     page.select_option("#outcome", "all")
     page.select_option("#class", "2")
     fitting = sum(2 in card["true"] or 2 in card["decided"] for card in cards)

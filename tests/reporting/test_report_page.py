@@ -211,7 +211,7 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     for split in ("train", "val"):
         (tmp_path / f"training_{split}.csv").write_text("epoch,total\n1,2.5\n", encoding="utf-8")
-    parts = (example.dataset, example.evaluation, example.codes, PARAMS, {})
+    parts: tuple[Any, ...] = (example.dataset, example.evaluation, example.codes, PARAMS, {})
     inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
     assert inputs.title == "Multi-label tags and retrieval on mojicoco with siglip2-tiny"
     assert inputs.best_epoch == 4
@@ -231,7 +231,7 @@ def test_figures_of_another_form_are_named(
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
-    parts = (example.dataset, example.evaluation, example.codes, PARAMS, {})
+    parts: tuple[Any, ...] = (example.dataset, example.evaluation, example.codes, PARAMS, {})
     with pytest.raises(DataError, match=rf"{name}\.json: not what(.|\n)*dvc repro summarise"):
         read_inputs(*parts, details=tmp_path, plots=tmp_path)
 
