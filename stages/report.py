@@ -6,8 +6,10 @@ from siglip2_multimodal_hash.datasets.images import open_image_source
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.entry import run_stage
+from siglip2_multimodal_hash.evaluation.items import read_item_results
 from siglip2_multimodal_hash.evaluation.store import read_evaluation
 from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.reporting.intervals import headline_intervals
 from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.web.inputs import read_inputs
 from siglip2_multimodal_hash.retrieval.store import read_head_codes
@@ -24,14 +26,13 @@ def main(
     out: Path,
 ) -> None:
     """Write the page."""
-    name = params.dataset.name
-    root = source_root(name, source, params.runtime.coco_root)
+    root = source_root(params.dataset.name, source, params.runtime.coco_root)
     inputs = read_inputs(
-        f"Multi-label tags and retrieval on {name} with {params.backbone.name}",
         read_index(index),
         read_evaluation(evaluation),
         read_head_codes(codes),
-        params.knn,
+        params,
+        headline_intervals(read_item_results(lambda name: evaluation / name)),
         details=details,
         plots=plots,
     )

@@ -76,6 +76,8 @@ def inputs_of(example: Example, **changes: Any) -> ReportInputs:
         "best_epoch": 2,
         "grid": GRID,
         "errors": ERRORS,
+        "intervals": {"knn": (0.5, 0.725), "retrieval": (0.4, 0.6)},
+        "provenance": {"seed": "42", "checkpoint": "<owner>/name"},
     }
     return ReportInputs(**(settings | changes))
 

@@ -9,6 +9,7 @@ from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.reporting.web import charts, tables
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
+from siglip2_multimodal_hash.reporting.web.glossary import TERMS
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
 from siglip2_multimodal_hash.reporting.web.template import page_text
 from siglip2_multimodal_hash.reporting.web.thumbnails import within_budget
@@ -57,7 +58,7 @@ def _context(inputs: ReportInputs) -> dict[str, Any]:
         "facts": tables.facts(inputs),
         "tiles": tables.tiles(inputs),
         "baselines": tables.baseline_table(inputs.baselines),
-        "figures": tables.figures_table(inputs),
+        "tags": tables.figures_table(inputs),
         "retrieval": tables.retrieval_table(inputs),
         "training": charts.training_charts(inputs),
         "curves": [
@@ -70,4 +71,7 @@ def _context(inputs: ReportInputs) -> dict[str, Any]:
         "votes": charts.vote_maps(inputs.grid, inputs.knn),
         "mix": tables.best_mix(inputs.grid),
         "errors": tables.error_tables(inputs.errors),
+        "test": f"{len(inputs.labels):,}",
+        "provenance": inputs.provenance,
+        "glossary": TERMS,
     }

@@ -1,4 +1,4 @@
-// The gallery: one card at a time, filtered by class and outcome. Everything that comes from the
+// The gallery: one card at a time, filtered by class and outcome, each at an address of its own. Everything that comes from the
 // data is put in as text or as an attribute, never as markup.
 (() => {
   const host = document.getElementById("gallery");
@@ -84,12 +84,21 @@
     return item;
   }
 
+  function verdict({ true: truth, decided }) {
+    const found = truth.filter((one) => decided.includes(one)).length;
+    const wrong = decided.length - found;
+    const said = truth.length ? `${found} of ${truth.length} tags right` : "no tag to find";
+    return wrong ? `${said}, ${wrong} wrong` : said;
+  }
+
   function view(card) {
     const { file, caption } = photos[card.photo];
     const truth = card.true.map((c) => make("span", "tag", names[c]));
-    const verdict = card.right ? "success: exactly the true tags" : `failure: F1 ${card.f1.toFixed(2)}`;
+    const address = make("a", "", "link to this query");
+    address.href = `#query-${card.id}`;
     const left = make("div", "", linked(card.photo, "photo"),
-      make("span", `verdict${card.right ? " right" : ""}`, verdict), make("p", "file", file));
+      make("span", `verdict${card.right ? " right" : ""}`, verdict(card)), make("p", "file", file),
+      make("p", "address", address));
     const right = make("div", "", make("blockquote", "", caption),
       make("p", "note", "true tags: ", ...(truth.length ? truth : ["none"])), tagTable(card));
     const [more, rest] = card.rest;
@@ -153,5 +162,20 @@
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (step) { event.preventDefault(); show(at + step); }
   });
+  // The address of one query: #query- and the id of its image.
+  function visit() {
+    const wanted = cards.findIndex(({ id }) => location.hash === `#query-${id}`);
+    if (wanted < 0) return;
+    if (!shown.includes(wanted)) {
+      byClass.value = "";
+      byOutcome.value = "all";
+      filter();
+    }
+    show(shown.indexOf(wanted));
+    holder.scrollIntoView();
+  }
+
   filter();
+  addEventListener("hashchange", visit);
+  visit();
 })();

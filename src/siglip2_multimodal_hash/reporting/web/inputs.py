@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import KnnParams
+from siglip2_multimodal_hash.params import KnnParams, Params
+from siglip2_multimodal_hash.reporting.intervals import Interval
 from siglip2_multimodal_hash.reporting.tables import REMAKE
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
@@ -36,6 +39,9 @@ class ReportInputs:
         best_epoch: Epoch whose weights were kept; 0 for the closed form.
         grid: Rows of ``knn_grid.csv``; empty where no grid was tried.
         errors: ``errors.json``; None where the errors were not analysed.
+        intervals: Of the headline figures; see :func:`..intervals.headline_intervals`.
+        provenance: What the figures were made with, by name; see :func:`provenance`.
+        whole: Images of the dataset that this may be a part of; None where there is none.
     """
 
     title: str
@@ -47,7 +53,10 @@ class ReportInputs:
     training: dict[str, list[Record]]
     best_epoch: int
     grid: list[Record]
-    errors: Json | None = None
+    errors: Json | None
+    intervals: dict[str, Interval]
+    provenance: dict[str, str]
+    whole: int | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:
@@ -60,12 +69,35 @@ class ReportInputs:
         return self.evaluation.predictions["test"].scores
 
 
+def provenance(params: Params) -> dict[str, str]:
+    """What decides the figures besides the code, and the versions that this page is written with.
+
+    The same in every clone: a commit, an experiment's name and the time are not known to the file
+    that is to be committed.
+    """
+    backbone = params.backbone
+    made = {"seed": str(params.seed), "objective": params.loss.objective}
+    made |= {"protocol": params.dataset.protocol, "checkpoint": backbone.checkpoint}
+    # A folder has no revision.
+    if not Path(backbone.checkpoint).is_dir():
+        made["revision"] = backbone.revision
+    versions = {"PyTorch": "torch", "transformers": "transformers", "NumPy": "numpy"}
+    return made | {
+        "towers": backbone.tune,
+        "versions": " · ".join(
+            # Which build of PyTorch it is, behind the `+`, is up to the machine.
+            f"{name} {version(package).partition('+')[0]}"
+            for name, package in versions.items()
+        ),
+    }
+
+
 def read_inputs(
-    title: str,
     dataset: DatasetIndex,
     evaluation: StoredEvaluation,
     codes: HeadCodes,
-    knn: KnnParams,
+    params: Params,
+    intervals: dict[str, Interval],
     *,
     details: Path,
     plots: Path,
@@ -84,12 +116,13 @@ def read_inputs(
     if (details / "errors.json").exists():
         with read_output(details / "errors.json", REMAKE) as found:
             errors = {**found}
+    name = params.dataset.name
     return ReportInputs(
-        title,
+        f"Multi-label tags and retrieval on {name} with {params.backbone.name}",
         dataset,
         evaluation,
         codes,
-        knn,
+        params.knn,
         baselines=baselines,
         training={
             split: read_records(plots / f"training_{split}.csv", "epoch")
@@ -98,6 +131,9 @@ def read_inputs(
         best_epoch=best_epoch,
         grid=read_records(grid, "K", "map_knn") if grid.exists() else [],
         errors=errors,
+        intervals=intervals,
+        provenance=provenance(params),
+        whole=sum(OFFICIAL_COUNTS.values()) if name == "coco2014" else None,
     )
 
 

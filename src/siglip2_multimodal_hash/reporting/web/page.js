@@ -20,7 +20,8 @@
   show();
 })();
 
-// What the pointer reads: notes of charts, see charts.js, and of marks with `data-tip`.
+// What the pointer reads: notes of charts, see charts.js, and the meaning of terms, which a key or a
+// tap shows, too.
 const tip = document.createElement("div");
 tip.id = "tip";
 tip.hidden = true;
@@ -40,12 +41,39 @@ function hide() {
   tip.hidden = true;
 }
 
+function explain(term, event) {
+  place(document.getElementById(term.getAttribute("aria-describedby")).textContent, event);
+}
+
+function explainBeside(term) {
+  const { left, top } = term.getBoundingClientRect();
+  if (top < 0 || top > innerHeight) hide();
+  else explain(term, { clientX: left, clientY: top });
+}
+
 document.addEventListener("pointermove", (event) => {
-  const mark = event.target.closest("[data-tip]");
-  if (mark) place(mark.dataset.tip, event);
+  const term = event.target.closest("abbr");
+  if (term) explain(term, event);
   else if (!event.target.closest(".chart")) hide();
 });
-document.addEventListener("scroll", hide, { passive: true });
+// What the pointer was at is elsewhere now; a term that has the focus takes its meaning along.
+document.addEventListener("scroll", () => {
+  const term = document.activeElement;
+  if (term.matches("abbr") && !tip.hidden) explainBeside(term);
+  else hide();
+}, { passive: true });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+for (const section of document.querySelectorAll("section")) {
+  const seen = new Set();
+  for (const term of section.querySelectorAll("abbr")) {
+    // By key the first of its kind in a section is enough.
+    const meaning = term.getAttribute("aria-describedby");
+    term.tabIndex = seen.has(meaning) ? -1 : 0;
+    seen.add(meaning);
+    term.addEventListener("focus", () => explainBeside(term));
+    term.addEventListener("blur", hide);
+  }
+}
 
 // Tables that sort by a column: names from A, numbers from the largest.
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from siglip2_multimodal_hash.datasets.index import EvaluationSplit
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
 from siglip2_multimodal_hash.params import PREDICTORS
+from siglip2_multimodal_hash.reporting.intervals import Interval
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, Json, in_order
 from siglip2_multimodal_hash.reporting.web.charts import vote_name
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
@@ -44,6 +45,8 @@ GROUPS = {
     "caption": "Labels by whether the caption names the class",
 }
 WORST_CLASSES = 15
+# Of a table that fits a phone as it is.
+MOST_COLUMNS = 6
 
 
 class Cell(NamedTuple):
@@ -52,31 +55,36 @@ class Cell(NamedTuple):
     text: str
     value: float | None = None
     colour: str = ""
-    best: bool = False
 
 
 class Table(NamedTuple):
-    """A table: what it shows, its columns, its rows by name, and a class of page.css."""
+    """A table: what it shows, its columns, its rows by name, classes of page.css, and a note.
+
+    ``wide`` lays each row out over several lines of a phone.
+    """
 
     caption: str
     head: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell]]]
     kind: str = ""
+    note: str = ""
 
 
 class Tile(NamedTuple):
-    """A figure from 0 to 1, and by name those that it is to be compared with."""
+    """A figure from 0 to 1, its interval, and by name those that it is to be compared with."""
 
     name: str
     said: str
     value: float
+    interval: Interval | None
     marks: Sequence[tuple[str, float]]
     colour: str
 
 
 def facts(inputs: ReportInputs) -> dict[str, str]:
-    """The dataset, the codes and the vote."""
+    """The dataset, the codes and the vote; whether the dataset is a part of another."""
     dataset, knn = inputs.dataset, inputs.knn
+    count = len(dataset.frame)
     packed = inputs.codes.packed
     own_database = {*dataset.rows("database")} != {*dataset.rows("train")}
     splits = [
@@ -85,8 +93,12 @@ def facts(inputs: ReportInputs) -> dict[str, str]:
         if split != "database" or own_database
     ]
     tau = f", τ\u00a0{knn.tau:g}" if knn.vote == "softmax" else ""
+    part = {}
+    if inputs.whole is not None and count < inputs.whole:
+        part["part of COCO"] = f"{count:,} of {inputs.whole:,}"
     return {
         "images": " · ".join(splits),
+        **part,
         "classes": str(len(dataset.category_names)),
         "codes": "float vectors" if packed is None else f"{8 * packed.shape[1]} bits",
         "vote": f"{knn.K} neighbours by {knn.distance} distance, {knn.vote}{tau}",
@@ -108,6 +120,7 @@ def tiles(inputs: ReportInputs) -> list[Tile]:
             name,
             f"tag mAP, {SAID.get(name, name)}",
             own[name],
+            inputs.intervals.get(name),
             _marks(rows, columns | {"image_only": name}),
             name,
         )
@@ -115,7 +128,9 @@ def tiles(inputs: ReportInputs) -> list[Tile]:
         if name in own
     ]
     marks = _marks(rows, dict.fromkeys(("chance", "lsh", "itq", "pq", "float"), "retrieval"))
-    return [*made, Tile("retrieval", "mAP@all of the codes", own["retrieval"], marks, "two")]
+    name = "retrieval"
+    interval = inputs.intervals.get(name)
+    return [*made, Tile(name, "mAP@all of the codes", own[name], interval, marks, "two")]
 
 
 def _marks(rows: Json, columns: Mapping[str, str]) -> list[tuple[str, float]]:
@@ -133,21 +148,26 @@ def row_name(name: str) -> str:
 
 
 def baseline_table(baselines: Json) -> Table:
-    """MAP of this head, its variants and the baselines, the best of each column set off."""
+    """MAP of this head, its variants and the baselines.
+
+    The best of a column is not set off: of the other rows no result of each image is kept, so
+    whether a difference stands is not known.
+    """
     columns = [c for c in BASELINE_COLUMNS if any(c in row for row in baselines.values())]
-    best = {c: max(row[c] for row in baselines.values() if c in row) for c in columns}
     rows = []
     for name in in_order(baselines):
         row = baselines[name]
         cells = [
-            _share(row[c], c if c in PREDICTORS else "two", best=row[c] == best[c])
-            if c in row
-            else Cell("")
+            _share(row[c], c if c in PREDICTORS else "two") if c in row else Cell("")
             for c in columns
         ]
         rows.append((row_name(name), cells))
     head = ["", *(column.replace("_", "-") for column in columns)]
-    return Table("mAP on test in percent, the best of each column in bold", head, rows)
+    note = (
+        "No row is in bold: whether two rows differ by more than the choice of test images takes "
+        "the results of both for each image; for two experiments, smhash compare has them."
+    )
+    return Table("mAP on test, in percent", head, rows, note=note)
 
 
 def figures_table(inputs: ReportInputs) -> Table:
@@ -162,7 +182,7 @@ def figures_table(inputs: ReportInputs) -> Table:
     ]
     thresholds = [Cell(f"{figures[name]['threshold']['tuned']:.3f}") for name in shown]
     rows.append(("threshold, tuned on val", thresholds))
-    return Table("Tags on test, in percent", ["", *shown], rows)
+    return Table(f"Tags of {len(inputs.labels):,} test images, in percent", ["", *shown], rows)
 
 
 def retrieval_table(inputs: ReportInputs) -> Table:
@@ -174,7 +194,8 @@ def retrieval_table(inputs: ReportInputs) -> Table:
         if key in codes:
             shown[title] = codes[key]
     rows = [(name, [_share(value)]) for name, value in shown.items()]
-    return Table("Retrieval on test, in percent", ["", "codes"], rows)
+    queries = own["queries"] - own["queries_without_relevant"]
+    return Table(f"Retrieval by {queries:,} test images, in percent", ["", "codes"], rows)
 
 
 def class_table(inputs: ReportInputs) -> Table:
@@ -252,7 +273,8 @@ def _groups(title: str, unit: str, groups: Sequence[Json]) -> Table:
         )
         for group in groups
     ]
-    return Table(title, ["", unit, *(f"{figure} {name}" for figure, name in columns)], rows)
+    head = ["", unit, *(f"{figure} {name}" for figure, name in columns)]
+    return Table(title, head, rows, "wide" if len(head) > MOST_COLUMNS else "")
 
 
 def _worst_classes(classes: Sequence[Json]) -> Table:
@@ -272,12 +294,12 @@ def _worst_classes(classes: Sequence[Json]) -> Table:
         for one in known[:WORST_CLASSES]
     ]
     head = ["", "images", *(f"AP {name}" for name in predictors), f"wrongly tagged by {first}"]
-    return Table(f"The classes with the lowest AP of {first}", head, rows, "last-is-text")
+    return Table(f"The classes with the lowest AP of {first}", head, rows, "wide last-is-text")
 
 
-def _share(value: float | None, colour: str = "", *, best: bool = False) -> Cell:
+def _share(value: float | None, colour: str = "") -> Cell:
     """A share in percent with one decimal; a dash where there is none."""
-    return Cell("–" if value is None else f"{100 * value:.1f}", value, colour, best)
+    return Cell("–" if value is None else f"{100 * value:.1f}", value, colour)
 
 
 def _confused(classes: Sequence[Any]) -> str:

@@ -15,6 +15,8 @@ import altair as alt
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from siglip2_multimodal_hash.reporting.web.glossary import explained, term_id
+
 SCRIPTS = ("page.js", "charts.js", "gallery.js")
 
 
@@ -51,6 +53,7 @@ def environment() -> Environment:
         "ensure_ascii": False,
         "separators": (",", ":"),
     }
+    made.filters |= {"explained": explained, "term_id": term_id}
     return made
 
 
@@ -59,6 +62,18 @@ def vega() -> str:
     """Vega, Vega-Lite of the version that Altair writes, and Vega-Embed, as one script."""
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
+
+
+def plots_page() -> str:
+    """A template for ``dvc plots show --html-template`` that brings Vega along.
+
+    DVC's own loads it from the network. The names in braces are DVC's, which puts plots there; the
+    one of its scripts is left out.
+    """
+    return (
+        "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>DVC Plot</title>{refresh_tag}\n"
+        f"<script>(() => {{{vega()}}})();</script></head>\n<body>{{plot_divs}}</body></html>"
+    )
 
 
 def packaged(name: str) -> str:
