@@ -74,6 +74,7 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
             for one in classifiers
             if f"test-{one}.npy" in others
         },
+        revision,
     )
 
 
