@@ -3,8 +3,10 @@
 import argparse
 from threading import Lock
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 
 METRICS = ("mAP", "CF1", "retrieval")
 FEWEST_DRAWS = 100
@@ -28,6 +30,12 @@ def add_parser(commands: Commands) -> None:
         default=2000,
         help="number of bootstrap draws (default: %(default)s)",
     )
+    parser.add_argument(
+        "--html",
+        type=path_argument,
+        metavar="FILE",
+        help="also write one page, with the curves and queries",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -38,6 +46,8 @@ def compare(arguments: argparse.Namespace) -> None:
             f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
         )
     names = _names(arguments.a), _names(arguments.b)
+    if arguments.html is not None:
+        require_free(arguments.html, inputs=[PARAMS_FILE])
     # Other commands need not wait for what this one loads.
     from tqdm import tqdm
 
@@ -73,6 +83,10 @@ def compare(arguments: argparse.Namespace) -> None:
     differences = differing(a[0].params, b[0].params)
     alone = seeds_alone(a, b)
     options = {"draws": arguments.draws, "seeds_alone": alone}
+    if arguments.html is not None:
+        from siglip2_multimodal_hash.experiments.comparison_page import write_comparison
+
+        write_comparison(arguments.html, (a, b), comparison, differences, load_params(), **options)
     if arguments.json:
         found = shown.comparison_json(names, comparison, differences, **options)
         print_json(found)

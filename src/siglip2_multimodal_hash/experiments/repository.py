@@ -108,6 +108,17 @@ class Repository:
             raise DataError(f"{commit[:9]}: {PARAMS_FILE} holds no sections")
         return content
 
+    def text(self, commit: str, path: str) -> str:
+        """A file of a commit, or of ``workspace``.
+
+        Raises:
+            CalledProcessError: The commit does not have it.
+            OSError: The workspace does not.
+        """
+        if commit == WORKSPACE:
+            return (self.folder / path).read_text(encoding="utf-8")
+        return self.git("show", f"{commit}:./{path}")
+
     def headline(self, commit: str) -> dict[str, float]:
         """The headline figures of a commit; none where it has no such file."""
         try:
@@ -183,10 +194,7 @@ class Repository:
     def _yaml(self, commit: str, path: str, *, pure: bool = False) -> Any:
         if (commit, path) not in self._read:
             try:
-                if commit == WORKSPACE:
-                    text = (self.folder / path).read_text(encoding="utf-8")
-                else:
-                    text = self.git("show", f"{commit}:./{path}")
+                text = self.text(commit, path)
                 self._read[commit, path] = YAML(typ="safe", pure=pure).load(text)
             except (subprocess.CalledProcessError, OSError, ValueError, YAMLError):
                 raise DataError(f"{commit[:9]}: no readable {path}") from None

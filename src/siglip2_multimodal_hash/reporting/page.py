@@ -8,7 +8,7 @@ from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.reporting.web import charts, tables
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
-from siglip2_multimodal_hash.reporting.web.glossary import TERMS
+from siglip2_multimodal_hash.reporting.web.glossary import TERMS, term_id
 from siglip2_multimodal_hash.reporting.web.inputs import Json, ReportInputs
 from siglip2_multimodal_hash.reporting.web.template import page_text
 from siglip2_multimodal_hash.reporting.web.thumbnails import within_budget
@@ -57,7 +57,7 @@ def write_page(
     Args:
         path: The HTML file.
         template: See :func:`.web.template.page_text`.
-        context: Its content, which holds the photos.
+        context: Its content, which holds the photos; of the glossary it gets the terms it has.
         photos: By key, each with its ``file``; ``url`` and ``link`` are added where there is one.
         wanted: See :func:`.web.thumbnails.within_budget`.
         images: See :func:`write_report`.
@@ -68,6 +68,12 @@ def write_page(
         InputError: See :func:`.files.write_text`.
     """
     context = {**context, "links": locate is not None, "glossary": TERMS}
+    text = page_text(template, **context)
+    context["glossary"] = {
+        term: meaning
+        for term, meaning in TERMS.items()
+        if f'aria-describedby="{term_id(term)}"' in text
+    }
     if locate is not None:
         for photo in photos.values():
             photo["link"] = photo_address(locate(photo["file"]), path)
