@@ -5,8 +5,10 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import PARAMS_FILE
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.experiments.plan import Planned
@@ -35,6 +37,12 @@ def add_parser(commands: Commands) -> None:
         type=int,
         default=1,
         help="experiments to run in parallel, spread over the GPUs (default: 1)",
+    )
+    parser.add_argument(
+        "--report",
+        type=path_argument,
+        metavar="FILE",
+        help="then write the rows as one page, as `smhash table --html` does",
     )
 
 
@@ -65,6 +73,8 @@ def ablate(arguments: argparse.Namespace) -> None:
         todo, stale = _select(arguments, rows, repository)
         progress = Progress(len(todo), arguments.jobs)
         failed = engine.run_all(todo, repository, progress, arguments.jobs, lock)
+    if arguments.report is not None:
+        _report(arguments)
     for name, why in failed.items():
         print(f"FAILED {name}: {why}", file=sys.stderr)
     if failed:
@@ -80,6 +90,21 @@ def _check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: at least 1")
+    if arguments.report is not None:
+        if arguments.list or arguments.dry_run:
+            raise InputError(f"--report {arguments.report}: nothing is to run")
+        require_free(arguments.report, inputs=[PARAMS_FILE])
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Write the page of the rows; stale experiments are among them, with a note."""
+    from siglip2_multimodal_hash.evaluation.significance import DRAWS
+    from siglip2_multimodal_hash.experiments.ablations_page import write_ablations
+    from siglip2_multimodal_hash.experiments.tables import read_tables
+
+    tables = read_tables(arguments.row, arguments.seeds, draws=DRAWS, mixed=True)
+    write_ablations(arguments.report, tables, draws=DRAWS)
+    print(f"wrote {arguments.report}")
 
 
 def _select(

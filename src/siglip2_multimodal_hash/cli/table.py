@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import read_output, require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
@@ -35,6 +35,12 @@ def add_parser(commands: Commands) -> None:
         "--out", type=Path, metavar="FILE", help="write to FILE instead of the terminal"
     )
     parser.add_argument(
+        "--html",
+        type=path_argument,
+        metavar="FILE",
+        help="also write the rows as one page, with their intervals as pictures",
+    )
+    parser.add_argument(
         "--draws",
         type=int,
         default=2000,
@@ -54,8 +60,13 @@ def add_parser(commands: Commands) -> None:
 def table(arguments: argparse.Namespace) -> None:
     """Print the comparison with bounds and baselines, or tables of ablation rows."""
     inputs = [PARAMS_FILE, *(file for folder in FIGURES for file in folder.rglob("*.json"))]
-    if arguments.out is not None:
-        require_free(arguments.out, inputs=inputs)
+    for file in (arguments.out, arguments.html):
+        if file is not None:
+            require_free(file, inputs=inputs)
+    if arguments.html is not None and not arguments.row:
+        raise InputError(
+            f"--html {arguments.html}: of no row", "name rows of configs/ablations.yaml"
+        )
     if arguments.row and arguments.split == "val":
         raise InputError(
             "--split val: results per image are kept for test only",
@@ -103,4 +114,8 @@ def _ablations(arguments: argparse.Namespace) -> str:
     tables = read_tables(
         arguments.row, arguments.seeds, draws=arguments.draws, mixed=arguments.mixed
     )
+    if arguments.html is not None:
+        from siglip2_multimodal_hash.experiments.ablations_page import write_ablations
+
+        write_ablations(arguments.html, tables, draws=arguments.draws)
     return WRITERS[form](tables)

@@ -140,7 +140,7 @@ def _origin(run: Experiment) -> Origin:
 
 def _forest(figures: Mapping[str, Json]) -> Figure:
     gaps = [
-        Gap(name, one["difference"], one["low"], one["high"], _points(one))
+        Gap(name, one["difference"], one["low"], one["high"], points(one))
         for name, one in figures.items()
     ]
     legend = [
@@ -151,7 +151,8 @@ def _forest(figures: Mapping[str, Json]) -> Figure:
     return forest_chart("B less A, with its 95% interval", gaps, "a", "b", legend)
 
 
-def _points(one: Json) -> str:
+def points(one: Mapping[Any, Any]) -> str:
+    """A difference and its interval, in points."""
     low, high = 100 * one["low"], 100 * one["high"]
     return f"{100 * one['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
 
@@ -161,7 +162,7 @@ def _figures(figures: Mapping[str, Json], seeds_alone: bool) -> Table:
     rows = []
     for name, one in figures.items():
         verdict = shown if one["stands"] else NOT_SHOWN
-        cells = [_mean_sd(one["a"]), _mean_sd(one["b"]), _points(one), verdict]
+        cells = [_mean_sd(one["a"]), _mean_sd(one["b"]), points(one), verdict]
         if seeds_alone:
             cells.append(_mean_sd(one["over_seeds"]))
         rows.append((name, [Cell(text) for text in cells]))

@@ -22,6 +22,8 @@ _LATEX = str.maketrans({
     "−": "$-$", "≥": r"$\ge$", "≤": r"$\le$",
 })  # fmt: skip
 
+HEAD = ("variant", "runs", *FIGURES.values(), "time")
+
 
 def markdown(tables: Sequence[Table]) -> str:
     """Tables in Markdown, each under a heading with its question."""
@@ -67,6 +69,12 @@ FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
     "csv": as_csv,
     "tex": latex,
 }
+
+
+def cells(table: Table) -> list[list[str]]:
+    """A line per variant with the columns of :data:`HEAD`; differences below the figures."""
+    found: list[list[str]] = _wide(table, "{}", "\n", str).to_numpy().tolist()
+    return found
 
 
 def escape(text: str) -> str:

@@ -102,7 +102,11 @@ class Side(NamedTuple):
 
 
 def forest_chart(
-    title: str, gaps: Sequence[Gap], below: str, above: str, legend: Sequence[tuple[str, str]]
+    title: str,
+    gaps: Sequence[Gap],
+    below: str,
+    above: str,
+    legend: Sequence[tuple[str, str]] = (),
 ) -> Figure:
     """Differences as points on their intervals: filled where the interval excludes 0.
 
@@ -122,11 +126,12 @@ def forest_chart(
     ]
     y = alt.Y("name:N", title=None, scale=alt.Scale(domain=[one.name for one in gaps]))
     y = y.axis(labelLimit=LONGEST_NAME, labelColor="var(--ink)", grid=True)
-    x = alt.X("x:Q", title="difference in points")
+    x = alt.X("x:Q", title="difference in points", axis=alt.Axis(tickCount=5))
     colours = [f"var(--{below})", f"var(--{above})", "var(--faint)"]
     stroke = alt.Scale(domain=[*KINDS], range=colours)
     fill = alt.Scale(domain=[*KINDS], range=[*colours[:2], "var(--panel)"])
     coloured = alt.Stroke("kind:N", scale=stroke, legend=None)
+    first = [{"name": one.name, "x": 0, "note": one.said} for one in gaps if one.value is None]
     none = alt.Chart(inline([{"x": 0}])).mark_rule(color="var(--ink)", opacity=0.6)
     differences = alt.Chart(inline(rows))
     layers = [
@@ -138,6 +143,9 @@ def forest_chart(
             x=x, y=y, stroke=coloured, tooltip="note:N",
             fill=alt.Fill("kind:N", scale=fill, legend=None),
         ),
+        alt.Chart(inline(first))
+        .mark_point(size=70, shape="diamond", filled=True, opacity=1, color="var(--ink)")
+        .encode(x=x, y=y, tooltip="note:N"),
     ]  # fmt: skip
     said = "; ".join(f"{one.name}: {one.said}" for one in gaps)
     height = ROW_HEIGHT * len(gaps)
