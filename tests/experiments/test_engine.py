@@ -87,7 +87,7 @@ def workspace(folder: Path) -> tuple[str, str]:
     return state, (folder / "outputs/evaluation/figures.json").read_text()
 
 
-def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(folder):
+def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(folder, tmp_path):
     before = workspace(folder)
     first = smhash(folder, "ablate", "C1", "--seeds", "1")
     assert first.returncode == 1, first.stdout + first.stderr
@@ -100,8 +100,10 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(f
     assert workspace(folder) == before
     assert Repository(folder).seconds(there["C1-k-5-s0"]) > 0
 
-    again = smhash(folder, "ablate", "C1", "--seeds", "1")
+    page = tmp_path / "C1.html"
+    again = smhash(folder, "ablate", "C1", "--seeds", "1", "--report", str(page))
     assert again.returncode == 1
+    assert "Not run yet: C1-k-50-s0" in page.read_text(encoding="utf-8")
     assert "4 experiments: 3 done, 0 stale, 1 to run" in again.stdout
     assert recorded(folder) == there
 

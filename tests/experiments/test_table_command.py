@@ -9,6 +9,7 @@ import pytest
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.results import read_experiment
 from tests.experiments.small_repository import commit_line, run, smhash
+from tests.html_pages import Page
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,23 @@ def test_markdown_of_two_rows(folder):
     assert lines["| 5"].startswith("| 5 | 1 | ")
     assert "| 50" not in lines
     assert "Not run yet: C1-k-5-s1, C1-k-10-s1, C1-k-50-s0, C1-k-50-s1" in result.stdout
+
+
+def test_two_rows_as_one_page(folder, tmp_path):
+    path = tmp_path / "rows.html"
+    words = ("C1", "A3", "--seeds", "2", "--draws", "200", "--html", str(path))
+    result = smhash(folder, "table", *words)
+    assert result.returncode == 0, result.stderr
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    # A chart for each row and figure; retrieval is the same for all of A3, and has one, too.
+    assert [one.get("type") for one in page.all("script")].count("application/json") == 6
+    assert [one["id"] for one in page.all("section")] == ["A3", "C1", "glossary", "provenance"]
+    shown = " ".join(page.texts)
+    for part in ("n = 60 test pairs of mojicoco", "200 draws", "default-s1", "Not run yet: "):
+        assert part in shown
+    assert smhash(folder, "table", "--html", str(path)).returncode == 2
 
 
 def test_all_experiments_newest_first_or_by_a_figure(folder):

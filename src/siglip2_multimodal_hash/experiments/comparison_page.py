@@ -26,7 +26,7 @@ from siglip2_multimodal_hash.experiments.comparison_text import (
     comparison_json,
 )
 from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
-from siglip2_multimodal_hash.experiments.repository import Repository
+from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
 from siglip2_multimodal_hash.params import PREDICTORS, Params
 from siglip2_multimodal_hash.reporting.page import write_page
 from siglip2_multimodal_hash.reporting.web.charts import Figure
@@ -116,22 +116,16 @@ def write_comparison(
 
 
 def runs_table(runs: Iterable[tuple[str, Origin]]) -> Table:
-    """What each run was made with; behind the side or the row that it belongs to."""
+    """What each run was made with, and the side or the row that it belongs to."""
+    keys = ("seed", "loss.objective", "hash.bits")
     rows = [
         (
-            side,
-            [
-                Cell(run.experiment),
-                Cell(run.commit),
-                Cell(str(run.params["seed"])),
-                Cell(str(run.params["loss.objective"])),
-                Cell(str(run.params["hash.bits"])),
-            ],
+            run.experiment or WORKSPACE,
+            [Cell(of), Cell(run.commit), *(Cell(str(run.params[key])) for key in keys)],
         )
-        for side, run in runs
+        for of, run in runs
     ]
-    head = ["", "experiment", "commit", "seed", "objective", "bits"]
-    return Table("Runs", head, rows, "wide")
+    return Table("Runs", ["", "of", "commit", "seed", "objective", "bits"], rows, "wide lines")
 
 
 def _origin(run: Experiment) -> Origin:
@@ -154,7 +148,7 @@ def _forest(figures: Mapping[str, Json]) -> Figure:
 def points(one: Mapping[Any, Any]) -> str:
     """A difference and its interval, in points."""
     low, high = 100 * one["low"], 100 * one["high"]
-    return f"{100 * one['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{100 * one['difference']:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
 
 
 def _figures(figures: Mapping[str, Json], seeds_alone: bool) -> Table:
@@ -168,7 +162,7 @@ def _figures(figures: Mapping[str, Json], seeds_alone: bool) -> Table:
         rows.append((name, [Cell(text) for text in cells]))
     head = ["", "A", "B", "B less A (95% interval)", "", *(["over all seeds"] * seeds_alone)]
     note = "A and B differ in the seed alone." if seeds_alone else ""
-    return Table("Test, in percent", head, rows, "wide", note)
+    return Table("Test, in percent", head, rows, "wide lines terms", note)
 
 
 def _mean_sd(spread: Json) -> str:
@@ -202,7 +196,7 @@ def _parameters(differences: Differing) -> Table | None:
         (key, [Cell(str(a)), Cell(str(b)), Cell("" if key in changing else "changes no result")])
         for key, (a, b) in differences.items()
     ]
-    return Table("Parameters that differ", ["", "A", "B", ""], rows)
+    return Table("Parameters that differ", ["", "A", "B", ""], rows, "wide lines")
 
 
 def _class_chart(groups: Groups) -> Figure:

@@ -126,7 +126,11 @@ def forest_chart(
     ]
     y = alt.Y("name:N", title=None, scale=alt.Scale(domain=[one.name for one in gaps]))
     y = y.axis(labelLimit=LONGEST_NAME, labelColor="var(--ink)", grid=True)
-    x = alt.X("x:Q", title="difference in points", axis=alt.Axis(tickCount=5))
+    x = alt.X(
+        "x:Q",
+        title="difference in points",
+        axis=alt.Axis(tickCount=5, labelOverlap=True, labelSeparation=6),
+    )
     colours = [f"var(--{below})", f"var(--{above})", "var(--faint)"]
     stroke = alt.Scale(domain=[*KINDS], range=colours)
     fill = alt.Scale(domain=[*KINDS], range=[*colours[:2], "var(--panel)"])
@@ -143,10 +147,12 @@ def forest_chart(
             x=x, y=y, stroke=coloured, tooltip="note:N",
             fill=alt.Fill("kind:N", scale=fill, legend=None),
         ),
-        alt.Chart(inline(first))
-        .mark_point(size=70, shape="diamond", filled=True, opacity=1, color="var(--ink)")
-        .encode(x=x, y=y, tooltip="note:N"),
     ]  # fmt: skip
+    if first:
+        diamond = alt.Chart(inline(first)).mark_point(
+            size=70, shape="diamond", filled=True, opacity=1, color="var(--ink)"
+        )
+        layers.append(diamond.encode(x=x, y=y, tooltip="note:N"))
     said = "; ".join(f"{one.name}: {one.said}" for one in gaps)
     height = ROW_HEIGHT * len(gaps)
     return Figure(title, sized(alt.layer(*layers), f"{title}. {said}", height), legend)
@@ -209,7 +215,8 @@ def class_scatter(
     ]
     named: list[dict[str, Any]] = []
     for row in sorted(rows, key=lambda row: -abs(row["y"] - row["x"]))[:NAMED_CLASSES]:
-        if all(abs(row["y"] - other["y"]) >= NAME_HEIGHT for other in named):
+        apart = all(abs(row["y"] - other["y"]) >= NAME_HEIGHT for other in named)
+        if apart and row["kind"] != UNCLEAR:
             named.append(row)
     x = alt.X("x:Q", title="AP of A, %", scale=PERCENT)
     y = alt.Y("y:Q", title="AP of B, %", scale=PERCENT)
