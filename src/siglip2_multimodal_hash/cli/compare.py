@@ -30,13 +30,13 @@ def add_parser(commands: Commands) -> None:
         default=2000,
         help="number of bootstrap draws (default: %(default)s)",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
         "--html",
         type=path_argument,
         metavar="FILE",
-        help="also write one page, with the curves and queries",
+        help="also write one page: both side by side, with curves and the queries that changed",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def compare(arguments: argparse.Namespace) -> None:

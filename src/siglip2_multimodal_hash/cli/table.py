@@ -35,12 +35,6 @@ def add_parser(commands: Commands) -> None:
         "--out", type=Path, metavar="FILE", help="write to FILE instead of the terminal"
     )
     parser.add_argument(
-        "--html",
-        type=path_argument,
-        metavar="FILE",
-        help="also write the rows as one page, with their intervals as pictures",
-    )
-    parser.add_argument(
         "--draws",
         type=int,
         default=2000,
@@ -54,6 +48,12 @@ def add_parser(commands: Commands) -> None:
         choices=("test", "val"),
         default="test",
         help="split of the figures (default: test)",
+    )
+    parser.add_argument(
+        "--html",
+        type=path_argument,
+        metavar="FILE",
+        help="also write the rows as one page, with their intervals as pictures",
     )
 
 
