@@ -4,6 +4,7 @@
 # make test-slow  the slow tests as well
 # make test-newest  the newest versions instead of the tested ones (constraints.txt), in an
 #                 environment of its own: the quick tests, a small run of the pipeline among them
+# make plots      dvc plots show, as a page that needs no network
 # make check      lint, format, types, import contracts
 #
 # Variables: PYTHON=python3.12         interpreter of the environment
@@ -29,7 +30,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 	|| { echo "$(1): not made by make, and so not removed" >&2; exit 2; }; rm -rf $(1)
 
-.PHONY: repro verify test test-slow test-newest check install clean
+.PHONY: repro verify plots test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
 
 # The line at its end is for the reader: with parameters of one's own there is nothing to compare.
@@ -39,6 +40,13 @@ repro: $(INSTALLED)
 
 verify: $(INSTALLED)
 	smhash verify
+
+# DVC's own page loads Vega from the network.
+plots: $(INSTALLED)
+	@mkdir -p .dvc/tmp
+	@python -c 'from siglip2_multimodal_hash.reporting.web import template; \
+		print(template.plots_page())' > .dvc/tmp/plots.html
+	dvc plots show --html-template .dvc/tmp/plots.html
 
 # Two processes of one thread each: more threads than cores would cost many times what they bring.
 # Files in their own order: by the number of their tests, those that take longest would come last.

@@ -45,7 +45,8 @@ CONDITIONAL = {
     "evaluate_classifiers": FOCUS,
     "evaluate_untrained": {"knn.shortlist", "knn.threshold"},
     "evaluate_knn_grid": {"knn.shortlist"},
-    "report": {"runtime.coco_root"},
+    # Of a folder there is no revision.
+    "report": {"runtime.coco_root", "backbone.revision"},
 }
 
 
@@ -108,6 +109,7 @@ def test_the_report_is_one_file_without_links(finished_run):
     folder, _ = finished_run
     page = (folder / "reports/mojicoco/siglip2-tiny/index.html").read_text()
     assert page.count('{"photo":') == 5
+    assert len(re.findall(r"95%: [\d.]+ to [\d.]+", page)) == 4
     markup, _, _ = page.partition('<script type="module">')
     assert not re.search(r'(?:src|href)="(?!#|data:)', markup)
     assert len(page.encode()) <= 5_000_000

@@ -27,7 +27,8 @@ DECLARED_BY = {
     "fusion.type": {"train"},
     "fusion.modalities": {"train"},
     "fusion.mlp_dims": FITS,
-    "loss.objective": {"train", "train_variants"},
+    # The report names it.
+    "loss.objective": {"train", "train_variants", "report"},
     "loss.imbalance": FITS,
     "decomposer.eps": {"train", "train_variants"},
     "training.num_epochs": FITS,

@@ -73,6 +73,8 @@ def inputs_of(example: Any, **changes: Any) -> ReportInputs:
         "best_epoch": 2,
         "grid": GRID,
         "errors": ERRORS,
+        "intervals": {"knn": (0.5, 0.725), "retrieval": (0.4, 0.6)},
+        "provenance": {"seed": "42", "checkpoint": "<owner>/name"},
     }
     return ReportInputs(**(settings | changes))
 

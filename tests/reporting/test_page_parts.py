@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.reporting.intervals import headline_intervals
 from siglip2_multimodal_hash.reporting.web.charts import (
     Figure,
     calibration_chart,
@@ -17,6 +19,7 @@ from siglip2_multimodal_hash.reporting.web.charts import (
     vote_maps,
 )
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
+from siglip2_multimodal_hash.reporting.web.glossary import TERMS, explained, term_id
 from siglip2_multimodal_hash.reporting.web.tables import (
     baseline_table,
     best_mix,
@@ -36,16 +39,14 @@ def rows_of(figure: Figure, layer: int) -> list[dict[str, Any]]:
     return rows
 
 
-def test_the_best_of_each_column_is_bold() -> None:
+def test_methods_are_compared_column_by_column() -> None:
     table = baseline_table(BASELINES)
     assert table.head == ["", "knn", "mlp", "hybrid", "zero-shot", "retrieval"]
-    # knn of the odd row; mlp, hybrid and retrieval of the head; zero-shot has a column of its own.
-    best = {name: [cell.text for cell in cells if cell.best] for name, cells in table.rows}
-    assert best == {
-        "this head": ["70.0", "75.0", "50.0"],
-        "zero-shot": ["40.0"],
-        "odd<row": ["70.0"],
-        "chance": [],
+    assert {name: [cell.text for cell in cells] for name, cells in table.rows} == {
+        "this head": ["61.3", "70.0", "75.0", "", "50.0"],
+        "zero-shot": ["", "", "", "40.0", ""],
+        "odd<row": ["70.0", "", "", "", ""],
+        "chance": ["20.0", "", "", "", "30.0"],
     }
 
 
@@ -53,6 +54,7 @@ def test_tiles_name_bounds_and_baselines(example: Any) -> None:
     made = tiles(inputs_of(example))
     assert [one.name for one in made] == ["knn", "mlp", "hybrid", "retrieval"]
     assert made[0].value == 0.6128
+    assert [one.interval for one in made] == [(0.5, 0.725), None, None, (0.4, 0.6)]
     assert made[0].marks == [("chance", 0.2), ("zero-shot", 0.4)]
     assert made[3].marks == [("chance", 0.3)]
 
@@ -64,6 +66,42 @@ def test_facts_are_those_of_the_dataset_and_the_vote(example: Any) -> None:
         "codes": "16 bits",
         "vote": "5 neighbours by hamming distance, uniform",
     }
+
+
+@pytest.mark.parametrize(("whole", "said"), [(123_287, "32 of 123,287"), (32, None), (None, None)])
+def test_a_part_of_coco_says_so(example: Any, whole: int | None, said: str | None) -> None:
+    assert facts(inputs_of(example, whole=whole)).get("part of COCO") == said
+
+
+def test_terms_are_explained_where_they_stand_and_text_stays_text() -> None:
+    text = explained("micro mAP, P@10, AP <b>knn</b>; remap, recall@radius2")
+    assert text == (
+        '<abbr aria-describedby="term-micro-map">micro mAP</abbr>, '
+        '<abbr aria-describedby="term-p-k">P@10</abbr>, '
+        '<abbr aria-describedby="term-ap">AP</abbr> '
+        '&lt;b&gt;<abbr aria-describedby="term-knn">knn</abbr>&lt;/b&gt;; remap, recall@radius2'
+    )
+    assert len({term_id(term) for term in TERMS}) == len(TERMS)
+
+
+def test_an_interval_is_that_of_the_images_of_test() -> None:
+    # Class a is on two of four images, and its ranking is right: whatever is drawn, its AP is 1.
+    # Queries with an AP of 0 and 1: their mean is anywhere between.
+    labels = np.array([[1], [1], [0], [0]], np.uint8)
+    scores = dict.fromkeys(("knn", "mlp", "hybrid"), labels.astype(np.float32))
+    run = ItemResults(
+        Items(np.arange(4), labels, ("a",)),
+        scores,
+        dict.fromkeys(scores, 0.5),
+        np.array([0.0, 1.0, np.nan, np.nan]),
+    )
+    found = headline_intervals(run, draws=200)
+    assert found == {
+        **dict.fromkeys(("knn", "mlp", "hybrid"), (1.0, 1.0)),
+        "retrieval": (0.0, 1.0),
+    }
+    nothing_relevant = replace(run, retrieval=np.full(4, np.nan))
+    assert [*headline_intervals(nothing_relevant, draws=20)] == ["knn", "mlp", "hybrid"]
 
 
 def test_classes_without_a_positive_are_left_out(example: Any) -> None:
@@ -154,6 +192,7 @@ def test_a_card_says_what_the_evaluation_says(example: Any) -> None:
     dataset, test = example.dataset, example.evaluation.predictions["test"]
     labels, row = dataset.labels(), int(dataset.rows("test")[0])
     assert card["true"] == np.flatnonzero(labels[row]).tolist()
+    assert card["id"] == str(dataset.frame["image_id"][row])
     decided = np.flatnonzero(
         test.scores["knn"][0] >= inputs.evaluation.figures["knn"]["threshold"]["tuned"]
     )

@@ -15,9 +15,10 @@ from PIL import Image
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.reporting import page as page_module
 from siglip2_multimodal_hash.reporting.pictures import draw_overview
-from siglip2_multimodal_hash.reporting.web.inputs import read_inputs, read_records
+from siglip2_multimodal_hash.reporting.web.inputs import provenance, read_inputs, read_records
 from siglip2_multimodal_hash.reporting.web.template import vega
 from tests.html_pages import Page
+from tests.parameters import PARAMS, params_with
 from tests.reporting.report_example import KNN, data_of, report
 
 
@@ -46,6 +47,34 @@ def test_the_page_names_what_chose_the_checkpoint(tmp_path: Path, example: Any) 
     text = report(tmp_path / "a.html", example)
     assert "<code>training.monitor</code>" in text
     assert "chosen by mAP" not in text
+
+
+def test_terms_lead_to_their_meaning(tmp_path: Path, example: Any) -> None:
+    page = Page(report(tmp_path / "a.html", example))
+    meanings = {one["id"] for one in page.all("dd") if "id" in one}
+    used = {one["aria-describedby"] for one in page.all("abbr")}
+    assert {"term-knn", "term-map", "term-95-interval", "term-precision"} <= used <= meanings
+    ids = [one["id"] for _, one in page.elements if "id" in one]
+    assert len(ids) == len({*ids})
+
+
+def test_every_section_says_what_it_shows(tmp_path: Path, example: Any) -> None:
+    text = report(tmp_path / "a.html", example)
+    for section in re.findall("<section.*?</section>", text, re.S):
+        assert section.count('<p class="lead">') == 1
+        assert re.search(r'<p class="lead">[A-Z].*\.</p>', section)
+
+
+def test_provenance_is_that_of_the_parameters_not_of_a_clone(tmp_path: Path, example: Any) -> None:
+    made = provenance(PARAMS)
+    assert [*made] == ["seed", "objective", "protocol", "checkpoint", "towers", "versions"]
+    assert made["checkpoint"] == PARAMS.backbone.checkpoint
+    assert "+" not in made["versions"]
+    hub = {"backbone.checkpoint": "google/siglip2-base-patch16-256", "backbone.revision": "abc"}
+    assert provenance(params_with(hub))["revision"] == "abc"
+    text = report(tmp_path / "a.html", example)
+    assert "<dt>checkpoint</dt><dd>&lt;owner&gt;/name</dd>" in text
+    assert "-- dvc.lock</code>" in text
 
 
 def test_the_page_needs_no_other_file(tmp_path: Path, example: Any, coloured_images: Any) -> None:
@@ -147,7 +176,10 @@ def test_queries_are_spread_over_the_split(
 def test_a_section_without_data_is_left_out(tmp_path: Path, example: Any) -> None:
     page = Page(report(tmp_path / "a.html", example, grid=[], errors=None))
     ids = [one["id"] for one in page.all("section")]
-    assert ids == ["headline", "training", "curves", "classes", "queries"]
+    assert ids == [
+        *("headline", "queries", "figures", "training", "curves", "classes"),
+        *("glossary", "provenance"),
+    ]
 
 
 def test_a_head_without_codes_has_a_page(
@@ -179,8 +211,9 @@ def test_inputs_are_read_with_or_without_what_may_be_missing(tmp_path: Path, exa
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     for split in ("train", "val"):
         (tmp_path / f"training_{split}.csv").write_text("epoch,total\n1,2.5\n", encoding="utf-8")
-    parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
+    parts: tuple[Any, ...] = (example.dataset, example.evaluation, example.codes, PARAMS, {})
     inputs = read_inputs(*parts, details=tmp_path, plots=tmp_path)
+    assert inputs.title == "Multi-label tags and retrieval on mojicoco with siglip2-tiny"
     assert inputs.best_epoch == 4
     assert inputs.training["val"] == [{"epoch": "1", "total": "2.5"}]
     assert (inputs.grid, inputs.errors) == ([], None)
@@ -198,7 +231,7 @@ def test_figures_of_another_form_are_named(
     (tmp_path / "baselines.json").write_text('{"fused": {}}', encoding="utf-8")
     (tmp_path / "fit.json").write_text('{"best_epoch": 4}', encoding="utf-8")
     (tmp_path / f"{name}.json").write_text(content, encoding="utf-8")
-    parts = ("title", example.dataset, example.evaluation, example.codes, KNN)
+    parts: tuple[Any, ...] = (example.dataset, example.evaluation, example.codes, PARAMS, {})
     with pytest.raises(DataError, match=rf"{name}\.json: not what(.|\n)*dvc repro summarise"):
         read_inputs(*parts, details=tmp_path, plots=tmp_path)
 

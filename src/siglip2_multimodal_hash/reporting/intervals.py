@@ -18,14 +18,19 @@ def headline_intervals(run: ItemResults, draws: int = DRAWS) -> dict[str, Interv
         draws: Their number; each takes as many images as there are, with replacement.
 
     Returns:
-        By ``knn``, ``mlp``, ``hybrid`` and ``retrieval``.
+        By ``knn``, ``mlp``, ``hybrid`` and ``retrieval``, as far as they are defined.
     """
-    figures = figures_of(run, ("mAP", "retrieval"))
+    all_images = np.ones(len(run.items.labels), dtype=np.int64)
+    figures = {
+        name: figure
+        for name, figure in figures_of(run, ("mAP", "retrieval")).items()
+        if not np.isnan(figure(all_images))
+    }
 
     def statistic(weights: Weights) -> Floats:
         return np.array([figure(weights) for figure in figures.values()])
 
-    found = bootstrap(statistic, len(run.items.labels), seed=0, draws=draws)
+    found = bootstrap(statistic, len(all_images), seed=0, draws=draws)
     return {
         name.partition(" ")[0]: (one.low, one.high)
         for name, one in zip(figures, found, strict=True)

@@ -98,7 +98,7 @@
     address.href = `#query-${card.id}`;
     const left = make("div", "", linked(card.photo, "photo"),
       make("span", `verdict${card.right ? " right" : ""}`, verdict(card)), make("p", "file", file),
-      make("p", "file", address));
+      make("p", "address", address));
     const right = make("div", "", make("blockquote", "", caption),
       make("p", "note", "true tags: ", ...(truth.length ? truth : ["none"])), tagTable(card));
     const [more, rest] = card.rest;

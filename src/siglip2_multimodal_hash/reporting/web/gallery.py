@@ -5,8 +5,9 @@ The data are plain JSON, so that another page can show cards of its own with the
 - ``names``: the C class names. ``predictors``: columns of ``tags``. ``bits``: of a code, or null.
 - ``photos``: by key ``{"file", "caption"}``; ``"url"`` where the picture is embedded, ``"link"``
   where the photo itself is reached on this machine's disk.
-- ``cards``: ``id`` (of the image), ``photo`` (key), ``true`` (classes), ``tags`` (class, then one score per predictor; the
-  best first), ``decided`` (classes at the tuned threshold), ``f1``, ``right`` (decided = true),
+- ``cards``: ``photo`` (key), ``id`` (of the image), ``true`` (classes), ``tags`` (class, then one
+  score per predictor; the best first), ``decided`` (classes at the tuned threshold), ``f1``,
+  ``right`` (decided = true),
   ``neighbours`` (key, Hamming distance or null, similarity, weight in the vote, shared classes),
   ``rest`` (neighbours that are not listed, and their weight).
 """
@@ -87,8 +88,8 @@ class _Cards:
         listed = int(self._found[query].sum())
         weights = self._weights[query]
         return {
-            "id": str(self._frame["image_id"].iat[row]),
             "photo": str(row),
+            "id": str(self._frame["image_id"].iat[row]),
             "true": np.flatnonzero(true).tolist(),
             "tags": [[c, *(round(float(own[c]), 3) for own in scores.values())] for c in shown],
             "decided": np.flatnonzero(decided).tolist(),

@@ -45,12 +45,23 @@ function explain(term, event) {
   place(document.getElementById(term.getAttribute("aria-describedby")).textContent, event);
 }
 
+function explainBeside(term) {
+  const { left, top } = term.getBoundingClientRect();
+  if (top < 0 || top > innerHeight) hide();
+  else explain(term, { clientX: left, clientY: top });
+}
+
 document.addEventListener("pointermove", (event) => {
   const term = event.target.closest("abbr");
   if (term) explain(term, event);
   else if (!event.target.closest(".chart")) hide();
 });
-document.addEventListener("scroll", hide, { passive: true });
+// What the pointer was at is elsewhere now; a term that has the focus takes its meaning along.
+document.addEventListener("scroll", () => {
+  const term = document.activeElement;
+  if (term.matches("abbr") && !tip.hidden) explainBeside(term);
+  else hide();
+}, { passive: true });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 for (const section of document.querySelectorAll("section")) {
   const seen = new Set();
@@ -59,10 +70,7 @@ for (const section of document.querySelectorAll("section")) {
     const meaning = term.getAttribute("aria-describedby");
     term.tabIndex = seen.has(meaning) ? -1 : 0;
     seen.add(meaning);
-    term.addEventListener("focus", () => {
-      const { left, top } = term.getBoundingClientRect();
-      explain(term, { clientX: left, clientY: top });
-    });
+    term.addEventListener("focus", () => explainBeside(term));
     term.addEventListener("blur", hide);
   }
 }

@@ -65,6 +65,18 @@ def vega() -> str:
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
 
 
+def plots_page() -> str:
+    """A template for ``dvc plots show --html-template`` that brings Vega along.
+
+    DVC's own loads it from the network. The names in braces are DVC's, which puts plots there; the
+    one of its scripts is left out.
+    """
+    return (
+        "<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>DVC Plot</title>{refresh_tag}\n"
+        f"<script>(() => {{{vega()}}})();</script></head>\n<body>{{plot_divs}}</body></html>"
+    )
+
+
 def packaged(name: str) -> str:
     """The text of a file of this package."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
