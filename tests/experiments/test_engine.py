@@ -176,7 +176,7 @@ def test_a_row_below_the_root_of_git(below):
 def test_an_unknown_row_ends_with_near_matches(folder):
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2
-    assert "did you mean C4" in result.stderr
+    assert "did you mean `C4`" in result.stderr
 
 
 def test_what_a_report_is_made_by_may_change(folder):

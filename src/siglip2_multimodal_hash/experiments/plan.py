@@ -1,13 +1,12 @@
 """Experiments of rows: named, each once, with all their parameters."""
 
 import copy
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.errors import InputError, did_you_mean
 from siglip2_multimodal_hash.experiments.rows import Row, Variant
 from siglip2_multimodal_hash.params import PREDICTORS, flatten, parse_params
 from siglip2_multimodal_hash.presets import replace_values
@@ -134,12 +133,10 @@ class Plan:
     def _unknown(self, word: str) -> InputError:
         tiers = dict.fromkeys(row.tier for row in self._all.values())
         known = [*self._all, *tiers, ALL]
-        folded = {name.lower(): name for name in known}
-        near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(folded[one] for one in near)}? " if near else ""
         return InputError(
             f"{word}: no such row or tier",
-            f"{hint}rows: {', '.join(self._all)}; tiers: {', '.join(tiers)}; or {ALL}",
+            f"{did_you_mean(word, known)} rows: {', '.join(self._all)}; tiers: "
+            f"{', '.join(tiers)}; or {ALL}".lstrip(),
         )
 
 
