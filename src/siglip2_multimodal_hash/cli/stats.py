@@ -38,9 +38,8 @@ def stats(arguments: argparse.Namespace) -> None:
         print_json(summary)
     else:
         known = flatten(params.model_dump())
-        show(
-            [*parts, footer([Origin.workspace(known)], *pairs(known), head=False)], arguments.format
-        )
+        last = footer([Origin.workspace(known)], *pairs(known), head=False)
+        show([*parts, last], arguments.format)
 
 
 def statistics_parts(title: str, summary: Summary) -> list[Part]:

@@ -16,12 +16,12 @@ from siglip2_multimodal_hash.files import read_json
 from siglip2_multimodal_hash.params import PARAMS_FILE
 
 PACKAGE = "siglip2-multimodal-hash"
-LIBRARIES = ("torch", "transformers", "faiss-cpu", "faiss-gpu", "numpy", "dvc")
+LIBRARIES = ("torch", "transformers", "faiss-cpu", "faiss-gpu", "numpy")
 # Images of COCO 2014, and those with a label, which are HashNet's.
 WHOLE_COCO = {"hashnet": 122_218}
 _LOCK_FILE = "dvc.lock"
 _DECIDES = (str(PARAMS_FILE), "dvc.yaml", _LOCK_FILE, "src/", "stages/", "models/")
-_SHORT = 9
+_SHORT = 7
 _SHOWN = 3
 
 
@@ -103,7 +103,6 @@ def footer(origins: Sequence[Origin], *lines: str, head: bool = True) -> Weak:
     if head:
         said += [
             _listed("objective", (one.params["loss.objective"] for one in origins)),
-            _listed("bits", (one.params["hash.bits"] for one in origins)),
             _listed("towers", (_towers(one.params) for one in origins)),
         ]
     return Weak("\n".join([*lines, ", ".join(filter(None, said)), f"here: {versions()}"]))
@@ -151,14 +150,12 @@ def _towers(params: Mapping[str, Any]) -> str:
     checkpoint, revision = params["backbone.checkpoint"], params["backbone.revision"]
     identity = _identity(params) or ("" if Path(checkpoint).is_dir() else str(revision or ""))
     tuned = params.get("backbone.tune", "frozen")
-    return (
-        checkpoint + (f"@{identity}" if identity else "")
-        + ("" if tuned == "frozen" else f" tuned ({tuned})")
-    )  # fmt: skip
+    text = f"{checkpoint}@{identity}" if identity else str(checkpoint)
+    return text if tuned == "frozen" else f"{text} tuned ({tuned})"
 
 
 def _identity(params: Mapping[str, Any]) -> str:
-    """What the embeddings of this folder were made with: a commit of the hub, or a digest."""
+    """What the embeddings here were made with: a commit of the hub, or a digest of the weights."""
     name = Path(params["dataset.name"], params["backbone.name"])
     try:
         meta = read_json("outputs" / name / "embeddings/meta.json")
@@ -166,7 +163,7 @@ def _identity(params: Mapping[str, Any]) -> str:
             return ""
         if meta["commit"]:
             return str(meta["commit"])[:_SHORT]
-        return "sha256:" + next(iter(meta["weights_sha256"].values()))[:_SHORT]
+        return str(next(iter(meta["weights_sha256"].values())))[:_SHORT]
     except (DataError, LookupError, TypeError, AttributeError, StopIteration):
         return ""
 
