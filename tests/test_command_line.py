@@ -281,8 +281,10 @@ def test_stats(
     assert out.isascii()
     assert list(json.loads(out)["class_frequency"]) == ["\N{GOAT} ch\xe8vre"]
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert smhash("stats") == 0
-    assert "dog        1    1     1    3" in capsys.readouterr().out
+    assert smhash("stats", "--format", "text") == 0
+    shown = capsys.readouterr().out
+    assert "dog        1    1     1    3" in shown
+    assert "\nn = 2 test pairs of mojicoco (karpathy split)\nseed 42\n" in shown
     assert smhash("stats", "--json") == 0
     assert json.loads(capsys.readouterr().out)["class_frequency"]["dog"]["all"] == 3
     path.write_text(json.dumps(content)[:-1], encoding="utf-8")

@@ -14,6 +14,10 @@ WIDTH = 100
 """Characters of a line where there is no terminal."""
 
 
+SHORTEST_NAME = 12
+"""Characters of a row's name that are not broken."""
+
+
 class Strong(str):
     """Text that stands out, up to its first line break: bold."""
 
@@ -90,7 +94,10 @@ def _grid(table: Table) -> Grid:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(table.head):
         if number in table.text:
-            grid.add_column(Text(name), overflow="fold")
+            # What names the row stays legible, at the cost of the last columns.
+            longest = max(len(cells[number]) for cells in (table.head, *table.rows))
+            least = min(SHORTEST_NAME, longest) if number == 0 else None
+            grid.add_column(Text(name), overflow="fold", min_width=least)
         else:
             grid.add_column(Text(name), justify="right", no_wrap=True)
     for row in table.rows:

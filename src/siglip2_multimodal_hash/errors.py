@@ -31,6 +31,8 @@ class DataError(InputError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A question about the known words most like a misspelt one; empty where none is like it."""
     folded = {name.lower(): name for name in known}
+    if word in folded.values():
+        return ""
     near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(f'`{folded[one]}`' for one in near)}?" if near else ""
 

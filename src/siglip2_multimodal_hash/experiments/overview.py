@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from siglip2_multimodal_hash.document import Part, Table
+from siglip2_multimodal_hash.document import SHORTEST_NAME, Part, Table
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES
@@ -13,7 +13,6 @@ from siglip2_multimodal_hash.params import flatten
 
 FIGURES = ("knn", "mlp", "retrieval", "val_knn")
 """Columns; the figure that sorts the table comes first."""
-SHORTEST_NAME = 12
 # Longest values of parameters to try, until the changes fit.
 VALUES = (1_000_000, 24, 12)
 

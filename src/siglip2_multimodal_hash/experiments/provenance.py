@@ -51,7 +51,7 @@ class Origin:
         """What the working folder holds; outside of Git without a commit."""
         try:
             repository = Repository()
-        except InputError:
+        except (InputError, OSError):  # or Git itself is missing
             return cls(params)
         changed = any(path.startswith(_DECIDES) for path in repository.changed_files())
         commit = repository.head[:_SHORT] + (" with changes" if changed else "")
@@ -103,7 +103,7 @@ def footer(origins: Sequence[Origin], *lines: str, head: bool = True) -> Weak:
     if head:
         said += [
             _listed("objective", (one.params["loss.objective"] for one in origins)),
-            _listed("towers", (_towers(one.params) for one in origins)),
+            _listed("checkpoint", (_towers(one.params) for one in origins)),
         ]
     return Weak("\n".join([*lines, ", ".join(filter(None, said)), f"here: {versions()}"]))
 
