@@ -184,7 +184,10 @@ def test_what_a_report_is_made_by_may_change(folder):
     commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == "1 experiment: 1 done, 0 stale, 0 to run\n"
+    assert result.stdout.splitlines() == [
+        "1 experiment: 1 done, 0 stale, 0 to run",
+        "next: smhash table A3 --seeds 1",
+    ]
     assert recorded(folder) == there
 
 
@@ -275,7 +278,7 @@ def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path):
     assert process.wait(100) == 0, process.stderr.read()
     run(folder, "git", "reset", "-q", "--hard", head)
     found = smhash(folder, "ablate", "A3", "--seeds", "2")
-    assert found.stdout == "2 experiments: 2 done, 0 stale, 0 to run\n"
+    assert found.stdout.startswith("2 experiments: 2 done, 0 stale, 0 to run\nnext: ")
 
 
 NVIDIA_SMI = "#!/bin/sh\necho GPU-one\necho GPU-two\n"
@@ -396,6 +399,8 @@ def test_a_dry_run_runs_nothing(folder):
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
+    assert "measured here" in result.stdout.splitlines()[1]
+    assert result.stdout.endswith("next: smhash ablate A2 --seeds 2\n")
     assert recorded(folder) == before
 
 

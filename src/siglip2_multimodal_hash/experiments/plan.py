@@ -126,6 +126,19 @@ class Plan:
                     found.setdefault(one.name, one)
         return list(found.values())
 
+    def kinds(self) -> dict[str, frozenset[str]]:
+        """Sections that the experiments of each setting change, by their name without the seed.
+
+        ``baselines`` is among them where the experiment makes baselines.
+        """
+        return {
+            f"{self._prefix}{name}": frozenset(
+                [changed.partition(".")[0] for changed, _ in key]
+                + (["baselines"] if key in self._with_baselines else [])
+            )
+            for key, name in self._names.items()
+        }
+
     def _key(self, row: Row, variant: Variant) -> _Key:
         overrides = _changes(self._base, {**row.fixed, **variant.overrides})
         return tuple(sorted((key, repr(value)) for key, value in overrides.items()))
