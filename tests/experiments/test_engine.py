@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -126,6 +127,20 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     new = set(recorded(folder)) - set(there)
     # The reference of all rows may be there from another row.
     assert new - {"default-s0"} == {"A1-fusion-hadamard-s0"}
+
+
+def test_after_an_experiment_in_the_workspace_it_says_how_to_go_back(folder):
+    before = workspace(folder)
+    run(folder, "dvc", "exp", "apply", "C1-k-5-s0")
+    assert workspace(folder) != before
+    table = smhash(folder, "table")
+    assert "with changes, experiment C1-k-5-s0" in table.stdout
+    result = smhash(folder, "ablate", "C1")
+    assert result.returncode == 2
+    (command,) = re.findall("where `dvc exp run` left them, `(.*?)` goes back", result.stderr)
+    assert f"$ {command} " in (ROOT / "README.md").read_text(encoding="utf-8")
+    run(folder, "sh", "-c", command)
+    assert workspace(folder) == before
 
 
 def test_a_changed_file_is_refused_and_named(folder):

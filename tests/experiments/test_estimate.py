@@ -38,7 +38,9 @@ def test_an_experiment_takes_as_long_as_those_that_change_the_same_sections() ->
 
 
 def test_without_any_like_it_the_mean_of_all_counts() -> None:
-    assert said({"A2-bits-32-s0": 20.0}, "C1") == "about 60 s, one at a time, by 1 run measured here"
+    assert (
+        said({"A2-bits-32-s0": 20.0}, "C1") == "about 60 s, one at a time, by 1 run measured here"
+    )
 
 
 @pytest.mark.parametrize("seconds", [{}, {"C1-k-5-s0": None}, {"mine": 9.0}])

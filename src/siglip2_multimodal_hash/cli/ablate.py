@@ -33,7 +33,9 @@ def add_parser(commands: Commands) -> None:
         type=int,
         help="number of seeds; seed N is params.yaml's plus N (default: the row's)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would run, and for how long")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run, and for how long"
+    )
     parser.add_argument(
         "--force", action="store_true", help="rerun stale ones, made with other code or parameters"
     )

@@ -39,8 +39,9 @@ def _measured(plan: Plan, repository: Repository) -> dict[_Kind, list[float]]:
     """Durations by the sections whose parameters an experiment changes."""
     kinds, found = plan.kinds(), dict[_Kind, list[float]]()
     for name, same in repository.experiments().items():
-        kind = kinds.get(_stem(name))
-        for one in same if kind is not None else ():
+        if (kind := kinds.get(_stem(name))) is None:
+            continue
+        for one in same:
             if (seconds := repository.seconds(one.commit)) is not None:
                 found.setdefault(kind, []).append(seconds)
     return found
