@@ -67,13 +67,16 @@ def test_an_experiment_is_read_without_checking_it_out(
 
 
 def test_the_tables(compare: Compare) -> None:
-    code, out, err = compare("HEAD", "k10")
+    code, out, err = compare("HEAD", "k10", "--format", "text")
     assert (code, err) == (0, "")
     assert out.startswith("A = HEAD\nB = k10\n")
     assert "retrieval mAP@all" in out
     assert "knn.K      20  10" in out
     assert "60 test images, of which 60 have something relevant" in " ".join(out.split())
     assert "moved most" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert "n = 60 test pairs of mojicoco (karpathy split)" in out
+    assert "experiments HEAD, k10, seed 42, objective discrete_pairwise" in " ".join(out.split())
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_the_page_takes_no_other_files_place(compare: Compare, repository: Path)
 def test_equal_runs_show_no_difference(compare: Compare) -> None:
     code, out, _ = compare("HEAD", "workspace")
     assert code == 0
-    assert out.count("no difference shown") == 7
+    assert out.count("| same |") == 7
     assert "No parameter differs." in out
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,20 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder, tmp_path):
     assert new - {"default-s0"} == {"A1-fusion-hadamard-s0"}
 
 
+def test_after_an_experiment_in_the_workspace_it_says_how_to_go_back(folder):
+    before = workspace(folder)
+    run(folder, "dvc", "exp", "apply", "C1-k-5-s0")
+    assert workspace(folder) != before
+    table = smhash(folder, "table")
+    assert "with changes, experiment C1-k-5-s0" in table.stdout
+    result = smhash(folder, "ablate", "C1")
+    assert result.returncode == 2
+    (command,) = re.findall("where `dvc exp run` left them, `(.*?)` goes back", result.stderr)
+    assert f"$ {command} " in (ROOT / "README.md").read_text(encoding="utf-8")
+    run(folder, "sh", "-c", command)
+    assert workspace(folder) == before
+
+
 def test_a_changed_file_is_refused_and_named(folder):
     path = folder / "stages/make.py"
     text = path.read_text()
@@ -178,7 +193,7 @@ def test_a_row_below_the_root_of_git(below):
 def test_an_unknown_row_ends_with_near_matches(folder):
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2
-    assert "did you mean C4" in result.stderr
+    assert "did you mean `C4`" in result.stderr
 
 
 def test_what_a_report_is_made_by_may_change(folder):
@@ -186,7 +201,10 @@ def test_what_a_report_is_made_by_may_change(folder):
     commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == "1 experiment: 1 done, 0 stale, 0 to run\n"
+    assert result.stdout.splitlines() == [
+        "1 experiment: 1 done, 0 stale, 0 to run",
+        "next: smhash table A3 --seeds 1",
+    ]
     assert recorded(folder) == there
 
 
@@ -277,7 +295,7 @@ def test_work_in_the_workspace_meanwhile_changes_nothing(folder, tmp_path):
     assert process.wait(100) == 0, process.stderr.read()
     run(folder, "git", "reset", "-q", "--hard", head)
     found = smhash(folder, "ablate", "A3", "--seeds", "2")
-    assert found.stdout == "2 experiments: 2 done, 0 stale, 0 to run\n"
+    assert found.stdout.startswith("2 experiments: 2 done, 0 stale, 0 to run\nnext: ")
 
 
 NVIDIA_SMI = "#!/bin/sh\necho GPU-one\necho GPU-two\n"
@@ -398,6 +416,8 @@ def test_a_dry_run_runs_nothing(folder):
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
+    assert "measured here" in result.stdout.splitlines()[1]
+    assert result.stdout.endswith("next: smhash ablate A2 --seeds 2\n")
     assert recorded(folder) == before
 
 

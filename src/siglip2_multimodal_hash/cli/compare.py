@@ -3,7 +3,14 @@
 import argparse
 from threading import Lock
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
+from siglip2_multimodal_hash.cli.commands import (
+    Commands,
+    add_format,
+    new_command,
+    path_argument,
+    print_json,
+    show,
+)
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import require_free
 from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
@@ -30,6 +37,7 @@ def add_parser(commands: Commands) -> None:
         default=2000,
         help="number of bootstrap draws (default: %(default)s)",
     )
+    add_format(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
         "--html",
@@ -59,6 +67,7 @@ def compare(arguments: argparse.Namespace) -> None:
         differing,
         seeds_alone,
     )
+    from siglip2_multimodal_hash.experiments.provenance import Origin
     from siglip2_multimodal_hash.experiments.results import read_experiment
 
     a, b = ([read_experiment(name) for name in group] for group in names)
@@ -91,7 +100,9 @@ def compare(arguments: argparse.Namespace) -> None:
         found = shown.comparison_json(names, comparison, differences, **options)
         print_json(found)
     else:
-        print(shown.comparison_text(names, comparison, differences, **options), end="")
+        origins = [Origin.recorded(run.params, run.commit, run.name) for run in (*a, *b)]
+        parts = shown.comparison_parts(names, comparison, differences, origins, **options)
+        show(parts, arguments.format)
 
 
 def _names(group: str) -> tuple[str, ...]:

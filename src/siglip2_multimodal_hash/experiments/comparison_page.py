@@ -17,13 +17,12 @@ from siglip2_multimodal_hash.evaluation.average_precision import average_precisi
 from siglip2_multimodal_hash.evaluation.comparison import Comparison
 from siglip2_multimodal_hash.evaluation.groups import item_f1
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.experiments.comparable import Differing, Experiment, effective
 from siglip2_multimodal_hash.experiments.comparison_text import (
-    BY_SEED,
-    NOT_SHOWN,
     SEEDS_FOR_A_CLAIM,
-    STANDS,
     comparison_json,
+    verdict,
 )
 from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
 from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
@@ -152,11 +151,11 @@ def points(one: Mapping[Any, Any]) -> str:
 
 
 def _figures(figures: Mapping[str, Json], seeds_alone: bool) -> Table:
-    shown = BY_SEED if seeds_alone else STANDS
     rows = []
     for name, one in figures.items():
-        verdict = shown if one["stands"] else NOT_SHOWN
-        cells = [_mean_sd(one["a"]), _mean_sd(one["b"]), points(one), verdict]
+        gap = Difference(one["difference"], one["low"], one["high"])
+        said = verdict(gap, seeds_alone)
+        cells = [_mean_sd(one["a"]), _mean_sd(one["b"]), points(one), said]
         if seeds_alone:
             cells.append(_mean_sd(one["over_seeds"]))
         rows.append((name, [Cell(text) for text in cells]))
