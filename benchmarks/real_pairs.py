@@ -43,6 +43,7 @@ from benchmarks.real_data import READERS, RealData
 from siglip2_multimodal_hash.baselines.logistic import fit_logistic_regression
 from siglip2_multimodal_hash.baselines.product_codes import CENTROIDS, evaluate_product_codes
 from siglip2_multimodal_hash.baselines.untrained import float_embedding, untrained_codes
+from siglip2_multimodal_hash.document import Table, as_text
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.evaluation.average_precision import mean_average_precision
 from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, SplitRows, evaluate_head
@@ -51,7 +52,6 @@ from siglip2_multimodal_hash.evaluation.significance import mean_difference
 from siglip2_multimodal_hash.params import PARAMS_FILE, Params, parse_params, settings_for_widths
 from siglip2_multimodal_hash.presets import override_text, parse_assignment
 from siglip2_multimodal_hash.progress import phase, show
-from siglip2_multimodal_hash.reporting.text_tables import text_table
 from siglip2_multimodal_hash.retrieval.codes import binarize
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
@@ -236,7 +236,7 @@ def table(runs: Runs) -> str:
         if len(runs[row]) > 1 and row in gaps:
             cells = [gaps[row].get(name) for name in COLUMNS]
             lines.append(["", *(_difference(*one) if one else "" for one in cells)])
-    return text_table(["", *COLUMNS.values()], lines)
+    return as_text([Table(["", *COLUMNS.values()], lines)]).rstrip("\n")
 
 
 def _mean(values: Sequence[float]) -> str:

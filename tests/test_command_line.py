@@ -1,6 +1,9 @@
 """`smhash` as a user meets it: output, exit codes, and messages without a traceback."""
 
+import contextlib
+import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -170,6 +173,90 @@ def test_wrong_usage_exits_with_2(smhash: Callable[..., int], arguments: list[st
     assert smhash(*arguments) == EXIT_BAD_INPUT
 
 
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["tabel"], "did you mean `table`"),
+        (["experiments", "--sort", "val_kn"], "did you mean `val_knn`"),
+        (["use", "siglip2-tny"], "did you mean `siglip2-tiny`"),
+        (["use", "-S", "hash.bitz=3"], "did you mean `hash.bits`"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_misspelt_word_is_asked_about(
+    smhash: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    part: str,
+) -> None:
+    assert smhash(*arguments) == EXIT_BAD_INPUT
+    assert part in capsys.readouterr().err
+
+
+def test_versions_and_exit_codes_are_documented(
+    smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smhash("--version") == 0
+    shown = capsys.readouterr().out
+    assert re.fullmatch(r"smhash \d\S* \(Python 3\.\S+, torch \S+, .*\)\n", shown)
+    assert smhash("--help") == 0
+    shown = capsys.readouterr().out
+    for code in (0, 1, EXIT_BAD_INPUT, EXIT_INTERRUPTED, 141):
+        assert re.search(rf"^  {code} +\w", shown, re.MULTILINE), code
+    for command in ("ablate", "doctor", "verify"):
+        assert smhash(command, "--help") == 0
+        assert "Exit codes: 1 where" in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """An output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_text_in_colour_and_a_file_markdown(
+    smhash: Callable[..., int], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = project / "outputs/mojicoco/siglip2-tiny/details"
+    folder.mkdir(parents=True)
+    (folder / "baselines.json").write_text('{"fused": {"knn": 0.5}, "chance": {"knn": 0.1}}')
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "100"), ("NO_COLOR", "")):
+        monkeypatch.setenv(name, value)
+    terminal = Terminal()
+    with contextlib.redirect_stdout(terminal):
+        assert smhash("table") == 0
+        assert smhash("table", "--out", "table.txt") == 0
+        assert smhash("table", "--out", "table.md") == 0
+        assert smhash("table", "--out", "table.tex") == EXIT_BAD_INPUT
+    lines = terminal.getvalue().splitlines()
+    assert lines[0].startswith("\x1b[1m")
+    assert lines[1].split() == ["fused", "50.0"]
+    assert max(len(re.sub("\x1b.*?m", "", line)) for line in lines) <= 100
+    assert Path("table.txt").read_text().startswith("row     ")
+    assert Path("table.md").read_text().startswith("| row |")
+
+
+def test_a_part_of_coco_says_so(
+    smhash: Callable[..., int], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert smhash("use", "coco2014", "--coco-root", "/coco") == 0
+    for folder, file, content in (
+        ("outputs/coco2014/siglip2-tiny/details", "baselines.json", {"fused": {"knn": 0.5}}),
+        (
+            "data/coco2014",
+            "statistics.json",
+            {"images": {"total": 239}, "splits": {"test": {"images": 40}}},
+        ),
+    ):
+        (project / folder).mkdir(parents=True)
+        (project / folder / file).write_text(json.dumps(content))
+    capsys.readouterr()
+    assert smhash("table") == 0
+    said = "n = 40 test pairs of coco2014 (karpathy split); part of COCO: 239 of 123,287"
+    assert said in capsys.readouterr().out
+
+
 def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     def fail_with(error: BaseException) -> Callable[[], None]:
         def main() -> None:
@@ -273,16 +360,18 @@ def test_stats(
     # Characters that the output's encoding lacks are escaped, and JSON stays JSON.
     ascii_only = {"PYTHONIOENCODING": "ascii"}
     path.write_text(json.dumps(content).replace("dog", "\N{GOAT} ch\xe8vre"), encoding="utf-8")
-    shown = run_process(project, "stats", **ascii_only)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert "\\U0001f410 ch\\xe8vre" in shown.stdout
+    process = run_process(project, "stats", **ascii_only)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "\\U0001f410 ch\\xe8vre" in process.stdout
     assert smhash("stats", "--json") == 0
     out = capsys.readouterr().out
     assert out.isascii()
     assert list(json.loads(out)["class_frequency"]) == ["\N{GOAT} ch\xe8vre"]
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert smhash("stats") == 0
-    assert "dog        1    1     1    3" in capsys.readouterr().out
+    assert smhash("stats", "--format", "text") == 0
+    shown = capsys.readouterr().out
+    assert "dog        1    1     1    3" in shown
+    assert "\nn = 2 test pairs of mojicoco (karpathy split)\nseed 42\n" in shown
     assert smhash("stats", "--json") == 0
     assert json.loads(capsys.readouterr().out)["class_frequency"]["dog"]["all"] == 3
     path.write_text(json.dumps(content)[:-1], encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from siglip2_multimodal_hash.reporting.tables import markdown_table
+from siglip2_multimodal_hash.cli.table import comparison_table
+from siglip2_multimodal_hash.document import as_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 Rows = dict[str, dict[str, float]]
@@ -32,7 +33,7 @@ def rows() -> Rows:
 def test_the_table_is_the_committed_metrics(rows: Rows) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = text.partition("<!-- table -->\n")[2].partition("<!-- /table -->")[0]
-    assert shown == markdown_table(rows)
+    assert shown == as_markdown([comparison_table(rows)])
 
 
 def test_the_fused_code_beats_single_modalities_and_chance(rows: Rows) -> None:

@@ -1,7 +1,8 @@
 """Errors that a user can fix: one message with the fault, its place and the remedy."""
 
+import difflib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +26,15 @@ class ParamsError(InputError, ValueError):
 
 class DataError(InputError):
     """A file of the dataset is missing, damaged, or contradicts another."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question about the known words most like a misspelt one; empty where none is like it."""
+    folded = {name.lower(): name for name in known}
+    if word in folded.values():
+        return ""
+    near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(f'`{folded[one]}`' for one in near)}?" if near else ""
 
 
 @contextmanager

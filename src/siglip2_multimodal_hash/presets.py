@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.errors import ParamsError, did_you_mean
 from siglip2_multimodal_hash.files import require_free, write_text
 from siglip2_multimodal_hash.params import PARAMS_FILE, flatten, parse_params, watched_inputs
 
@@ -65,8 +65,10 @@ def load_preset(name: str, folder: Path = PRESET_FOLDER) -> Preset:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(_names(folder))
-        remedy = f"known presets: {known}" if known else "run from the root of the project"
+        known = _names(folder)
+        remedy = f"{did_you_mean(name, known)} known presets: {', '.join(known)}".lstrip()
+        if not known:
+            remedy = "run from the root of the project"
         raise ParamsError(f"preset {name!r}: unknown", remedy)
     try:
         # Numbers keep their spelling, in which they are written: 3.0e-3 stays that.
@@ -226,10 +228,9 @@ def _place(document: Any, key: str, value: Any, source: str) -> tuple[Any, str]:
         section = section.get(parent) if isinstance(section, dict) else None
     if not isinstance(section, dict) or leaf not in section:
         known = flatten(document) if isinstance(document, dict) else ()
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean `{near[0]}`? " if near else ""
         raise ParamsError(
-            f"{source}: {key} = {value!r}: unknown key", f"{hint}{PARAMS_FILE} lists every key"
+            f"{source}: {key} = {value!r}: unknown key",
+            f"{did_you_mean(key, known)} {PARAMS_FILE} lists every key".lstrip(),
         )
     if isinstance(section[leaf], dict):
         # Its comments would go with it.

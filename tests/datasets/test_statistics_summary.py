@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from siglip2_multimodal_hash.cli.stats import statistics_text
+from siglip2_multimodal_hash.cli.stats import statistics_parts
 from siglip2_multimodal_hash.datasets.index import DatasetIndex, make_index
 from siglip2_multimodal_hash.datasets.statistics import (
     dataset_statistics,
@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.datasets.statistics import (
     most_frequent_pairs,
     summarise_statistics,
 )
+from siglip2_multimodal_hash.document import as_text
 
 COCO = Path(__file__).resolve().parents[2].parent / "shared" / "coco-annotations"
 NAMES = ("dog", "cat", "bird")
@@ -93,6 +94,10 @@ def test_a_database_of_its_own_counts_each_image_once() -> None:
     assert set(found["label_shift"]) == {"val/train", "test/train", "test/database"}
 
 
+def statistics_text(title: str, found: dict[str, Any]) -> str:
+    return as_text(statistics_parts(title, found), width=100)
+
+
 def test_nothing_is_described_too() -> None:
     found = summarise_statistics(dataset_statistics(make(np.zeros((0, 3)), [])))
     assert found["splits"]["all"]["images"] == 0
@@ -107,7 +112,7 @@ def test_as_text() -> None:
     )
     lines = text.splitlines()
     assert lines[0] == "pets: train 1, val 1, test 1, total 3"
-    assert "all         3           0                   1.67          1.67" in text
+    assert "all         3         0             1.67          1.67" in text
     assert "val/train             0.5000  dog x1.00; in one only: cat" in text
     assert "dog + cat            1" in text
     assert "cat        1    0     1    2" in text

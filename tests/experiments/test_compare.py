@@ -1,6 +1,7 @@
 """``smhash compare`` on a real repository: what it reads, says and refuses."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
 
+from siglip2_multimodal_hash.datasets.index import make_index, write_index
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.experiments.results import read_experiment
 from siglip2_multimodal_hash.params import flatten
+from siglip2_multimodal_hash.reporting.page import MOST_BYTES
 from tests.experiments.small_repository import IMAGES, run
+from tests.html_pages import Page
+from tests.reporting.browser import CHROMIUM, chromium
 
 Compare = Callable[..., tuple[int, str, str]]
 
@@ -60,19 +67,98 @@ def test_an_experiment_is_read_without_checking_it_out(
 
 
 def test_the_tables(compare: Compare) -> None:
-    code, out, err = compare("HEAD", "k10")
+    code, out, err = compare("HEAD", "k10", "--format", "text")
     assert (code, err) == (0, "")
     assert out.startswith("A = HEAD\nB = k10\n")
     assert "retrieval mAP@all" in out
     assert "knn.K      20  10" in out
     assert "60 test images, of which 60 have something relevant" in " ".join(out.split())
     assert "moved most" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert "n = 60 test pairs of mojicoco (karpathy split)" in out
+    assert "experiments HEAD, k10, seed 42, objective discrete_pairwise" in " ".join(out.split())
+
+
+@pytest.fixture
+def with_photos(repository: Path, tmp_path: Path) -> Path:
+    """The repository with the dataset in its workspace, and the curve of one fit."""
+    copy = shutil.copytree(repository, tmp_path / "copy", symlinks=True)
+    folder = copy / "data/mojicoco"
+    for name in ("train2014", "val2014"):
+        (folder / "source/images" / name).mkdir(parents=True)
+    files = [f"val2014/{number:02d}.png" for number in range(IMAGES)]
+    for number, file in enumerate(files):
+        Image.new("RGB", (40, 30), (4 * number, 40, 40)).save(folder / "source/images" / file)
+    columns = {"image_id": range(IMAGES), "file_name": files, "split": ["test"] * IMAGES}
+    columns |= dict.fromkeys(("width", "height", "bytes"), [100] * IMAGES)
+    captions = [["<script>alert(1)</script>"]] * IMAGES
+    labels = np.zeros((IMAGES, 3), np.uint8)
+    index = make_index(columns, captions, labels, (1, 2, 3), ("cat", "dog", "bus"))
+    write_index(folder / "index.parquet", index)
+    plots = copy / "plots/mojicoco/siglip2-tiny"
+    plots.mkdir(parents=True)
+    (plots / "training_val.csv").write_text("epoch,mAP\n0,0.5\n1,0.75\n", encoding="utf-8")
+    return copy
+
+
+def test_one_page_with_both_sides(compare: Compare, with_photos: Path) -> None:
+    path = with_photos / "page.html"
+    code, out, err = compare("k10", "workspace", "--html", str(path), folder=with_photos)
+    assert (code, err) == (0, "")
+    assert "no difference shown" in out or "stands" in out
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < MOST_BYTES
+    page = Page(text)
+    assert page.open == []
+    policy = next(one["content"] or "" for one in page.all("meta") if "http-equiv" in one)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe" not in policy
+    assert "<script>alert" not in text
+    before, after = (read_experiment(name).results for name in ("k10", "workspace"))
+    decided = [run.scores["knn"] >= run.thresholds["knn"] for run in (before, after)]
+    changed = int((decided[0] != decided[1]).any(axis=1).sum())
+    assert f"vote differ: {changed} of 60, " in re.sub("<[^>]+>", "", text)
+    # The ids are those of images whose tags changed, each with its photo.
+    shown = [int((one["id"] or "").removeprefix("query-")) for one in page.all("article")]
+    assert shown
+    assert all((decided[0][one] != decided[1][one]).any() for one in shown)
+    photos = [one["src"] or "" for one in page.all("img")]
+    assert len(photos) == len(shown)
+    assert all(one.startswith("data:image/webp;base64,") for one in photos)
+    # Differences, the curve that one side has, classes.
+    kinds = [one.get("type") for one in page.all("script")]
+    assert kinds == ["application/json"] * 3 + ["module"] * 2
+    if CHROMIUM is not None:
+        look_at(path, charts=3)
+
+
+def look_at(path: Path, charts: int) -> None:
+    """Open the page on a phone: all is drawn, nothing fails, is asked for or is off-screen."""
+    problems, asked = list[str](), list[str]()
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        expect(page.locator(".chart > svg")).to_have_count(charts)
+        assert problems == []
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_the_page_takes_no_other_files_place(compare: Compare, repository: Path) -> None:
+    before = (repository / "params.yaml").read_bytes()
+    code, _, err = compare("HEAD", "k10", "--html", "params.yaml")
+    assert code == EXIT_BAD_INPUT
+    assert "params.yaml: an input" in err
+    assert (repository / "params.yaml").read_bytes() == before
 
 
 def test_equal_runs_show_no_difference(compare: Compare) -> None:
     code, out, _ = compare("HEAD", "workspace")
     assert code == 0
-    assert out.count("no difference shown") == 7
+    assert out.count("| same |") == 7
     assert "No parameter differs." in out
 
 
@@ -87,9 +173,16 @@ def test_json_of_one_metric(compare: Compare) -> None:
     assert found["parameters"] == {"knn.K": {"a": 20, "b": 10}}
 
 
-def test_seeds(compare: Compare) -> None:
-    code, out, _ = compare("HEAD", "seed2")
+def test_seeds(compare: Compare, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    code, out, _ = compare("HEAD", "seed2", "--html", str(path))
     assert code == 0
+    text = path.read_text(encoding="utf-8")
+    assert "A and B differ in the seed alone." in text
+    # Without the dataset the queries have no photos.
+    page = Page(text)
+    assert page.all("article")
+    assert not page.all("img")
     assert "A and B differ in the seed alone." in out
     assert "(n = 2)" in out
     code, out, _ = compare("HEAD,seed2", "k10", "--json")

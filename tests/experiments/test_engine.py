@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,7 +89,7 @@ def workspace(folder: Path) -> tuple[str, str]:
 
 
 def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(
-    folder: Path,
+    folder: Path, tmp_path: Path
 ) -> None:
     before = workspace(folder)
     first = smhash(folder, "ablate", "C1", "--seeds", "1")
@@ -102,8 +103,10 @@ def test_runs_what_is_missing_goes_on_after_a_failure_and_leaves_the_workspace(
     assert workspace(folder) == before
     assert (Repository(folder).seconds(there["C1-k-5-s0"]) or 0) > 0
 
-    again = smhash(folder, "ablate", "C1", "--seeds", "1")
+    page = tmp_path / "C1.html"
+    again = smhash(folder, "ablate", "C1", "--seeds", "1", "--report", str(page))
     assert again.returncode == 1
+    assert "Not run yet: C1-k-50-s0" in page.read_text(encoding="utf-8")
     assert "4 experiments: 3 done, 0 stale, 1 to run" in again.stdout
     assert recorded(folder) == there
 
@@ -128,6 +131,20 @@ def test_interrupted_it_stops_and_the_next_goes_on(folder: Path, tmp_path: Path)
     new = set(recorded(folder)) - set(there)
     # The reference of all rows may be there from another row.
     assert new - {"default-s0"} == {"A1-fusion-hadamard-s0"}
+
+
+def test_after_an_experiment_in_the_workspace_it_says_how_to_go_back(folder: Path) -> None:
+    before = workspace(folder)
+    run(folder, "dvc", "exp", "apply", "C1-k-5-s0")
+    assert workspace(folder) != before
+    table = smhash(folder, "table")
+    assert "with changes, experiment C1-k-5-s0" in table.stdout
+    result = smhash(folder, "ablate", "C1")
+    assert result.returncode == 2
+    (command,) = re.findall("where `dvc exp run` left them, `(.*?)` goes back", result.stderr)
+    assert f"$ {command} " in (ROOT / "README.md").read_text(encoding="utf-8")
+    run(folder, "sh", "-c", command)
+    assert workspace(folder) == before
 
 
 def test_a_changed_file_is_refused_and_named(folder: Path) -> None:
@@ -178,7 +195,7 @@ def test_a_row_below_the_root_of_git(below: Path) -> None:
 def test_an_unknown_row_ends_with_near_matches(folder: Path) -> None:
     result = smhash(folder, "ablate", "c5")
     assert result.returncode == 2
-    assert "did you mean C4" in result.stderr
+    assert "did you mean `C4`" in result.stderr
 
 
 def test_what_a_report_is_made_by_may_change(folder: Path) -> None:
@@ -186,7 +203,10 @@ def test_what_a_report_is_made_by_may_change(folder: Path) -> None:
     commit_line(folder, "stages/report.py", "# another page")
     result = smhash(folder, "ablate", "A3", "--seeds", "1")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert result.stdout == "1 experiment: 1 done, 0 stale, 0 to run\n"
+    assert result.stdout.splitlines() == [
+        "1 experiment: 1 done, 0 stale, 0 to run",
+        "next: smhash table A3 --seeds 1",
+    ]
     assert recorded(folder) == there
 
 
@@ -277,7 +297,7 @@ def test_work_in_the_workspace_meanwhile_changes_nothing(folder: Path, tmp_path:
     assert process.wait(100) == 0, process.communicate()[1]
     run(folder, "git", "reset", "-q", "--hard", head)
     found = smhash(folder, "ablate", "A3", "--seeds", "2")
-    assert found.stdout == "2 experiments: 2 done, 0 stale, 0 to run\n"
+    assert found.stdout.startswith("2 experiments: 2 done, 0 stale, 0 to run\nnext: ")
 
 
 NVIDIA_SMI = "#!/bin/sh\necho GPU-one\necho GPU-two\n"
@@ -402,6 +422,8 @@ def test_a_dry_run_runs_nothing(folder: Path) -> None:
     result = smhash(folder, "ablate", "A2", "--seeds", "2", "--dry-run")
     assert result.returncode == 0
     assert "A2-bits-128-s1  hash.bits=128 seed=43 (without baselines)" in result.stdout
+    assert "measured here" in result.stdout.splitlines()[1]
+    assert result.stdout.endswith("next: smhash ablate A2 --seeds 2\n")
     assert recorded(folder) == before
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from siglip2_multimodal_hash.document import as_markdown, as_text
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
 from siglip2_multimodal_hash.experiments.draws import FIGURES, difference, draw_figures
-from siglip2_multimodal_hash.experiments.table_text import as_csv, escape, latex, markdown
+from siglip2_multimodal_hash.experiments.table_text import as_csv, escape, latex, table_parts
 from siglip2_multimodal_hash.experiments.tables import Run, Table, build_table
 from siglip2_multimodal_hash.params import PREDICTORS
 
@@ -104,18 +105,40 @@ def test_a_figure_that_a_variant_does_not_have_is_left_out() -> None:
     assert not line(found, "a_1", missing)["best"]
 
 
+def markdown(tables: list[Table]) -> str:
+    return as_markdown(table_parts(tables))
+
+
 def test_markdown() -> None:
     text = markdown([table(CLEAR)])
     assert "### X1: 50% or more?" in text
-    assert "| a\\_1 * | 2 | 60.0 ± 14.1 | 60.0 ± 14.1 | 60.0 ± 14.1 | 10 s |" in text
+    # Draws of the mean of both runs: 0.5 and 0.6.
+    cell = "60.0 ± 14.1<br>(50.2 to 59.8)"
+    assert f"| a_1 * | 2 | {cell} | {cell} | {cell} | 10 s |" in text
     assert "| b | 2 | **75.0 ± 7.1**<br>+15.0 (+" in text
     assert text.rstrip().endswith("A note.")
+
+
+def test_on_a_terminal_a_cell_has_two_lines_and_no_markup() -> None:
+    lines = as_text(table_parts([table(CLEAR)]), width=100).splitlines()
+    assert not any("<br>" in line or "**" in line for line in lines)
+    assert max(map(len, lines)) <= 100
+    (place,) = (number for number, line in enumerate(lines) if line.startswith("a_1 *"))
+    assert lines[place].split() == ["a_1", "*", "2", *["60.0", "±", "14.1"] * 3, "10", "s"]
+    assert lines[place + 1].split() == ["(50.2", "to", "59.8)"] * 3
+
+
+def test_what_cannot_change_a_figure_is_the_same() -> None:
+    runs = {"a_1": CLEAR["a_1"], "b": CLEAR["a_1"]}
+    found = table(runs)
+    assert best(found) == []
+    assert markdown([found]).count("<br>same |") == len(FIGURES)
 
 
 def test_latex_escapes_names_and_signs() -> None:
     text = latex([table(CLEAR)])
     assert r"\caption{X1: 50\% or more?}" in text
-    assert r"a\_1 * & 2 & 60.0 $\pm$ 14.1 &" in text
+    assert r"a\_1 * & 2 & 60.0 $\pm$ 14.1 (50.2 to 59.8) &" in text
     assert r"b & 2 & \textbf{75.0 $\pm$ 7.1} +15.0 (" in text
     assert escape(r"a_b & 5% {x} \ ~ ^ # $") == (
         r"a\_b \& 5\% \{x\} \textbackslash{} \textasciitilde{} \textasciicircum{} \# \$"

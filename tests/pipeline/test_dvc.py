@@ -105,6 +105,12 @@ def test_what_dvc_says_after_an_edit_of_code_is_true(
     assert stages_in(behind.stdout) == {"extract_hashes"}
 
 
+def test_a_fresh_clone_has_its_figures_in_the_table(repository: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    assert run_in(tmp_path, "git", "clone", "-q", str(repository), str(clone)).returncode == 0
+    assert columns_of_the_table(clone) == ["Experiment", *HEADLINE]
+
+
 def columns_of_the_table(repository: Path) -> list[str]:
     """Those of the README's `dvc exp show`, whose lines fit 120 columns."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

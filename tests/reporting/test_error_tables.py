@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from siglip2_multimodal_hash.cli.errors import errors_text
+from siglip2_multimodal_hash.cli.errors import errors_parts
+from siglip2_multimodal_hash.document import as_markdown, as_text
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT
 from siglip2_multimodal_hash.files import write_json
 from siglip2_multimodal_hash.reporting.tables import rounded
@@ -31,9 +32,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def errors_text(
+    errors: dict[str, Any], predictor: str, classes: int | None = None, *, everything: bool = True
+) -> str:
+    return as_text(errors_parts(errors, predictor, classes, everything=everything), width=100)
+
+
 def test_every_table_is_there(errors: dict[str, Any]) -> None:
     text = errors_text(errors, "knn")
-    assert text.startswith("knn: 8 test images\n")
+    assert text.startswith("knn: 8 test images, percent\n")
     for title in ("by number of labels", "smallest object", "largest object", "caption names"):
         assert title in text
     # Sizes: person 4% of 100 x 100 pixels, hot dog 8%, cat 12%.
@@ -55,6 +62,17 @@ def test_classes_without_a_positive_are_left_out_and_their_number_limited(
     assert first[2].startswith(worst["category"])
 
 
+def test_without_all_it_is_short_and_says_what_is_left_out(errors: dict[str, Any]) -> None:
+    (one, *_) = errors["classes"]
+    many = errors | {"classes": [one | {"category": f"class {number}"} for number in range(30)]}
+    short, long = (errors_text(many, "knn", everything=all) for all in (False, True))
+    assert short.count("\nclass ") == 1 + 10
+    assert long.count("\nclass ") == 1 + 30
+    assert "smallest object" not in short
+    assert "Shown are 10 of 30 classes, 3 of 5 groupings and the 5 worst images: --all" in short
+    assert "--all" not in long
+
+
 def test_lists_are_rounded_too() -> None:
     assert rounded({"a": [1 / 3, {"b": 2 / 3}, "c"]}) == {"a": [0.333333, {"b": 0.666667}, "c"]}
 
@@ -69,7 +87,13 @@ def test_the_command(
     assert "errors.json: no such file" in capsys.readouterr().err
     write_json(project / "outputs/mojicoco/siglip2-tiny/details/errors.json", rounded(errors))
     assert smhash("errors", "--predictor", "hybrid") == 0
-    assert capsys.readouterr().out == errors_text(rounded(errors), "hybrid")
+    shown = capsys.readouterr().out
+    # Into a pipe it is Markdown.
+    assert shown.startswith(as_markdown(errors_parts(rounded(errors), "hybrid")))
+    assert "n = 8 test pairs of mojicoco (karpathy split)" in shown
+    assert "seed 42, objective discrete_pairwise, checkpoint models/siglip2-tiny" in shown
+    assert smhash("errors", "--all", "--format", "text") == 0
+    assert capsys.readouterr().out.startswith(errors_text(rounded(errors), "knn"))
     assert smhash("errors", "--json") == 0
     assert json.loads(capsys.readouterr().out) == rounded(errors)
 

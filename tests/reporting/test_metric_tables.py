@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from siglip2_multimodal_hash.cli.table import comparison_table
+from siglip2_multimodal_hash.document import as_markdown
 from siglip2_multimodal_hash.reporting.tables import (
     baseline_metrics,
     detail_files,
@@ -13,7 +15,6 @@ from siglip2_multimodal_hash.reporting.tables import (
     head_modality,
     headline,
     in_order,
-    markdown_table,
     rounded,
     summary_figures,
     table_of_details,
@@ -171,10 +172,10 @@ def test_floats_have_six_decimals(value: object, expected: object) -> None:
 
 
 def test_the_markdown_table_is_in_percent() -> None:
-    table = markdown_table(
+    table = comparison_table(
         {"fused": {"knn": 0.6128, "retrieval": 0.2}, "zero_shot": {"zero_shot": 1}}
     )
-    assert table.splitlines() == [
+    assert as_markdown([table]).splitlines() == [
         "| row | knn | mlp | hybrid | zero_shot | retrieval |",
         "|---|---:|---:|---:|---:|---:|",
         "| fused | 61.3 |  |  |  | 20.0 |",

@@ -71,7 +71,7 @@ def test_a_figure_that_is_off_is_named_and_fails(
     write(project, with_knn(0.786))
     assert smhash("verify") == 1
     said = capsys.readouterr().out
-    assert "test.knn.mAP: 78.6 here, 74.6 committed, 4.0 points apart" in said
+    assert "| test.knn.mAP | 78.6 | 74.6 | 4.0 |" in said
     assert "mlp" not in said
 
 

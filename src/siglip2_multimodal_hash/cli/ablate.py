@@ -1,12 +1,15 @@
 """``smhash ablate``."""
 
 import argparse
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import PARAMS_FILE
 
 if TYPE_CHECKING:
     from siglip2_multimodal_hash.experiments.plan import Planned
@@ -18,7 +21,13 @@ EXIT_FAILED = 1
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = new_command(commands, "ablate", ablate)
+    parser = new_command(
+        commands,
+        "ablate",
+        ablate,
+        f"{EXIT_FAILED} where an experiment has failed, or stale ones are left as they are; "
+        "130 after Ctrl-C or SIGTERM, when the same command goes on",
+    )
     parser.add_argument("row", nargs="*", help="rows or tiers of configs/ablations.yaml, or `all`")
     parser.add_argument("--list", action="store_true", help="show the rows and their questions")
     parser.add_argument(
@@ -26,7 +35,9 @@ def add_parser(commands: Commands) -> None:
         type=int,
         help="number of seeds; seed N is params.yaml's plus N (default: the row's)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would run")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run, and for how long"
+    )
     parser.add_argument(
         "--force", action="store_true", help="rerun stale ones, made with other code or parameters"
     )
@@ -35,6 +46,12 @@ def add_parser(commands: Commands) -> None:
         type=int,
         default=1,
         help="experiments to run in parallel, spread over the GPUs (default: 1)",
+    )
+    parser.add_argument(
+        "--report",
+        type=path_argument,
+        metavar="FILE",
+        help="then write the rows as one page, as `smhash table --html` does",
     )
 
 
@@ -54,8 +71,11 @@ def ablate(arguments: argparse.Namespace) -> None:
         return
     repository = Repository()
     if arguments.dry_run:
-        for one in _select(arguments, rows, repository)[0]:
+        todo, _ = _select(arguments, rows, repository)
+        for one in todo:
             print(f"  {one.name}  {_text(one.overrides)}")
+        if todo:
+            print(f"next: {_again(arguments, 'ablate')}")
         return
     # SIGTERM does what Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -65,10 +85,14 @@ def ablate(arguments: argparse.Namespace) -> None:
         todo, stale = _select(arguments, rows, repository)
         progress = Progress(len(todo), arguments.jobs)
         failed = engine.run_all(todo, repository, progress, arguments.jobs, lock)
+    if arguments.report is not None:
+        _report(arguments)
     for name, why in failed.items():
         print(f"FAILED {name}: {why}", file=sys.stderr)
     if failed:
         print(f"{len(failed)} failed; rerun the same command to retry them", file=sys.stderr)
+    else:
+        print(f"next: {_again(arguments, 'table')}")
     if failed or stale:
         sys.exit(EXIT_FAILED)
 
@@ -80,12 +104,28 @@ def _check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise InputError(f"--{name} {value}: at least 1")
+    if arguments.report is not None:
+        if arguments.list or arguments.dry_run:
+            raise InputError(f"--report {arguments.report}: nothing is to run")
+        require_free(arguments.report, inputs=[PARAMS_FILE])
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    """Write the page of the rows; stale experiments are among them, with a note."""
+    from siglip2_multimodal_hash.evaluation.significance import DRAWS
+    from siglip2_multimodal_hash.experiments.ablations_page import write_ablations
+    from siglip2_multimodal_hash.experiments.tables import read_tables
+
+    tables = read_tables(arguments.row, arguments.seeds, draws=DRAWS, mixed=True)
+    write_ablations(arguments.report, tables, draws=DRAWS)
+    print(f"wrote {arguments.report}")
 
 
 def _select(
     arguments: argparse.Namespace, rows: "dict[str, Row]", repository: "Repository"
 ) -> "tuple[list[Planned], int]":
     """The experiments to run, and the number of stale ones that stay as they are."""
+    from siglip2_multimodal_hash.experiments.estimate import estimate
     from siglip2_multimodal_hash.experiments.plan import Plan
     from siglip2_multimodal_hash.experiments.status import State, statuses
 
@@ -102,7 +142,20 @@ def _select(
     experiments = "1 experiment" if len(found) == 1 else f"{len(found)} experiments"
     done = len(found) - len(todo) - len(stale)
     print(f"{experiments}: {done} done, {len(stale)} stale, {len(todo)} to run")
+    if todo:
+        print(estimate(todo, plan, repository, arguments.jobs))
     return todo, len(stale)
+
+
+def _again(arguments: argparse.Namespace, command: str) -> str:
+    """Another command for the same rows and seeds; the same one, without ``--dry-run``."""
+    words = ["smhash", command, *arguments.row]
+    if arguments.seeds is not None:
+        words += ["--seeds", str(arguments.seeds)]
+    if command == "ablate":
+        words += ["--force"] if arguments.force else []
+        words += ["--jobs", str(arguments.jobs)] if arguments.jobs > 1 else []
+    return shlex.join(words)
 
 
 def _text(overrides: dict[str, object]) -> str:

@@ -2,21 +2,78 @@
 
 import argparse
 import json
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
+
+from siglip2_multimodal_hash.document import Part, as_markdown, as_text
+from siglip2_multimodal_hash.errors import did_you_mean
+
+TEXT, MARKDOWN = "text", "md"
+# As argparse words it, with quotes around the choices in some versions of Python.
+_INVALID_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that knows what a misspelt command or value was meant to be."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and exit with 2."""
+        if found := _INVALID_CHOICE.search(message):
+            known = [name.strip(" '") for name in found[2].split(",")]
+            hint = did_you_mean(found[1], known)
+            message += f"; {hint}" if hint else ""
+        super().error(message)
+
 
 # In quotes, because argparse's class takes no parameter at run time.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def new_command(
-    commands: Commands, name: str, run: Callable[[argparse.Namespace], None]
-) -> argparse.ArgumentParser:
-    """Add a command that calls ``run`` with its options; ``run``'s docstring is its help."""
-    parser = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], exits: str = ""
+) -> Parser:
+    """Add a command.
+
+    Args:
+        commands: Where to.
+        name: Its name.
+        run: Called with its options; its docstring is the help.
+        exits: Meanings of exit codes that it alone has.
+    """
+    parser = commands.add_parser(
+        name, help=run.__doc__, description=run.__doc__, epilog=exits and f"Exit codes: {exits}"
+    )
     parser.set_defaults(run=run)
     return parser
+
+
+def add_format(parser: Parser, *others: str) -> None:
+    """Add the option ``--format``; ``others`` are formats beyond text and Markdown."""
+    parser.add_argument(
+        "--format",
+        choices=(TEXT, MARKDOWN, *others),
+        help="text: aligned; md: Markdown"
+        + "".join(f", {name}" for name in others)
+        + " (default: text on a terminal, else md)",
+    )
+
+
+def default_format() -> str:
+    """Aligned text on a terminal, Markdown into a file or a pipe."""
+    return TEXT if sys.stdout.isatty() else MARKDOWN
+
+
+def show(parts: Sequence[Part], form: str | None) -> None:
+    """Print in a format, or in the default one; coloured on a terminal."""
+    print(laid_out(parts, form or default_format(), colour=sys.stdout.isatty()), end="")
+
+
+def laid_out(parts: Sequence[Part], form: str, *, colour: bool) -> str:
+    """Text, which alone may have colours, or Markdown."""
+    return as_text(parts, colour=colour) if form == TEXT else as_markdown(parts)
 
 
 def path_argument(text: str) -> Path:

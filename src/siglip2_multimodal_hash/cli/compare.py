@@ -3,8 +3,17 @@
 import argparse
 from threading import Lock
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.cli.commands import (
+    Commands,
+    add_format,
+    new_command,
+    path_argument,
+    print_json,
+    show,
+)
 from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.files import require_free
+from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.progress import phase
 
 METRICS = ("mAP", "CF1", "retrieval")
@@ -29,7 +38,14 @@ def add_parser(commands: Commands) -> None:
         default=2000,
         help="number of bootstrap draws (default: %(default)s)",
     )
+    add_format(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--html",
+        type=path_argument,
+        metavar="FILE",
+        help="also write one page: both side by side, with curves and the queries that changed",
+    )
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -39,6 +55,8 @@ def compare(arguments: argparse.Namespace) -> None:
             f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
         )
     names = _names(arguments.a), _names(arguments.b)
+    if arguments.html is not None:
+        require_free(arguments.html, inputs=[PARAMS_FILE])
     # Other commands need not wait for what this one loads.
     from siglip2_multimodal_hash.evaluation.comparison import compare as compare_results
     from siglip2_multimodal_hash.experiments import comparison_text as shown
@@ -48,6 +66,7 @@ def compare(arguments: argparse.Namespace) -> None:
         differing,
         seeds_alone,
     )
+    from siglip2_multimodal_hash.experiments.provenance import Origin
     from siglip2_multimodal_hash.experiments.results import read_experiment
 
     a, b = ([read_experiment(name) for name in group] for group in names)
@@ -71,11 +90,17 @@ def compare(arguments: argparse.Namespace) -> None:
     differences = differing(a[0].params, b[0].params)
     alone = seeds_alone(a, b)
     options = {"draws": arguments.draws, "seeds_alone": alone}
+    if arguments.html is not None:
+        from siglip2_multimodal_hash.experiments.comparison_page import write_comparison
+
+        write_comparison(arguments.html, (a, b), comparison, differences, load_params(), **options)
     if arguments.json:
         found = shown.comparison_json(names, comparison, differences, **options)
         print_json(found)
     else:
-        print(shown.comparison_text(names, comparison, differences, **options), end="")
+        origins = [Origin.recorded(run.params, run.commit, run.name) for run in (*a, *b)]
+        parts = shown.comparison_parts(names, comparison, differences, origins, **options)
+        show(parts, arguments.format)
 
 
 def _names(group: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ EXIT_FAILED_CHECK = 1
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = new_command(commands, "doctor", doctor)
+    parser = new_command(commands, "doctor", doctor, f"{EXIT_FAILED_CHECK} where a check fails")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--load",

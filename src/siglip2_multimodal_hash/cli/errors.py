@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, print_json, show
+from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import PREDICTORS, load_params
+from siglip2_multimodal_hash.params import PREDICTORS, flatten, load_params
 from siglip2_multimodal_hash.reporting.tables import REMAKE, details_file
-from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 TITLES = {
     "label_count": "by number of labels",
@@ -18,11 +18,10 @@ TITLES = {
     "caption": "labels by whether the caption names the category",
 }
 
-_WORST = 10
-_TEXT = ("wrongly tagged", "true", "predicted")  # columns
+_CLASSES, _WORST = 10, 5
+_GROUPS = ("label_count", "object_size", "caption")
 
 Errors = Mapping[str, Any]
-Table = tuple[str, tuple[str, ...], Sequence[tuple[str, ...]]]
 
 
 def add_parser(commands: Commands) -> None:
@@ -34,7 +33,16 @@ def add_parser(commands: Commands) -> None:
         default="knn",
         help="predictor of the tags (default: %(default)s)",
     )
-    parser.add_argument("--classes", type=int, metavar="N", help="only the N classes of lowest AP")
+    parser.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help=f"the N classes of lowest AP (default: {_CLASSES})",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="every class, every grouping, all the worst images"
+    )
+    add_format(parser)
     parser.add_argument(
         "--json", action="store_true", help="print everything as JSON instead of tables"
     )
@@ -45,34 +53,52 @@ def errors(arguments: argparse.Namespace) -> None:
     params = load_params()
     path = details_file(params.dataset.name, params.backbone.name, "errors")
     with read_output(path, REMAKE) as found:
-        text = errors_text(found, arguments.predictor, arguments.classes)
+        parts = errors_parts(
+            found, arguments.predictor, arguments.classes, everything=arguments.all
+        )
+        images = int(found["images"])
     if arguments.json:
         print_json(found)
-    else:
-        print(text, end="")
+        return
+    # Other formats need not wait for what this loads.
+    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+
+    known = flatten(params.model_dump())
+    show([*parts, footer([Origin.workspace(known)], *pairs(known, images))], arguments.format)
 
 
-def errors_text(analysis: Errors, predictor: str, classes: int | None = None) -> str:
+def errors_parts(
+    analysis: Errors, predictor: str, classes: int | None = None, *, everything: bool = False
+) -> list[Part]:
     """The analysis of one predictor as tables, figures in percent.
 
     Args:
         analysis: See :func:`..evaluation.error_analysis.analyse_errors`.
         predictor: ``knn``, ``mlp`` or ``hybrid``.
-        classes: The worst so many; all of them otherwise.
+        classes: The worst so many.
+        everything: All classes, if their number is not given, groupings and images that there are.
     """
-    parts = [f"{predictor}: {analysis['images']:,} test images"]
-    tables = [_class_table(analysis, predictor, classes), *_group_tables(analysis)]
-    tables.append(_worst_table(analysis, predictor))
-    for title, head, rows in tables:
-        text = {0, *(place for place, name in enumerate(head) if name in _TEXT)}
-        parts.append(f"{title}\n{text_table(head, rows, text=text)}")
-    return "\n\n".join(parts) + "\n"
-
-
-def _class_table(analysis: Errors, predictor: str, most: int | None = None) -> Table:
-    """Classes by AP, the lowest first, with what they are confused with."""
     known = [one for one in analysis["classes"] if one["AP"][predictor] is not None]
-    known.sort(key=lambda one: (one["AP"][predictor], one["category"]))
+    most = len(known) if everything else _CLASSES
+    most = most if classes is None else classes
+    parts: list[Part] = [
+        f"{predictor}: {analysis['images']:,} test images, percent",
+        _class_table(known, predictor, most),
+        *_group_tables(analysis, tuple(TITLES) if everything else _GROUPS),
+        _worst_table(analysis["worst"][predictor], predictor, None if everything else _WORST),
+    ]
+    if not everything:
+        left = f"{most} of {len(known)} classes" if most < len(known) else ""
+        parts.append(
+            f"Shown are {left + ', ' if left else ''}{len(_GROUPS)} of {len(TITLES)} groupings and "
+            f"the {_WORST} worst images: --all shows all."
+        )
+    return parts
+
+
+def _class_table(known: Sequence[Errors], predictor: str, most: int) -> Table:
+    """Classes by AP, the lowest first, with what they are confused with."""
+    ordered = sorted(known, key=lambda one: (one["AP"][predictor], one["category"]))
     rows = [
         (
             one["category"],
@@ -80,15 +106,16 @@ def _class_table(analysis: Errors, predictor: str, most: int | None = None) -> T
             *(_percent(one["AP"][name]) for name in PREDICTORS),
             _confused(one["confused"][predictor]),
         )
-        for one in known[:most]
+        for one in ordered[:most]
     ]
     head = ("class", "images", *(f"AP {name}" for name in PREDICTORS), "wrongly tagged")
-    return f"classes, the lowest AP of {predictor} first", head, rows
+    title = f"classes, the lowest AP of {predictor} first"
+    return Table(head, rows, (0, len(head) - 1), title)
 
 
-def _group_tables(analysis: Errors) -> Iterable[Table]:
-    """Each grouping that has a group, with the figures of every predictor."""
-    for key, title in TITLES.items():
+def _group_tables(analysis: Errors, keys: Iterable[str]) -> Iterable[Table]:
+    """Each of some groupings that has a group, with the figures of every predictor."""
+    for key in keys:
         groups: Sequence[Errors] = analysis["groups"][key]
         if not groups:
             continue
@@ -107,10 +134,10 @@ def _group_tables(analysis: Errors) -> Iterable[Table]:
             )
             for group in groups
         ]
-        yield title, head, rows
+        yield Table(head, rows, title=TITLES[key])
 
 
-def _worst_table(analysis: Errors, predictor: str) -> Table:
+def _worst_table(images: Sequence[Errors], predictor: str, most: int | None) -> Table:
     """The images with the lowest AP of their tags."""
     rows = [
         (
@@ -120,10 +147,10 @@ def _worst_table(analysis: Errors, predictor: str) -> Table:
             ", ".join(one["true"]),
             ", ".join(one["predicted"]) or "-",
         )
-        for one in analysis["worst"][predictor][:_WORST]
+        for one in images[:most]
     ]
     head = ("image id", "AP", "F1", "true", "predicted")
-    return f"images whose labels {predictor} ranks lowest", head, rows
+    return Table(head, rows, (0, 3, 4), f"images whose labels {predictor} ranks lowest")
 
 
 def _confused(classes: Sequence[Errors]) -> str:

@@ -1,13 +1,19 @@
 """``smhash experiments``."""
 
 import argparse
-import shutil
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import (
+    TEXT,
+    Commands,
+    add_format,
+    default_format,
+    new_command,
+    show,
+)
+from siglip2_multimodal_hash.document import terminal_width
 from siglip2_multimodal_hash.reporting.tables import HEADLINE
 
-WIDTH = 100
-"""Characters of a line where there is no terminal."""
+UNLIMITED = 1_000_000
 
 
 def add_parser(commands: Commands) -> None:
@@ -19,6 +25,7 @@ def add_parser(commands: Commands) -> None:
         metavar="FIGURE",
         help=f"highest first, by one of {', '.join(HEADLINE)} (default: newest first)",
     )
+    add_format(parser)
 
 
 def experiments(arguments: argparse.Namespace) -> None:
@@ -27,5 +34,6 @@ def experiments(arguments: argparse.Namespace) -> None:
     from siglip2_multimodal_hash.experiments.overview import overview
     from siglip2_multimodal_hash.experiments.repository import Repository
 
-    width = shutil.get_terminal_size((WIDTH, 0)).columns
-    print(overview(Repository(), arguments.sort, width), end="")
+    form = arguments.format or default_format()
+    width = terminal_width() if form == TEXT else UNLIMITED
+    show(overview(Repository(), arguments.sort, width), form)

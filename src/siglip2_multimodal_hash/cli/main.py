@@ -4,6 +4,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from siglip2_multimodal_hash.cli import (
@@ -23,8 +24,22 @@ from siglip2_multimodal_hash.cli import (
     use,
     verify,
 )
+from siglip2_multimodal_hash.cli.commands import Parser
 from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.progress import show
+
+_EXITS = """\
+exit codes:
+  0    done
+  1    done, and what was asked about is not so: doctor: a check fails; verify: not reproduced;
+       ablate: an experiment has failed, or stale ones are left
+  2    bad input: an option, a parameter, a file; the message says what to do
+  130  interrupted by Ctrl-C (ablate: or SIGTERM); finished work is kept
+  141  the reader of a pipe, such as `| head`, has closed it
+
+Output is aligned text on a terminal (NO_COLOR is honoured, COLUMNS sets the width), Markdown
+elsewhere; --format decides by hand.
+"""
 
 EXIT_BROKEN_PIPE = 128 + 13
 """Exit code that a shell gives a process ended by SIGPIPE."""
@@ -41,16 +56,33 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="smhash",
         description="Commands around the pipeline: set up, check, run experiments, read results, "
         "tag photos.",
+        epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, help="show versions, and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(commands)
     arguments = parser.parse_args()
     run_guarded(lambda: _run(arguments))
+
+
+class _Version(argparse.Action):
+    """Print the versions; read only where they are asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print them, and exit."""
+        from siglip2_multimodal_hash.experiments.provenance import PACKAGE, installed, versions
+
+        print(f"smhash {installed(PACKAGE) or 'not installed'} ({versions()})")
+        parser.exit()
 
 
 def _run(arguments: argparse.Namespace) -> None:

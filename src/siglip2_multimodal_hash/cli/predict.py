@@ -3,8 +3,16 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument, print_json
+from siglip2_multimodal_hash.cli.commands import (
+    Commands,
+    add_format,
+    new_command,
+    path_argument,
+    print_json,
+    show,
+)
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.entry import set_up
 from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
@@ -14,9 +22,13 @@ from siglip2_multimodal_hash.params import (
     PARAMS_FILE,
     KnnParams,
     Params,
+    flatten,
     load_params,
     parse_params,
 )
+
+if TYPE_CHECKING:
+    from siglip2_multimodal_hash.prediction.answer import Answer
 
 DATA_FOLDER, OUTPUTS_FOLDER = Path("data"), Path("outputs")
 
@@ -43,6 +55,8 @@ def add_parser(commands: Commands) -> None:
         metavar="N",
         help="number of tags shown per predictor (default: knn.top_n_tags)",
     )
+    parser.add_argument("--all", action="store_true", help="show every neighbour that voted")
+    add_format(parser)
     parser.add_argument("--json", action="store_true", help="print a list, one object per photo")
     parser.add_argument(
         "--explain",
@@ -85,7 +99,7 @@ def predict(arguments: argparse.Namespace) -> None:
     from siglip2_multimodal_hash.datasets.images import open_image_source
     from siglip2_multimodal_hash.prediction.answer import answer
     from siglip2_multimodal_hash.prediction.page import write_page
-    from siglip2_multimodal_hash.prediction.text import as_json, as_text
+    from siglip2_multimodal_hash.prediction.text import as_json
 
     found = answer(params, knn, files, arguments.caption, top, outputs)
     if arguments.json:
@@ -93,7 +107,7 @@ def predict(arguments: argparse.Namespace) -> None:
         for note in found.notes:
             print(f"note: {note}", file=sys.stderr)
     else:
-        print(as_text(found.predictions, found.notes), end="")
+        _show(found, params, arguments)
     if arguments.explain is not None and found.predictions:
         images = open_image_source(root)
         write_page(arguments.explain, found.predictions, found.notes, images, inputs)
@@ -102,6 +116,22 @@ def predict(arguments: argparse.Namespace) -> None:
         print(f"error: {failure}", file=sys.stderr)
     if failures or found.failures:
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> None:
+    """Print the answer; nothing where no photo could be read."""
+    from siglip2_multimodal_hash.experiments.provenance import Origin, footer
+    from siglip2_multimodal_hash.prediction.text import prediction_parts
+
+    parts = [
+        part
+        for one in found.predictions
+        for part in prediction_parts(one, everything=arguments.all)
+    ]
+    parts += [f"note: {note}" for note in found.notes]
+    if parts:
+        parts.append(footer([Origin.workspace(flatten(params.model_dump()))]))
+        show(parts, arguments.format)
 
 
 def _knn(params: Params, k: int | None) -> KnnParams:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, print_json
+from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, print_json, show
+from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import load_params
-from siglip2_multimodal_hash.reporting.text_tables import text_table
+from siglip2_multimodal_hash.params import flatten, load_params
 
 DATA_FOLDER = Path("data")
 
@@ -18,6 +18,7 @@ Summary = Mapping[str, Any]
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(commands, "stats", stats)
+    add_format(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -25,22 +26,26 @@ def stats(arguments: argparse.Namespace) -> None:
     """Describe the dataset: classes, labels, captions, differences between splits."""
     # Other commands need not wait for pandas.
     from siglip2_multimodal_hash.datasets.statistics import summarise_statistics
+    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
 
-    name = load_params().dataset.name
+    params = load_params()
+    name = params.dataset.name
     path = DATA_FOLDER / name / "statistics.json"
     with read_output(path, "run `dvc repro build_dataset_index`") as statistics:
         summary = summarise_statistics(statistics)
-        text = statistics_text(name, summary)
+        parts = statistics_parts(name, summary)
     if arguments.json:
         print_json(summary)
     else:
-        print(text, end="")
+        known = flatten(params.model_dump())
+        last = footer([Origin.workspace(known)], *pairs(known), head=False)
+        show([*parts, last], arguments.format)
 
 
-def statistics_text(title: str, summary: Summary) -> str:
+def statistics_parts(title: str, summary: Summary) -> list[Part]:
     """The tables of :func:`..datasets.statistics.summarise_statistics`."""
     counts = ", ".join(f"{name} {number:,}" for name, number in summary["images"].items())
-    parts = [
+    return [
         f"{title}: {counts}",
         _splits(summary["splits"]),
         _shift(summary["label_shift"]),
@@ -49,14 +54,13 @@ def statistics_text(title: str, summary: Summary) -> str:
         "images that two splits share: "
         + ", ".join(f"{pair} {number}" for pair, number in summary["overlap"].items()),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
-def _splits(splits: Summary) -> str:
-    head = ("split", "images", "unlabelled", "labels/labelled image", "labels/image", "captions")
-    return text_table(
-        (*head, "words/caption", "5%", "50%", "95%"),
-        (
+def _splits(splits: Summary) -> Table:
+    head = ("split", "images", "no label", "labels/labelled", "labels/image", "captions")
+    return Table(
+        (*head, "words", "5%", "50%", "95%"),
+        [
             (
                 name,
                 f"{split['images']:,}",
@@ -68,7 +72,7 @@ def _splits(splits: Summary) -> str:
                 *(_number(split["caption_words"].get(level), 0) for level in ("q05", "q50", "q95")),
             )
             for name, split in splits.items()
-        ),
+        ],
     )
 
 
@@ -77,29 +81,29 @@ def _labels_of_labelled(split: Summary) -> float | None:
     return mean * split["images"] / split["labelled"] if split["labelled"] else None
 
 
-def _shift(shifts: Summary) -> str:
+def _shift(shifts: Summary) -> Table:
     rows = []
     for pair, shift in shifts.items():
         largest = ", ".join(f"{name} x{ratio:.2f}" for name, ratio in shift["ratios"])
         missing = f"; in one only: {', '.join(shift['absent'])}" if shift["absent"] else ""
         rows.append((pair, _number(shift["total_variation"], 4), (largest + missing) or "-"))
     head = ("label shift", "total variation", "largest ratios of shares of images")
-    return text_table(head, rows, text=(0, 2))
+    return Table(head, rows, text=(0, 2))
 
 
-def _pairs(pairs: Sequence[Sequence[Any]]) -> str:
-    rows = ((f"{first} + {second}", f"{images:,}") for first, second, images in pairs)
-    return text_table(("pairs in train", "images"), rows)
+def _pairs(found: Sequence[Sequence[Any]]) -> Table:
+    rows = [(f"{first} + {second}", f"{images:,}") for first, second, images in found]
+    return Table(("pairs in train", "images"), rows)
 
 
-def _frequencies(classes: Summary) -> str:
+def _frequencies(classes: Summary) -> Table:
     columns = tuple(next(iter(classes.values()))) if classes else ()
-    return text_table(
+    return Table(
         ("class", *columns),
-        (
+        [
             (name, *(f"{counts[column]:,}" for column in columns))
             for name, counts in classes.items()
-        ),
+        ],
     )
 
 

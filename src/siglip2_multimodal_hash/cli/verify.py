@@ -3,19 +3,25 @@
 import argparse
 import sys
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command
+from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, show
+from siglip2_multimodal_hash.document import Part, Strong, Table
+from siglip2_multimodal_hash.params import flatten, load_params
 
 EXIT_NOT_REPRODUCED = 1
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    new_command(commands, "verify", verify)
+    parser = new_command(
+        commands, "verify", verify, f"{EXIT_NOT_REPRODUCED} where a figure is further off"
+    )
+    add_format(parser)
 
 
-def verify(_: argparse.Namespace) -> None:
+def verify(arguments: argparse.Namespace) -> None:
     """Compare the figures of this machine with the committed ones."""
     # Other commands need not wait for what this one loads.
+    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
     from siglip2_multimodal_hash.reporting.reproduction import (
         ALLOWED_POINTS,
         differences_from_commit,
@@ -23,17 +29,26 @@ def verify(_: argparse.Namespace) -> None:
 
     differences = differences_from_commit()
     largest = differences[0]
+    parts: list[Part] = []
     if largest.allowed:
-        print(
+        parts.append(
             f"reproduced: {len(differences)} figures, largest difference {largest.points:.2f} "
             f"points ({largest.name}), allowed {ALLOWED_POINTS}"
         )
-        return
-    for one in differences:
-        if not one.allowed:
-            print(
-                f"{one.name}: {100 * one.here:.1f} here, {100 * one.committed:.1f} committed, "
-                f"{one.points:.1f} points apart"
+    else:
+        rows = [
+            (
+                one.name,
+                f"{100 * one.here:.1f}",
+                f"{100 * one.committed:.1f}",
+                f"{one.points:.1f}",
             )
-    print(f"not reproduced: allowed are {ALLOWED_POINTS} points")
-    sys.exit(EXIT_NOT_REPRODUCED)
+            for one in differences
+            if not one.allowed
+        ]
+        parts.append(Table(("figure, percent", "here", "committed", "points apart"), rows))
+        parts.append(Strong(f"not reproduced: allowed are {ALLOWED_POINTS} points"))
+    known = flatten(load_params().model_dump())
+    show([*parts, footer([Origin.workspace(known)], *pairs(known))], arguments.format)
+    if not largest.allowed:
+        sys.exit(EXIT_NOT_REPRODUCED)

@@ -28,12 +28,14 @@ class Experiment:
         params: The leaves of params.yaml by their full names; a list is a leaf.
         results: Of each test image.
         classifiers: Likewise, of classifiers without a code.
+        commit: Of Git, or ``workspace``.
     """
 
     name: str
     params: dict[str, Any]
     results: ItemResults
     classifiers: dict[str, ItemResults] = field(default_factory=dict)
+    commit: str = ""
 
 
 def check_comparable(experiments: Sequence[Experiment]) -> None:

@@ -1,57 +1,57 @@
 """A comparison of two experiments for people, and for programs."""
 
-import textwrap
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from siglip2_multimodal_hash.document import Part, Strong, Table, Weak
 from siglip2_multimodal_hash.evaluation.comparison import Compared, Comparison, MovedClass
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.experiments.comparable import Differing, effective
-from siglip2_multimodal_hash.reporting.text_tables import text_table
+from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
 
-STANDS, NOT_SHOWN = "stands", "no difference shown"
+STANDS, NOT_SHOWN, SAME = Strong("stands"), Weak("no difference shown"), Weak("same")
 # Beyond the choice of the images, but no setting made it.
-BY_SEED = "stands, by the seed alone"
+BY_SEED = Strong("stands, by the seed alone")
 # The fewest seeds whose spread says anything.
 SEEDS_FOR_A_CLAIM = 3
-WIDTH = 100
 
 
-def comparison_text(
+def comparison_parts(
     names: tuple[Sequence[str], Sequence[str]],
     comparison: Comparison,
     differences: Differing,
+    origins: Sequence[Origin],
     *,
     draws: int,
     seeds_alone: bool,
-) -> str:
+) -> list[Part]:
     """The comparison as tables, figures in percent.
 
     Args:
         names: Of the experiments of both groups.
         comparison: Of their results.
         differences: Parameters that differ between the groups.
+        origins: Of all runs.
         draws: Of the bootstrap.
         seeds_alone: Whether both groups are of one setting.
     """
     heads = [f"{letter} = {', '.join(group)}" for letter, group in zip("AB", names, strict=True)]
-    parts = [
+    parts: list[Part] = [
         "\n".join(heads),
         _figures(comparison.figures, seeds_alone),
-        textwrap.fill(
-            f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
-            f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
-            f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It does not cover the "
-            f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more per group.",
-            WIDTH,
-        ),
+        f"Of {comparison.images:,} test images, of which {comparison.queries:,} have something "
+        f"relevant in the database. Interval: 95%, paired bootstrap over these images, "
+        f"{draws:,} draws; CF1 at each run's threshold, tuned on val. It does not cover the "
+        f"choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more per group.",
     ]
     if seeds_alone:
-        parts.append(_over_seeds(comparison.figures))
+        parts += ["A and B differ in the seed alone.", _over_seeds(comparison.figures)]
     if comparison.moved:
         parts.append(_moved(comparison.moved))
     parts.append(_parameters(differences))
-    return "\n\n".join(parts) + "\n"
+    parts.append(footer(origins, *pairs(origins[0].params, comparison.images)))
+    return parts
 
 
 def comparison_json(
@@ -62,7 +62,7 @@ def comparison_json(
     draws: int,
     seeds_alone: bool,
 ) -> dict[str, Any]:
-    """The same as nested dicts, figures from 0 to 1; see :func:`comparison_text`."""
+    """The same as nested dicts, figures from 0 to 1; see :func:`comparison_parts`."""
     return {
         "a": list(names[0]),
         "b": list(names[1]),
@@ -91,29 +91,37 @@ def comparison_json(
     }
 
 
-def _figures(figures: Sequence[Compared], seeds_alone: bool) -> str:
-    shown = BY_SEED if seeds_alone else STANDS
-    rows = (
+def _figures(figures: Sequence[Compared], seeds_alone: bool) -> Table:
+    rows = [
         (
             one.name,
             _mean_sd(one.a),
             _mean_sd(one.b),
             f"{100 * one.difference.value:+.2f}",
             f"{100 * one.difference.low:+.2f} to {100 * one.difference.high:+.2f}",
-            shown if one.difference.shown else NOT_SHOWN,
+            verdict(one.difference, seeds_alone),
         )
         for one in figures
-    )
-    return text_table(("test, percent", "A", "B", "B - A", "95%", ""), rows, text=(0, 5))
+    ]
+    return Table(("test, percent", "A", "B", "B - A", "95%", ""), rows, text=(0, 5))
 
 
-def _over_seeds(figures: Sequence[Compared]) -> str:
-    rows = ((one.name, _mean_sd((*one.a, *one.b))) for one in figures)
-    return "A and B differ in the seed alone.\n" + text_table(("over all seeds", ""), rows)
+def verdict(difference: Difference, seeds_alone: bool) -> str:
+    """Whether a difference stands, and whether anything but the seed can have made it."""
+    if difference.value == difference.low == difference.high == 0:
+        return SAME
+    if not difference.shown:
+        return NOT_SHOWN
+    return BY_SEED if seeds_alone else STANDS
 
 
-def _moved(classes: Sequence[MovedClass]) -> str:
-    rows = (
+def _over_seeds(figures: Sequence[Compared]) -> Table:
+    rows = [(one.name, _mean_sd((*one.a, *one.b))) for one in figures]
+    return Table(("over all seeds", ""), rows)
+
+
+def _moved(classes: Sequence[MovedClass]) -> Table:
+    rows = [
         (
             one.predictor,
             one.name,
@@ -123,20 +131,20 @@ def _moved(classes: Sequence[MovedClass]) -> str:
             f"{100 * (one.b - one.a):+.1f}",
         )
         for one in classes
-    )
+    ]
     head = ("moved most", "class", "images", "AP of A", "AP of B", "B - A")
-    return text_table(head, rows, text=(0, 1))
+    return Table(head, rows, text=(0, 1))
 
 
-def _parameters(differences: Differing) -> str:
+def _parameters(differences: Differing) -> Part:
     if not differences:
         return "No parameter differs."
     changing = effective(differences)
-    rows = (
+    rows = [
         (key, str(a), str(b), "" if key in changing else "changes no result")
         for key, (a, b) in differences.items()
-    )
-    return text_table(("parameter", "A", "B", ""), rows, text=(0, 3))
+    ]
+    return Table(("parameter", "A", "B", ""), rows, text=range(4))
 
 
 def _mean_sd(values: Sequence[float]) -> str:

@@ -27,6 +27,7 @@ from siglip2_multimodal_hash.experiments.progress import Progress, run_command, 
 from siglip2_multimodal_hash.experiments.repository import Repository, references
 from siglip2_multimodal_hash.files import require_free
 
+_LOCK_FILE = "dvc.lock"
 LOGS = Path("live/ablations")
 LOCK = Path(".dvc/tmp/ablate.lock")
 # Below the folder of DVC's own copies, where `main_repository` finds the project again.
@@ -58,11 +59,16 @@ def check_clean(repository: Repository) -> None:
                 "--queue",
             )
         shown = ", ".join(changed[:_SHOWN]) + (", ..." if changed[_SHOWN:] else "")
-        raise InputError(
-            f"{len(changed)} file(s) changed since the last commit: {shown}",
+        remedy = (
             "experiments run the last commit, without these changes: `git commit` or `git stash` "
-            "them first",
+            "them first"
         )
+        if _LOCK_FILE in changed:
+            remedy += (
+                "; where `dvc exp run` left them, `git restore . && dvc checkout` goes back, and "
+                "the experiment is kept (`dvc exp apply NAME` brings it here again)"
+            )
+        raise InputError(f"{len(changed)} file(s) changed since the last commit: {shown}", remedy)
 
 
 def _in_workspace(folder: Path) -> str | None:

@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 
+from siglip2_multimodal_hash.document import SHORTEST_NAME, Part, Table
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.experiments.comparable import differing, effective
 from siglip2_multimodal_hash.experiments.plan import BASELINES
+from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
 from siglip2_multimodal_hash.experiments.repository import Recorded, Repository
 from siglip2_multimodal_hash.params import flatten
 from siglip2_multimodal_hash.progress import duration
-from siglip2_multimodal_hash.reporting.text_tables import text_table
 
 FIGURES = ("knn", "mlp", "retrieval", "val_knn")
 """Columns; the figure that sorts the table comes first."""
-SHORTEST_NAME = 12
 # Longest values of parameters to try, until the changes fit.
 VALUES = (1_000_000, 24, 12)
 
 
-def overview(repository: Repository, sort: str | None, width: int) -> str:
+def overview(repository: Repository, sort: str | None, width: int) -> list[Part]:
     """Lay out the experiments of a repository, figures in percent.
 
     What is too long for a line is shortened: names and values in their middle, the changes at
@@ -61,8 +61,16 @@ def overview(repository: Repository, sort: str | None, width: int) -> str:
         for one, name, own in zip(found, names, cells, strict=True)
     ]
     last = len(head) + 1
-    table = text_table(("experiment", *head, "changed"), rows, (0, last - 1, last))
-    return "".join(f"{_cut(line, width)}\n" for line in table.splitlines())
+    params = flatten(repository.params())
+    said = (
+        "Percent; val_ is of val, the others of test. Changed: parameters, against the commit "
+        "below. Stale: made with other code."
+    )
+    return [
+        Table(("experiment", *head, "changed"), rows, (0, last - 1, last)),
+        said,
+        footer([Origin.workspace(params)], *pairs(params)),
+    ]
 
 
 def _state(one: Recorded, repository: Repository) -> tuple[bool, dict[str, str]]:

@@ -1,13 +1,12 @@
 """Experiments of rows: named, each once, with all their parameters."""
 
 import copy
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from siglip2_multimodal_hash.errors import InputError
+from siglip2_multimodal_hash.errors import InputError, did_you_mean
 from siglip2_multimodal_hash.experiments.rows import Row, Variant
 from siglip2_multimodal_hash.params import PREDICTORS, flatten, parse_params
 from siglip2_multimodal_hash.presets import replace_values
@@ -127,6 +126,19 @@ class Plan:
                     found.setdefault(one.name, one)
         return list(found.values())
 
+    def kinds(self) -> dict[str, frozenset[str]]:
+        """Sections that the experiments of each setting change, by their name without the seed.
+
+        ``baselines`` is among them where the experiment makes baselines.
+        """
+        return {
+            f"{self._prefix}{name}": frozenset(
+                [changed.partition(".")[0] for changed, _ in key]
+                + (["baselines"] if key in self._with_baselines else [])
+            )
+            for key, name in self._names.items()
+        }
+
     def _key(self, row: Row, variant: Variant) -> _Key:
         overrides = _changes(self._base, {**row.fixed, **variant.overrides})
         return tuple(sorted((key, repr(value)) for key, value in overrides.items()))
@@ -134,12 +146,10 @@ class Plan:
     def _unknown(self, word: str) -> InputError:
         tiers = dict.fromkeys(row.tier for row in self._all.values())
         known = [*self._all, *tiers, ALL]
-        folded = {name.lower(): name for name in known}
-        near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(folded[one] for one in near)}? " if near else ""
         return InputError(
             f"{word}: no such row or tier",
-            f"{hint}rows: {', '.join(self._all)}; tiers: {', '.join(tiers)}; or {ALL}",
+            f"{did_you_mean(word, known)} rows: {', '.join(self._all)}; tiers: "
+            f"{', '.join(tiers)}; or {ALL}".lstrip(),
         )
 
 

@@ -113,6 +113,17 @@ class Repository:
             raise DataError(f"{commit[:9]}: {PARAMS_FILE} holds no sections")
         return content
 
+    def text(self, commit: str, path: str) -> str:
+        """A file of a commit, or of ``workspace``.
+
+        Raises:
+            CalledProcessError: The commit does not have it.
+            OSError: The workspace does not.
+        """
+        if commit == WORKSPACE:
+            return (self.folder / path).read_text(encoding="utf-8")
+        return self.git("show", f"{commit}:./{path}")
+
     def headline(self, commit: str) -> dict[str, float]:
         """The headline figures of a commit; none where it has no such file."""
         try:
@@ -189,11 +200,7 @@ class Repository:
     def _yaml(self, commit: str, path: str, load: Callable[[str], Any]) -> Any:
         if (commit, path) not in self._read:
             try:
-                if commit == WORKSPACE:
-                    text = (self.folder / path).read_text(encoding="utf-8")
-                else:
-                    text = self.git("show", f"{commit}:./{path}")
-                self._read[commit, path] = load(text)
+                self._read[commit, path] = load(self.text(commit, path))
             except _UNREADABLE:
                 raise DataError(f"{commit[:9]}: no readable {path}") from None
         return self._read[commit, path]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.errors import DataError, InputError, did_you_mean
 from siglip2_multimodal_hash.evaluation.items import (
     FileOf,
     read_classifier_results,
@@ -74,6 +74,7 @@ def read_experiment(name: str, classifiers: Collection[str] = ()) -> Experiment:
             for one in classifiers
             if f"test-{one}.npy" in others
         },
+        revision,
     )
 
 
@@ -134,9 +135,11 @@ def _at(repo: Any, name: str) -> Iterator[str]:
     try:
         revision = resolve_rev(repo.scm, name)
     except (RevError, SCMError, InvalidRemoteSCMRepo, AttributeError):
+        hint = did_you_mean(name, Repository().experiments())
         raise InputError(
             f"{name}: neither an experiment nor a Git revision, or not the only one of that name",
-            "`dvc exp list --all-commits` names the experiments; `workspace` is the current state",
+            f"{hint}{' ' if hint else ''}`dvc exp list --all-commits` names the experiments; "
+            "`workspace` is the current state",
         ) from None
     with switch(repo, revision):
         yield str(revision)

@@ -1,7 +1,7 @@
 """Tables of rows: mean and spread over seeds, differences to the reference, time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -10,18 +10,26 @@ import pandas as pd
 
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.evaluation.items import ItemResults
-from siglip2_multimodal_hash.experiments.comparable import Experiment, check_comparable
-from siglip2_multimodal_hash.experiments.draws import FIGURES, Drawn, difference, draw_figures
+from siglip2_multimodal_hash.experiments.comparable import SEED, Experiment, check_comparable
+from siglip2_multimodal_hash.experiments.draws import (
+    FIGURES,
+    Drawn,
+    difference,
+    draw_figures,
+    interval,
+)
 from siglip2_multimodal_hash.experiments.plan import Plan
+from siglip2_multimodal_hash.experiments.provenance import Origin
 from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.experiments.results import read_baselines, read_experiment
 from siglip2_multimodal_hash.experiments.rows import Variant, load_rows
 from siglip2_multimodal_hash.experiments.status import State, Status, statuses
-from siglip2_multimodal_hash.params import PREDICTORS
+from siglip2_multimodal_hash.params import PREDICTORS, flatten
 from siglip2_multimodal_hash.progress import track
 
 COLUMNS = (
-    "variant", "figure", "runs", "mean", "sd", "difference", "low", "high", "best", "seconds",
+    "variant", "figure", "runs", "mean", "sd", "own_low", "own_high", "difference", "low", "high",
+    "best", "seconds",
 )  # fmt: skip
 
 
@@ -52,10 +60,13 @@ class Table:
         question: The question of the row.
         reference: The variant that the others are compared with.
         frame: A line per variant and figure: ``variant``, ``figure``, ``runs`` (their number),
-            ``mean`` and ``sd`` (sample standard deviation) over them, ``difference`` to the
-            reference over the common seeds with ``low`` and ``high`` of its interval, ``best``,
-            ``seconds`` (mean duration of a run). NaN where a value does not exist.
+            ``mean`` and ``sd`` (sample standard deviation) over them, ``own_low`` and ``own_high``
+            of the mean's interval, ``difference`` to the reference over the common seeds with
+            ``low`` and ``high`` of its interval, ``best``, ``seconds`` (mean duration of a run).
+            NaN where a value does not exist.
         notes: Missing runs, runs left out, versions of the code.
+        images: Of the test split.
+        origins: Of the runs.
     """
 
     name: str
@@ -63,6 +74,8 @@ class Table:
     reference: str
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
+    images: int = 0
+    origins: tuple[Origin, ...] = ()
 
 
 Found = list[tuple[Variant, int, Status]]
@@ -93,15 +106,16 @@ def read_tables(words: Sequence[str], seeds: int | None, *, draws: int, mixed: b
     versions = {name: _versions(of, repository) for name, of in found.items()}
     if not mixed:
         _check_one_code(list(versions.values()))
-    figures = _figures(list(found.values()), draws)
+    figures, images = _figures(list(found.values()), draws)
     tables = []
-    for name, of in found.items():
+    for (name, of), count in zip(found.items(), images, strict=True):
         runs = [
             Run(variant.name, seed, figures[commit, variant.read], repository.seconds(commit))
             for variant, seed, commit in _usable(of)
         ]
         notes = _notes(name, of, versions[name], repository.code_here)
-        tables.append(build_table(name, rows[name].question, rows[name].reference, runs, notes))
+        table = build_table(name, rows[name].question, rows[name].reference, runs, notes)
+        tables.append(replace(table, images=count, origins=_origins(of, repository)))
     return tables
 
 
@@ -140,6 +154,9 @@ def _cells(variant: Mapping[int, Drawn], reference: Mapping[int, Drawn]) -> list
             continue
         cell = {"figure": name, "mean": fmean(values)}
         cell["sd"] = stdev(values) if len(values) > 1 else np.nan
+        if all(len(run) > 1 for run in variant.values()):
+            own = np.stack([run[:, column] for run in variant.values()])
+            cell["own_low"], cell["own_high"] = interval(own)
         if common:
             a, b = (np.stack([of[one][:, column] for one in common]) for of in (variant, reference))
             gap = difference(a, b)
@@ -170,6 +187,13 @@ def _find(plan: Plan, row: str, seeds: int | None, repository: Repository) -> Fo
     pairs = [(one, seed) for one in chosen.variants for seed in range(seeds or chosen.seeds)]
     states = statuses([plan.experiment(row, *pair) for pair in pairs], repository)
     found = [(*pair, status) for pair, status in zip(pairs, states, strict=True)]
+    if seeds is None:
+        # The row's seeds, as far as one of them was run: whoever ran one asked for no more. The
+        # experiment that changes nothing is of many rows.
+        ran = {0} | {
+            seed for _, seed, one in found if one.recorded and one.planned.overrides.keys() - {SEED}
+        }
+        found = [one for one in found if one[2].recorded or one[1] in ran]
     if not _usable(found):
         others = "; ".join(f"{one.planned.name}: {one.why}" for one in states if one.stale)
         raise InputError(
@@ -186,6 +210,15 @@ def _usable(found: Found) -> list[tuple[Variant, int, str]]:
         for variant, seed, one in found
         if one.recorded is not None and one.state is not State.OTHER_PARAMS
     ]
+
+
+def _origins(found: Found, repository: Repository) -> tuple[Origin, ...]:
+    names = {one.recorded.commit: one.planned.name for _, _, one in found if one.recorded}
+    commits = dict.fromkeys(commit for _, _, commit in _usable(found))
+    return tuple(
+        Origin.recorded(flatten(repository.params(commit)), commit, names[commit])
+        for commit in commits
+    )
 
 
 def _versions(found: Found, repository: Repository) -> dict[str, list[str]]:
@@ -214,8 +247,8 @@ def _check_one_code(rows: Sequence[Mapping[str, list[str]]]) -> None:
         )
 
 
-def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
-    """Figures of each commit and reading, once however many rows have it."""
+def _figures(rows: Sequence[Found], draws: int) -> tuple[dict[tuple[str, str], Drawn], list[int]]:
+    """Figures of each commit and reading, once however many rows have it; test images by row."""
     readings: dict[str, dict[str, None]] = {}
     rows_of: dict[str, dict[int, None]] = {}
     for row, found in enumerate(rows):
@@ -242,7 +275,7 @@ def _figures(rows: Sequence[Found], draws: int) -> dict[tuple[str, str], Drawn]:
                 if results is None
                 else draw_figures(results, draws=draws)
             )
-    return figures
+    return figures, [len(firsts[row].results.items.labels) for row in range(len(rows))]
 
 
 def _as_read(results: ItemResults, predictor: str) -> ItemResults:

@@ -4,7 +4,6 @@ A key that is not known, a value of the wrong type, a value out of range, a comb
 work: each is refused with the key's full name, the value and what is allowed.
 """
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from siglip2_multimodal_hash.errors import ParamsError
+from siglip2_multimodal_hash.errors import ParamsError, did_you_mean
 from siglip2_multimodal_hash.params.whole import Params
 
 PARAMS_FILE = Path("params.yaml")
@@ -104,6 +103,5 @@ def _known_keys(root: Any, *location: str | int) -> str:
         mapped = get_args(section)
         section = mapped[1] if mapped else section.model_fields[part].annotation
     known = [field.alias or name for name, field in section.model_fields.items()]
-    near = difflib.get_close_matches(wrong, known, n=1)
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    return f"known here: {', '.join(known)}{hint}"
+    hint = did_you_mean(wrong, known)
+    return f"known here: {', '.join(known)}" + (f"; {hint}" if hint else "")

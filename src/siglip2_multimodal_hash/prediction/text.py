@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from siglip2_multimodal_hash.document import Part, Strong, Table, Weak
 from siglip2_multimodal_hash.prediction.answer import (
     CAPTION_NOTES,
     TAGGED_BY,
@@ -11,7 +12,8 @@ from siglip2_multimodal_hash.prediction.answer import (
     Prediction,
 )
 
-CAPTION_WIDTH = 60
+NEIGHBOURS = 5
+"""Neighbours that are shown unless all are asked for."""
 
 
 def as_json(prediction: Prediction) -> dict[str, Any]:
@@ -19,54 +21,58 @@ def as_json(prediction: Prediction) -> dict[str, Any]:
     return {**asdict(prediction), "path": str(prediction.path)}
 
 
-def as_text(predictions: Sequence[Prediction], notes: Sequence[str]) -> str:
-    """Tables of every photo, and the notes on all of them."""
-    blocks = ["\n".join(_lines(one)) for one in predictions]
-    if notes:
-        blocks.append("\n".join(f"note: {note}" for note in notes))
-    return "\n\n".join(blocks) + "\n" if blocks else ""
-
-
-def _lines(prediction: Prediction) -> list[str]:
+def prediction_parts(prediction: Prediction, *, everything: bool) -> list[Part]:
+    """One photo: its tags, and the neighbours that voted, all of them or the nearest."""
     caption = CAPTION_NOTES[prediction.caption_from]
     if prediction.caption_from == "given":
         caption = f'"{prediction.caption}"'
-    lines = [
-        str(prediction.path),
-        f"  caption: {caption}",
-        f"  tags: {', '.join(prediction.predicted) or 'none reaches the threshold'}",
-        *([f"  warning: {prediction.warning}"] if prediction.warning else []),
-        "",
-        *_tag_table(prediction),
-        "",
-        *_neighbour_table(prediction),
+    shown = prediction.neighbours[: None if everything else NEIGHBOURS]
+    left = len(prediction.neighbours) - len(shown)
+    notes = [
+        f"{left} more neighbours voted: --all shows them" if left else "",
+        "distance 0: the same code; a photo that is in the database finds itself"
+        if any(one.distance == 0 for one in shown)
+        else "",
     ]
-    if any(one.distance == 0 for one in prediction.neighbours):
-        lines += ["  distance 0: the same code; a photo that is in the database finds itself"]
-    return lines
+    said = "\n".join(filter(None, notes))
+    return [
+        Strong(str(prediction.path)),
+        f"caption: {caption}\ntags: "
+        + (", ".join(prediction.predicted) or "none reaches the threshold")
+        + (f"\nwarning: {prediction.warning}" if prediction.warning else ""),
+        _tag_table(prediction),
+        _neighbour_table(shown, prediction.distance),
+        *([Weak(said)] if said else []),
+    ]
 
 
-def _tag_table(prediction: Prediction) -> list[str]:
-    width = max([len("threshold"), *(len(tag.name) for tag in prediction.tags)])
-    rows = [f"  {'':{width}}" + "".join(f"{name:>9}" for name in prediction.thresholds)]
-    for tag in prediction.tags:
-        marked = (
-            f"{tag.scores[p]:8.3f}{'*' if p in tag.above else ' '}" for p in prediction.thresholds
+def _tag_table(prediction: Prediction) -> Table:
+    names = list(prediction.thresholds)
+    rows = [
+        (
+            tag.name,
+            *(f"{tag.scores[name]:.3f}{'*' if name in tag.above else ' '}" for name in names),
         )
-        rows.append(f"  {tag.name:{width}}{''.join(marked)}".rstrip())
-    limits = "".join(f"{prediction.thresholds[name]:8.3f} " for name in prediction.thresholds)
-    return [*rows, f"  {'threshold':{width}}{limits}  tuned on val; * reaches it"]
+        for tag in prediction.tags
+    ]
+    limits = ("threshold", *(f"{prediction.thresholds[name]:.3f} " for name in names))
+    head = ("tag", *(f"{name} " for name in names))
+    return Table(head, [*rows, limits], title="scores (*: reaches the threshold, tuned on val)")
 
 
-def _neighbour_table(prediction: Prediction) -> list[str]:
-    head = f"  {'image':>8} {'distance':>8} {'similar':>7} {'weight':>6}  "
-    rows = [head + f"labels (+ shared with the tags of {TAGGED_BY}) | caption"]
-    return [*rows, *(_neighbour(one, prediction.distance) for one in prediction.neighbours)]
-
-
-def _neighbour(one: Neighbour, kind: str) -> str:
-    distance = f"{one.distance:8.0f}" if kind == "hamming" else f"{one.distance:8.4f}"
-    labels = ", ".join(f"+{name}" if name in one.shared else name for name in one.labels)
-    caption = one.caption if len(one.caption) <= CAPTION_WIDTH else one.caption[:57] + "..."
-    figures = f"  {one.image_id:>8} {distance} {one.similarity:7.3f} {one.weight:6.3f}  "
-    return f"{figures}{labels or 'no label'} | {caption}"
+def _neighbour_table(neighbours: Sequence[Neighbour], kind: str) -> Table:
+    rows = [
+        (
+            str(one.image_id),
+            f"{one.distance:.{0 if kind == 'hamming' else 4}f}",
+            f"{one.similarity:.3f}",
+            f"{one.weight:.3f}",
+            ", ".join(f"+{name}" if name in one.shared else name for name in one.labels)
+            or "no label",
+            one.caption,
+        )
+        for one in neighbours
+    ]
+    head = ("image", "distance", "similar", "weight", "labels", "caption")
+    title = f"neighbours (+: a label that is shared with the tags of {TAGGED_BY})"
+    return Table(head, rows, (4, 5), title)

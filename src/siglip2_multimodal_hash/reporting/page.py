@@ -1,16 +1,15 @@
 """The report: one self-contained HTML page with the figures, the plots and a gallery of queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.files import write_text
 from siglip2_multimodal_hash.reporting.web import charts, tables
 from siglip2_multimodal_hash.reporting.web.addresses import photo_address
 from siglip2_multimodal_hash.reporting.web.gallery import gallery_data, wanted_pictures
-from siglip2_multimodal_hash.reporting.web.glossary import TERMS
-from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
+from siglip2_multimodal_hash.reporting.web.glossary import TERMS, term_id
+from siglip2_multimodal_hash.reporting.web.inputs import Json, ReportInputs
 from siglip2_multimodal_hash.reporting.web.template import page_text
 from siglip2_multimodal_hash.reporting.web.thumbnails import within_budget
 
@@ -40,18 +39,52 @@ def write_report(
         DataError: A photo is missing, damaged or has no path, or arrays that do not fit each other.
     """
     data = gallery_data(inputs, queries)
-    context = _context(inputs) | {"data": data, "links": locate is not None}
+    context = _context(inputs) | {"data": data}
+    write_page(path, "report.html", context, data["photos"], wanted_pictures(data), images, locate)
+
+
+def write_page(
+    path: Path,
+    template: str,
+    context: Json,
+    photos: dict[str, Json],
+    wanted: Iterable[tuple[str, str, int]],
+    images: ImageSource | None,
+    locate: Callable[[str], Path] | None,
+) -> None:
+    """Write a page with photos, of at most :data:`MOST_BYTES`.
+
+    Args:
+        path: The HTML file.
+        template: See :func:`.web.template.page_text`.
+        context: Its content, which holds the photos; of the glossary it gets the terms it has.
+        photos: By key, each with its ``file``; ``url`` and ``link`` are added where there is one.
+        wanted: See :func:`.web.thumbnails.within_budget`.
+        images: See :func:`write_report`.
+        locate: Likewise.
+
+    Raises:
+        DataError: A photo is missing, damaged or has no path.
+        InputError: See :func:`.files.write_text`.
+    """
+    context = {**context, "links": locate is not None, "glossary": TERMS}
+    text = page_text(template, **context)
+    context["glossary"] = {
+        term: meaning
+        for term, meaning in TERMS.items()
+        if f'aria-describedby="{term_id(term)}"' in text
+    }
     if locate is not None:
-        for photo in data["photos"].values():
+        for photo in photos.values():
             photo["link"] = photo_address(locate(photo["file"]), path)
     if images is not None:
-        room = MOST_BYTES - len(page_text(**context).encode())
-        for key, url in within_budget(images, wanted_pictures(data), room).items():
-            data["photos"][key]["url"] = url
-    write_text(path, page_text(**context))
+        room = MOST_BYTES - len(page_text(template, **context).encode())
+        for key, url in within_budget(images, wanted, room).items():
+            photos[key]["url"] = url
+    write_text(path, page_text(template, **context))
 
 
-def _context(inputs: ReportInputs) -> dict[str, Any]:
+def _context(inputs: ReportInputs) -> Json:
     """Context of report.html, without the gallery."""
     return {
         "title": inputs.title,
@@ -73,5 +106,4 @@ def _context(inputs: ReportInputs) -> dict[str, Any]:
         "errors": tables.error_tables(inputs.errors),
         "test": f"{len(inputs.labels):,}",
         "provenance": inputs.provenance,
-        "glossary": TERMS,
     }

@@ -155,17 +155,6 @@ def rounded(value: Any) -> Any:
     return round(value, DECIMALS) if isinstance(value, float) else value
 
 
-def markdown_table(baselines: Json) -> str:
-    """:func:`baseline_metrics` as a Markdown table, in percent."""
-    lines = [f"| row | {' | '.join(BASELINE_COLUMNS)} |", f"|---|{'---:|' * len(BASELINE_COLUMNS)}"]
-    for name in in_order(baselines):
-        row = baselines[name]
-        values = (row.get(column) for column in BASELINE_COLUMNS)
-        cells = ("" if value is None else f"{100 * value:.1f}" for value in values)
-        lines.append(f"| {name.replace('_', '-')} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
 def in_order(baselines: Json) -> list[str]:
     """Names of the rows: the head, its variants, bounds; any other behind them."""
     return sorted(

@@ -95,8 +95,8 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
     figures = [
         Figure(
             "Loss by epoch",
-            _lines("Loss of train and val by epoch", x, y.title("loss"), series),
-            _legend(series),
+            line_spec("Loss of train and val by epoch", x, y.title("loss"), series),
+            legend(series),
         )
     ]
     if maps:
@@ -104,16 +104,16 @@ def training_charts(inputs: ReportInputs) -> list[Figure]:
         kept = [f"{v:.1f} %" for epoch, v in maps if epoch == best]
         named = f"epoch {best}" if best else "closed form (epoch 0)"
         series = [Series("val", "two", maps, [f"epoch {e:g}: {v:.1f} %" for e, v in maps])]
-        marked = alt.Chart(_data([{"x": best}])).mark_rule(
+        marked = alt.Chart(inline([{"x": best}])).mark_rule(
             color="var(--ink)", opacity=0.6, strokeDash=[2, 4]
         )
         figures.append(
             Figure(
                 "mAP on val by epoch",
-                _lines(
+                line_spec(
                     "mAP on val by epoch", x, y.title("mAP, %"), series, behind=[marked.encode(x=x)]
                 ),
-                [*_legend(series), (", ".join([f"kept: {named}", *kept]), "mark")],
+                [*legend(series), (", ".join([f"kept: {named}", *kept]), "mark")],
             )
         )
     return figures + _collapse_chart(inputs.training["val"], x)
@@ -139,7 +139,7 @@ def _collapse_chart(records: Sequence[Record], x: alt.X) -> list[Figure]:
         return []
     title = "Bits and directions on val by epoch"
     y = alt.Y("y:Q", title="entropy, cosine")
-    return [Figure(title, _lines(title, x, y, series), _legend(series))]
+    return [Figure(title, line_spec(title, x, y, series), legend(series))]
 
 
 def precision_recall_charts(inputs: ReportInputs) -> list[Figure]:
@@ -171,14 +171,14 @@ def precision_recall_charts(inputs: ReportInputs) -> list[Figure]:
     return [
         Figure(
             "Tags: precision and recall",
-            _lines("Precision and recall of tags by predictor, on test", x, y, series),
-            _legend(series),
+            line_spec("Precision and recall of tags by predictor, on test", x, y, series),
+            legend(series),
             "All tag decisions pooled, the most confident first.",
         ),
         Figure(
             "Retrieval: precision and recall",
-            _lines("Precision and recall of retrieval by distance, on test", x, y, codes),
-            _legend(codes),
+            line_spec("Precision and recall of retrieval by distance, on test", x, y, codes),
+            legend(codes),
             "Mean over the queries of test; items that share a label are relevant.",
         ),
     ]
@@ -192,7 +192,7 @@ def class_chart(inputs: ReportInputs) -> Figure:
     shown = np.flatnonzero(support)
     low, high = 0.9 * float(support[shown].min()), 1.1 * float(support[shown].max())
     rows = [
-        {"x": int(support[c]), "y": _short(values[c]), "name": names[c]}
+        {"x": int(support[c]), "y": short(values[c]), "name": names[c]}
         | {"note": f"{names[c]}: AP {values[c]:.1f}, {support[c]:,} images"}
         for c in shown
     ]
@@ -203,12 +203,12 @@ def class_chart(inputs: ReportInputs) -> Figure:
             named.append(row | {"left": row["x"] > low**0.4 * high**0.6})
     marks = alt.Axis(values=DECADES, tickCount=8, format=",~g")
     x = alt.X("x:Q", title="images with the class, test", axis=marks)
-    x = x.scale(type="log", nice=False, domain=[_short(low), _short(high)])
+    x = x.scale(type="log", nice=False, domain=[short(low), short(high)])
     y = alt.Y("y:Q", title=f"AP of {name}, %", scale=PERCENT)
-    dots = alt.Chart(_data(rows)).mark_circle(
+    dots = alt.Chart(inline(rows)).mark_circle(
         color="var(--knn)", opacity=0.65, size=80, stroke="var(--panel)"
     )
-    texts = alt.Chart(_data(named)).mark_text(
+    texts = alt.Chart(inline(named)).mark_text(
         align=alt.expr("datum.left ? 'right' : 'left'"),
         dx=alt.expr("datum.left ? -8 : 8"),
         limit=LONGEST_NAME,
@@ -217,7 +217,7 @@ def class_chart(inputs: ReportInputs) -> Figure:
     layers = [dots.encode(x=x, y=y, tooltip="note:N"), texts.encode(x=x, y=y, text="name:N")]
     said = f"AP of {name} by class over its number of images"
     return Figure(
-        "AP by class and support", _spec(alt.layer(*layers), said), (), "One dot per class."
+        "AP by class and support", sized(alt.layer(*layers), said), (), "One dot per class."
     )
 
 
@@ -244,8 +244,8 @@ def distance_chart(inputs: ReportInputs) -> Figure:
     said = "Share of pairs by distance, relevant against irrelevant"
     return Figure(
         "Distance of relevant and irrelevant pairs",
-        _lines(said, x, y, series, filled=True),
-        _legend(series),
+        line_spec(said, x, y, series, filled=True),
+        legend(series),
         f"All {len(test):,} × {len(database):,} pairs of a test query and a database item.",
     )
 
@@ -264,13 +264,13 @@ def calibration_chart(inputs: ReportInputs) -> Figure:
         series.append(Series(name, name, points, notes, f"{name}, ECE {100 * error:.2f} %"))
     x = alt.X("x:Q", title="mean score, %", scale=ROOT, axis=ROOT_MARKS)
     y = alt.Y("y:Q", title="share correct, %", scale=ROOT, axis=ROOT_MARKS)
-    ends = _data([{"x": 0, "y": 0}, {"x": 100, "y": 100}])
+    ends = inline([{"x": 0, "y": 0}, {"x": 100, "y": 100}])
     diagonal = alt.Chart(ends).mark_line(color="var(--faint)", strokeDash=[4, 4], strokeWidth=1)
     said = "Reliability diagram of the predictors, on test"
     return Figure(
         "Calibration",
-        _lines(said, x, y, series, dots=True, behind=[diagonal.encode(x=x, y=y)]),
-        _legend(series),
+        line_spec(said, x, y, series, dots=True, behind=[diagonal.encode(x=x, y=y)]),
+        legend(series),
         "15 bins of equally many decisions; on the diagonal a score equals the share of correct "
         "tags. Cube-root scale on both axes.",
     )
@@ -296,7 +296,7 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
     }
     marks[max(values, key=lambda key: values[key])] = "best"
     # One neighbour alone is far behind all others and would take up most of the colours.
-    low, high = (_short(100 * share) for share in np.quantile([*values.values()], [0.15, 1]))
+    low, high = (short(100 * share) for share in np.quantile([*values.values()], [0.15, 1]))
     counts, votes = (sorted({key[place] for key in values}) for place in (1, 2))
     x = alt.X("K:O", title="neighbours K", axis=alt.Axis(orient="top", labelAngle=0))
     x = x.scale(domain=counts, paddingInner=0.03, paddingOuter=0)
@@ -307,13 +307,13 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
     figures = []
     for distance in dict.fromkeys(key[0] for key in values):
         cells = [
-            {"K": count, "vote": vote, "value": _short(100 * value), "mark": marks.get(key, "")}
+            {"K": count, "vote": vote, "value": short(100 * value), "mark": marks.get(key, "")}
             | {"note": f"{distance}, K {count}, {vote}: {100 * value:.2f} %"}
             for key, value in values.items()
             for own, count, vote in [key]
             if own == distance
         ]
-        grid = alt.Chart(_data(cells)).encode(x=x, y=y, tooltip="note:N")
+        grid = alt.Chart(inline(cells)).encode(x=x, y=y, tooltip="note:N")
         heat = grid.mark_rect(color="var(--accent)", cornerRadius=3).encode(
             opacity=alt.Opacity("value:Q", scale=shade, legend=None)
         )
@@ -322,7 +322,7 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
             text=alt.Text("value:Q", format=".1f"),
             color=alt.when(dark).then(alt.value("var(--on)")).otherwise(alt.value("var(--ink)")),
         )
-        outlines = alt.Chart(_data([cell for cell in cells if cell["mark"]])).mark_rect(
+        outlines = alt.Chart(inline([cell for cell in cells if cell["mark"]])).mark_rect(
             filled=False,
             strokeWidth=2.5,
             cornerRadius=4,
@@ -330,7 +330,7 @@ def vote_maps(rows: Sequence[Record], knn: KnnParams) -> list[Figure]:
             strokeDash=alt.expr("datum.mark == 'best' ? [1, 0] : [4, 2]"),
         )
         said = f"mAP of knn on val by vote and number of neighbours, {distance} distance"
-        spec = _spec(
+        spec = sized(
             alt.layer(heat, numbers, outlines.encode(x=x, y=y, tooltip="note:N")),
             said,
             CELL_HEIGHT * len(votes),
@@ -344,7 +344,7 @@ def vote_name(vote: str, tau: str) -> str:
     return f"{vote} τ {float(tau):g}" if tau else vote
 
 
-def _lines(
+def line_spec(
     said: str,
     x: alt.X,
     y: alt.Y,
@@ -366,12 +366,8 @@ def _lines(
         behind: Further layers.
     """
     shown = [one for one in series if one.points]
-    data = _data(
-        [
-            {"x": _short(a), "y": _short(b), "series": one.name}
-            for one in shown
-            for a, b in one.points
-        ]
+    data = inline(
+        [{"x": short(a), "y": short(b), "series": one.name} for one in shown for a, b in one.points]
     )
     colours = alt.Scale(
         domain=[one.name for one in shown], range=[f"var(--{one.colour})" for one in shown]
@@ -392,7 +388,7 @@ def _lines(
         nearest=True,
         empty=False,
     )
-    cursor = alt.Chart(_data(_readings(shown)), name="cursor").mark_rule(color="var(--faint)")
+    cursor = alt.Chart(inline(_readings(shown)), name="cursor").mark_rule(color="var(--faint)")
     cursor = cursor.encode(
         x=x,
         opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0)),
@@ -400,7 +396,7 @@ def _lines(
     )
     colour = alt.Color("series:N", scale=colours, legend=None)
     layers = [*behind, lines.encode(x=x, y=y, color=colour), cursor.add_params(near)]
-    return _spec(alt.layer(*layers), said)
+    return sized(alt.layer(*layers), said)
 
 
 def _readings(series: Sequence[Series]) -> list[dict[str, Any]]:
@@ -413,23 +409,27 @@ def _readings(series: Sequence[Series]) -> list[dict[str, Any]]:
             for one, own in zip(series, places, strict=True)
         ]
         lines = [f"{name}: {note}" if len(notes) > 1 else note for name, note in notes]
-        readings.append({"x": _short(at), "note": "\n".join(lines)})
+        readings.append({"x": short(at), "note": "\n".join(lines)})
     return readings
 
 
-def _legend(series: Sequence[Series]) -> list[tuple[str, str]]:
+def legend(series: Sequence[Series]) -> list[tuple[str, str]]:
+    """Names of the lines that are drawn, with their colours."""
     return [(one.label or one.name, one.colour) for one in series if one.points]
 
 
-def _spec(
+def sized(
     chart: alt.LayerChart | alt.FacetChart, said: str, height: int = HEIGHT
 ) -> dict[str, Any]:
-    sized = chart.properties(width="container", height=height, description=said)
-    spec: dict[str, Any] = sized.to_dict()
+    """A chart as Vega-Lite, as wide as its place, with the text of a screen reader."""
+    spec: dict[str, Any] = chart.properties(
+        width="container", height=height, description=said
+    ).to_dict()
     return spec
 
 
-def _data(rows: list[dict[str, Any]]) -> alt.InlineData:
+def inline(rows: list[dict[str, Any]]) -> alt.InlineData:
+    """Data that stand in the page."""
     return alt.InlineData(values=rows)
 
 
@@ -442,5 +442,6 @@ def _ends(values: Any) -> list[float]:
     return [min(every), max(every)]
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
+    """A number with six significant digits."""
     return float(f"{value:.6g}")

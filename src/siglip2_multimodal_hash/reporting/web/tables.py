@@ -60,7 +60,8 @@ class Cell(NamedTuple):
 class Table(NamedTuple):
     """A table: what it shows, its columns, its rows by name, classes of page.css, and a note.
 
-    ``wide`` lays each row out over several lines of a phone.
+    ``wide`` lays each row out over several lines of a phone, with ``lines`` a line for each cell;
+    ``terms`` explains what the rows are called.
     """
 
     caption: str

@@ -1,4 +1,4 @@
-"""The page from its template: style, scripts and data put in, safely.
+"""A page from its template: style, scripts and data put in, safely.
 
 The policy in the page's head allows no network at all, and of scripts and styles only these, by
 their digest: a caption that got through as markup could still not run (W3C, Content Security
@@ -20,11 +20,12 @@ from siglip2_multimodal_hash.reporting.web.glossary import explained, term_id
 SCRIPTS = ("page.js", "charts.js", "gallery.js")
 
 
-def page_text(**context: Any) -> str:
+def page_text(template: str, **context: Any) -> str:
     """The whole page.
 
     Args:
-        context: Content of report.html; autoescaping writes all of it as text. ``links`` lets the
+        template: One that extends layout.html.
+        context: Its content; autoescaping writes all of it as text. ``links`` lets the
             page show pictures from this machine's disk, too.
     """
     style, scripts = packaged("page.css"), [vega(), "\n".join(map(packaged, SCRIPTS))]
@@ -34,8 +35,8 @@ def page_text(**context: Any) -> str:
         f"default-src 'none'; img-src {pictures}; base-uri 'none'; form-action 'none'; "
         f"style-src {_digest(style)}; script-src {' '.join(map(_digest, scripts))}"
     )
-    template = environment().get_template("report.html")
-    return template.render(context, policy=policy, style=style, scripts=scripts) + "\n"
+    page = environment().get_template(template)
+    return page.render(context, policy=policy, style=style, scripts=scripts) + "\n"
 
 
 @functools.cache

@@ -1,0 +1,130 @@
+"""Paragraphs and tables for people: aligned on a terminal, or as Markdown."""
+
+import io
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+WIDTH = 100
+"""Characters of a line where there is no terminal."""
+
+
+SHORTEST_NAME = 12
+"""Characters of a row's name that are not broken."""
+
+
+class Strong(str):
+    """Text that stands out, up to its first line break: bold."""
+
+    __slots__ = ()
+
+
+class Weak(str):
+    """Text that steps back: dim on a terminal, plain elsewhere."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        head: Names of the columns.
+        rows: Cells, the same number in every row; a line break in one is a line of its own.
+        text: Numbers of the columns that are text, to the left; numbers stand to the right.
+        title: Of the table; empty where the context says it.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text: Collection[int] = (0,)
+    title: str = ""
+
+
+Part: TypeAlias = str | Table
+
+
+def terminal_width() -> int:
+    """Characters of a line of the terminal (``COLUMNS`` decides), or :data:`WIDTH`."""
+    return shutil.get_terminal_size((WIDTH, 0)).columns
+
+
+def as_text(parts: Iterable[Part], *, width: int | None = None, colour: bool = False) -> str:
+    """Lay out for a terminal; what is too wide goes on in the next line of its column.
+
+    Args:
+        parts: Paragraphs and tables.
+        width: Of a line, in characters; None: :func:`terminal_width`.
+        colour: Whether to colour it, where ``NO_COLOR`` and ``TERM`` allow that.
+    """
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width or terminal_width(),
+        # None would look at the stream, and at variables that force colours on files.
+        force_terminal=colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for number, part in enumerate(parts):
+        if number:
+            console.print()
+        if isinstance(part, Table):
+            if part.title:
+                console.print(Text(part.title, style="bold"))
+            console.print(_grid(part))
+        else:
+            console.print(_styled(part))
+    return "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
+
+
+def as_markdown(parts: Iterable[Part]) -> str:
+    """Lay out as Markdown, without padding, so that a change of one cell changes one line."""
+    return "\n".join(_markdown(part) for part in parts)
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(table.head):
+        if number in table.text:
+            # What names the row stays legible, at the cost of the last columns.
+            longest = max(len(cells[number]) for cells in (table.head, *table.rows))
+            least = min(SHORTEST_NAME, longest) if number == 0 else None
+            grid.add_column(Text(name), overflow="fold", min_width=least)
+        else:
+            grid.add_column(Text(name), justify="right", no_wrap=True)
+    for row in table.rows:
+        grid.add_row(*map(_styled, row))
+    return grid
+
+
+def _styled(text: str) -> Text:
+    if isinstance(text, Strong):
+        first, line_break, rest = text.partition("\n")
+        return Text.assemble((first, "bold green"), line_break, rest)
+    return Text(text, style="dim" if isinstance(text, Weak) else "")
+
+
+def _markdown(part: Part) -> str:
+    if isinstance(part, str):
+        return f"**{part}**\n" if isinstance(part, Strong) else f"{part}\n"
+    align = ("---" if number in part.text else "---:" for number in range(len(part.head)))
+    lines = [_row(part.head), f"|{'|'.join(align)}|", *map(_row, part.rows)]
+    title = f"### {part.title}\n\n" if part.title else ""
+    return title + "".join(f"{line}\n" for line in lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    first, *rest = text.replace("|", r"\|").split("\n")
+    return "<br>".join([f"**{first}**" if isinstance(text, Strong) else first, *rest])
