@@ -224,6 +224,12 @@ def test_files_by_their_names(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "c1.doc").exists()
 
 
+def test_seeds_that_nobody_asked_for_are_not_missing(folder: Path) -> None:
+    result = smhash(folder, "table", "C1", "--draws", "200")
+    assert "\nNot run yet: C1-k-50-s0 (`smhash ablate C1 --seeds 1`).\n" in result.stdout
+    assert "| 20 * | 2 |" in result.stdout
+
+
 def test_without_rows_the_comparison_of_the_workspace(folder: Path) -> None:
     result = smhash(folder, "table")
     assert result.returncode == 0, result.stderr

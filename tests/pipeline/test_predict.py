@@ -155,12 +155,15 @@ def test_the_votes_of_the_neighbours_are_the_score_of_knn(
 
 def test_the_text_says_where_the_caption_came_from(workspace: Path, predict: Predict) -> None:
     (path,) = write_photos(workspace, rows_of_test(workspace, 1))
-    bare = predict(path, "--k", 3, "--top", 2)
+    bare = predict(path, "--k", 7, "--top", 2)
     assert bare.code == 0
     assert "caption: none given: the mean of the captions of the 20 database images" in bare.out
-    assert "note: 3 neighbours voted" in bare.out
+    assert "note: 7 neighbours voted" in bare.out
+    assert "2 more neighbours voted: --all shows them" in bare.out
+    assert "n = 120 train pairs of mojicoco" in bare.out
     assert "threshold" in bare.out
-    told = predict(path, "--caption", "A dog & a <cat>")
+    told = predict(path, "--caption", "A dog & a <cat>", "--all")
+    assert "more neighbours" not in told.out
     assert 'caption: "A dog & a <cat>"' in told.out
     assert "note:" not in told.out
 
@@ -359,8 +362,10 @@ def test_names_and_captions_that_the_output_cannot_hold(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
         assert smhash("predict", odd, *more) == 0
-        text = written.getvalue().decode("ascii")
-    assert text.startswith('caf\\udce9 \\U0001f415.png\n  caption: "Ein H\\xfcndchen"\n')
+        told = written.getvalue().decode("ascii")
+    assert told.startswith('**caf\\udce9 \\U0001f415.png**\n\ncaption: "Ein H\\xfcndchen"\n')
+    text = predict(odd, *more[:2], "--format", "text").out
+    assert text.startswith('caf\\udce9 \N{DOG}.png\n\ncaption: "Ein Hündchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
     assert "<h2>caf\\udce9 \N{DOG}.png</h2>" in page
     told = predict(odd, *more[:2], "--json")

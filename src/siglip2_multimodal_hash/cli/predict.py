@@ -120,7 +120,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> None:
     """Print the answer; nothing where no photo could be read."""
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer
+    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
     from siglip2_multimodal_hash.prediction.text import prediction_parts
 
     parts = [
@@ -130,7 +130,9 @@ def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> Non
     ]
     parts += [f"note: {note}" for note in found.notes]
     if parts:
-        parts.append(footer([Origin.workspace(flatten(params.model_dump()))]))
+        known = flatten(params.model_dump())
+        database = "database" if params.dataset.protocol == "hashnet" else "train"
+        parts.append(footer([Origin.workspace(known)], *pairs(known, split=database)))
         show(parts, arguments.format)
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, show
-from siglip2_multimodal_hash.document import Part, Strong, Table
+from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.params import flatten, load_params
 
 EXIT_NOT_REPRODUCED = 1
@@ -47,7 +47,7 @@ def verify(arguments: argparse.Namespace) -> None:
             if not one.allowed
         ]
         parts.append(Table(("figure, percent", "here", "committed", "points apart"), rows))
-        parts.append(Strong(f"not reproduced: allowed are {ALLOWED_POINTS} points"))
+        parts.append(f"not reproduced: allowed are {ALLOWED_POINTS} points")
     known = flatten(load_params().model_dump())
     show([*parts, footer([Origin.workspace(known)], *pairs(known))], arguments.format)
     if not largest.allowed:

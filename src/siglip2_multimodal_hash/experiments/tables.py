@@ -304,7 +304,8 @@ def _notes(row: str, found: Found, versions: Mapping[str, list[str]], here: str)
     notes = []
     states = [one for _, _, one in found]
     if missing := dict.fromkeys(one.planned.name for one in states if one.recorded is None):
-        notes.append(f"Not run yet: {', '.join(missing)} (`smhash ablate {row}`).")
+        count = 1 + max(seed for _, seed, one in found if one.recorded is None)
+        notes.append(f"Not run yet: {', '.join(missing)} (`smhash ablate {row} --seeds {count}`).")
     others = [one for one in states if one.state is State.OTHER_PARAMS]
     if left_out := dict.fromkeys(f"{one.planned.name} ({one.why})" for one in others):
         notes.append(f"Left out: {'; '.join(left_out)}.")
