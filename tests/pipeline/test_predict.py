@@ -362,8 +362,8 @@ def test_names_and_captions_that_the_output_cannot_hold(
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
         assert smhash("predict", odd, *more) == 0
-        told = written.getvalue().decode("ascii")
-    assert told.startswith('**caf\\udce9 \\U0001f415.png**\n\ncaption: "Ein H\\xfcndchen"\n')
+        shown = written.getvalue().decode("ascii")
+    assert shown.startswith('**caf\\udce9 \\U0001f415.png**\n\ncaption: "Ein H\\xfcndchen"\n')
     text = predict(odd, *more[:2], "--format", "text").out
     assert text.startswith('caf\\udce9 \N{DOG}.png\n\ncaption: "Ein Hündchen"\n')
     page = Path("out.html").read_text(encoding="utf-8")
