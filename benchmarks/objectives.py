@@ -62,7 +62,12 @@ PLAN: Changes = {
     "loss": {"objective": "plan", "alignment": "cosine"},
     "fusion": {"standardise": "none", "init": "default"},
     "classifier": {"prior": False},
-    "training": {"num_epochs": 30, "early_stopping_patience": 5, "closed_form": False},
+    "training": {
+        "num_epochs": 30,
+        "max_updates": 0,
+        "early_stopping_patience": 5,
+        "closed_form": False,
+    },
     "optimizer": {"lr": 2e-4},
 }
 PROFILES: dict[str, Changes] = {
