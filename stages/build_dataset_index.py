@@ -1,4 +1,7 @@
-"""Join annotations and split into one table: captions, labels and split of each image."""
+"""Join annotations and split into one table: captions, labels and split of each image.
+
+Images and captions are written on their own, too, for what must not depend on the split.
+"""
 
 import logging
 from pathlib import Path
@@ -10,6 +13,7 @@ from siglip2_multimodal_hash.datasets.index_builder import (
     leave_out_unreadable,
     read_source,
 )
+from siglip2_multimodal_hash.datasets.items import write_items
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.object_sizes import write_object_sizes
 from siglip2_multimodal_hash.datasets.split_file import read_split
@@ -20,9 +24,15 @@ from siglip2_multimodal_hash.params import Params
 
 
 def main(
-    params: Params, source: Path, split: Path, index: Path, statistics: Path, objects: Path
+    params: Params,
+    source: Path,
+    split: Path,
+    items: Path,
+    index: Path,
+    statistics: Path,
+    objects: Path,
 ) -> None:
-    """Write the index, its statistics and the sizes of the objects."""
+    """Write the items, the index, its statistics and the sizes of the objects."""
     root = source_root(params.dataset.name, source, params.runtime.coco_root)
     annotations, image_bytes = read_source(root, source)
     chosen = read_split(split)
@@ -30,6 +40,7 @@ def main(
     if params.dataset.on_corrupt == "drop":
         workers = params.runtime.dataloader.num_workers
         built = leave_out_unreadable(built, open_image_source(root), workers)
+    write_items(items, built)
     write_index(index, built)
     write_json(statistics, dataset_statistics(built))
     ids = built.frame["image_id"].to_numpy()
@@ -38,4 +49,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run_stage(main, "source", "split", "index", "statistics", "objects")
+    run_stage(main, "source", "split", "items", "index", "statistics", "objects")

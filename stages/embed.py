@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.images import open_image_source
-from siglip2_multimodal_hash.datasets.index import read_index
+from siglip2_multimodal_hash.datasets.items import read_items
 from siglip2_multimodal_hash.datasets.layout import source_root
-from siglip2_multimodal_hash.datasets.manifest import read_manifest, verify_source
+from siglip2_multimodal_hash.datasets.manifest import read_images, verify_images
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.imported.adoption import adopt_features
 from siglip2_multimodal_hash.features.runner import embed_dataset
@@ -14,20 +14,20 @@ from siglip2_multimodal_hash.params import IMPORTED, Params
 from siglip2_multimodal_hash.progress import phase
 
 
-def main(params: Params, source: Path, index: Path, towers: Path, out: Path) -> None:
+def main(params: Params, images: Path, items: Path, towers: Path, out: Path) -> None:
     """Write the unnormalised embeddings."""
-    dataset = read_index(index)
+    dataset = read_items(items)
     if params.backbone.checkpoint == IMPORTED:
         folder = Path(params.runtime.features_folder)
         adopt_features(dataset, params.backbone.revision, folder, out)
         return
-    root = source_root(params.dataset.name, source, params.runtime.coco_root)
-    # runtime.coco_root may lead to other photos now: DVC knows the manifest only.
+    root = source_root(params.dataset.name, images.parent, params.runtime.coco_root)
+    # runtime.coco_root may lead to other photos now: DVC knows their list only.
     with phase("source against its manifest"):
-        verify_source(root, read_manifest(source))
+        verify_images(root, read_images(images))
     backbone = embedded_backbone(params, towers)
     embed_dataset(dataset, open_image_source(root), backbone, params.runtime, out)
 
 
 if __name__ == "__main__":
-    run_stage(main, "source", "index", "towers", "out")
+    run_stage(main, "images", "items", "towers", "out")

@@ -1,5 +1,6 @@
 """Copies of the project as Git and DVC repositories of their own."""
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -8,7 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dvc.config import Config
 from dvc.repo import Repo
 
 from tests.forked_dvc import IMPORTED, STREAMS, run_dvc
@@ -41,10 +41,20 @@ def new_repository(folder: Path, params: str) -> None:
 
 
 def init_dvc(folder: Path, *, subdir: bool = False) -> None:
-    """Make a repository of DVC, at the root of Git or below it; it reports no use."""
+    """Make a repository of DVC with the settings of this one, at the root of Git or below it."""
     Repo.init(str(folder), subdir=subdir).close()
-    with Config(str(folder / ".dvc")).edit("repo") as config:
-        config["core"]["analytics"] = False
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+
+
+def damaged_objects(folder: Path) -> list[str]:
+    """Objects of the cache that are not what their names say: written through a link, say."""
+    objects = [path for path in (folder / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
+    assert objects
+    return [
+        path.name
+        for path in objects
+        if hashlib.md5(path.read_bytes()).hexdigest() != path.parent.name + path.stem
+    ]
 
 
 def environment() -> dict[str, str]:

@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.experiments.rows import load_rows
 from tests.experiments.small_repository import smhash
 from tests.pipeline.conftest import ROOT, small_params
-from tests.pipeline.repositories import environment, new_repository, run_in
+from tests.pipeline.repositories import damaged_objects, environment, new_repository, run_in
 
 ROWS = """\
 rows:
@@ -111,3 +111,4 @@ def test_every_row_runs(tmp_path: Path) -> None:
     for name in plan.rows:
         assert f"### {name}: " in table.stdout
     assert "Not run yet" not in table.stdout
+    assert damaged_objects(folder) == []

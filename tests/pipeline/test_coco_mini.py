@@ -27,7 +27,7 @@ def _prepare(folder: Path, root: Path, **more: Any) -> None:
     (folder / "models").symlink_to(ROOT / "models")
 
 
-INDEXED = ("index.parquet", "statistics.json", "objects.parquet")
+INDEXED = ("items.parquet", "index.parquet", "statistics.json", "objects.parquet")
 
 
 def _stage(name: str, **paths: Path) -> int:
@@ -47,6 +47,7 @@ def _to_index() -> list[int]:
             "build_dataset_index",
             source=source,
             split=split,
+            items=DATA / "items.parquet",
             index=DATA / "index.parquet",
             statistics=DATA / "statistics.json",
             objects=DATA / "objects.parquet",
@@ -62,10 +63,10 @@ def _to_index() -> list[int]:
 
 def _embed(out: Path) -> int:
     """Embed by the towers as they are; the exit code."""
-    inputs = {"source": DATA / "source", "index": DATA / "index.parquet"}
-    towers = OUTPUTS / "towers"
-    return _stage("tune_towers", **inputs, out=towers) or _stage(
-        "embed", **inputs, towers=towers, out=out
+    source, index, towers = DATA / "source", DATA / "index.parquet", OUTPUTS / "towers"
+    images, items = source / "images.parquet", DATA / "items.parquet"
+    return _stage("tune_towers", source=source, index=index, out=towers) or _stage(
+        "embed", images=images, items=items, towers=towers, out=out
     )
 
 

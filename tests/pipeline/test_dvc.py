@@ -12,14 +12,21 @@ import pytest
 from siglip2_multimodal_hash.params import read_yaml
 from siglip2_multimodal_hash.presets import apply_overrides
 from siglip2_multimodal_hash.reporting.tables import HEADLINE
-from tests.pipeline.conftest import ROOT, FinishedRun, small_params
-from tests.pipeline.repositories import new_repository, run_in
+from tests.pipeline.conftest import (
+    ROOT,
+    FinishedRun,
+    commands,
+    run_stage,
+    small_params,
+    working_in,
+)
+from tests.pipeline.repositories import damaged_objects, new_repository, run_in
 from tests.pipeline.test_what_reruns import ASIDE, DECLARED_BY, REACHED_BY
 
 
 @pytest.fixture(scope="module")
 def repository(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a finished run of a small dataset, all committed."""
+    """A repository with a finished run of a small dataset, all committed; outputs are links."""
     folder = tmp_path_factory.mktemp("repository")
     new_repository(folder, small_params())
     for made in ("data", "outputs", "metrics", "plots", "reports"):
@@ -27,6 +34,9 @@ def repository(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFacto
     for command in ("dvc commit -q -f", "git add -A", "git commit -qm run"):
         done = run_in(folder, *command.split())
         assert done.returncode == 0, done.stdout + done.stderr
+    shutil.rmtree(folder / "outputs")
+    shutil.rmtree(folder / "data/mojicoco")
+    assert run_in(folder, "dvc", "checkout", "-q").returncode == 0
     return folder
 
 
@@ -144,6 +154,31 @@ def test_an_experiment_runs_only_what_its_parameter_and_an_edit_reach_and_has_it
     assert "retrieval" in figures.stdout
 
 
+def test_another_protocol_takes_the_same_embeddings_and_they_are_those_of_a_fresh_run(
+    repository: Path, finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    result = run_in(repository, "dvc", "exp", "run", "-S", "dataset.protocol=standard", "embed")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert stages_in(result.stdout) == {"download_karpathy_split", "build_dataset_index"}
+
+    (tmp_path / "params.yaml").write_text(small_params(dataset__protocol="standard"))
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    data, embeddings = Path("data/mojicoco"), Path("outputs/mojicoco/siglip2-tiny/embeddings")
+    (tmp_path / data).mkdir(parents=True)
+    (tmp_path / data / "source").symlink_to(finished_run[0] / data / "source")
+    with working_in(tmp_path):
+        for stage in ("download_karpathy_split", "build_dataset_index", "tune_towers", "embed"):
+            words = [
+                word.replace("karpathy_split.", "standard_split.") for word in commands()[stage]
+            ]
+            assert run_stage(words) == 0, stage
+    # All that is fitted and searched depends on these two.
+    for path in (tmp_path / data / "index.parquet", *(tmp_path / embeddings).iterdir()):
+        made = repository / path.relative_to(tmp_path)
+        assert made.read_bytes() == path.read_bytes(), made
+    restore(repository)
+
+
 @pytest.mark.slow
 def test_figures_of_a_second_backbone_stand_in_the_same_columns(repository: Path) -> None:
     run_in(repository, "dvc", "exp", "remove", "--all-commits")
@@ -224,3 +259,11 @@ def test_a_dry_run_names_the_stages_that_a_parameter_changes(repository: Path) -
     assert run_in(repository, "git", "checkout", "-q", "params.yaml").returncode == 0
     assert result.returncode == 0, result.stdout + result.stderr
     assert stages_in(result.stdout) == DECLARED_BY["hash.bits"]
+
+
+def test_no_stage_writes_into_the_cache_through_a_link(repository: Path) -> None:
+    """After all that ran above: in the workspace, over what DVC left there, and in copies."""
+    index = repository / "data/mojicoco/index.parquet"
+    linked = index.stat()
+    assert linked.st_nlink > 1 or linked.st_mode & 0o200, "a hard link is read-only, a copy is not"
+    assert damaged_objects(repository) == []

@@ -67,12 +67,12 @@ def import_features(arguments: argparse.Namespace) -> None:
     set_up_log(params)
     _check_name(arguments.name)
     require_free(PARAMS_FILE)
-    from siglip2_multimodal_hash.datasets.index import read_index
+    from siglip2_multimodal_hash.datasets.items import read_items
     from siglip2_multimodal_hash.features.imported import importer
 
     data = DATA_FOLDER / params.dataset.name
-    index = read_index(data / "index.parquet")
-    imported = importer.import_features(_read(arguments), index, arguments.out or data / "features")
+    items = read_items(data / "items.parquet")
+    imported = importer.import_features(_read(arguments), items, arguments.out or data / "features")
     print(*imported.lines, sep="\n")
     print(f"features: {imported.folder}")
     change = apply_overrides(

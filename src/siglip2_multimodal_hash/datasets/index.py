@@ -1,7 +1,7 @@
 """The index of a dataset: one row per image, with its split, captions and labels.
 
-Every later stage works on it and on nothing else of the dataset but the pixels. The names of the
-splits say all that later stages need to know of a protocol:
+Every stage but `embed`, which takes the items alone, works on it and on nothing else of the dataset
+but the pixels. The names of the splits say all that later stages need to know of a protocol:
 
 ============== ======= =============== ==================
 split          trains  query           in the database
@@ -15,11 +15,9 @@ test                   of test
 ============== ======= =============== ==================
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +25,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.files import replacing
+from siglip2_multimodal_hash.datasets.items import (
+    ITEM_FIELDS,
+    DatasetItems,
+    check_columns,
+    check_values,
+    columns_of,
+    item_columns,
+    read_table,
+    required,
+    write_columns,
+)
 
 SPLITS = ("train", "restval", "database", "database_val", "val", "test")
 EvaluationSplit = Literal["train", "database", "val", "test"]
@@ -44,26 +50,16 @@ ROWS_OF: Mapping[EvaluationSplit, tuple[str, ...]] = {
 }
 # A fit, its selection and its report cannot do without them.
 NEEDED: tuple[EvaluationSplit, ...] = ("train", "val", "test")
-_PLAIN = ("image_id", "file_name", "split", "width", "height", "bytes")
-_METADATA = ("category_ids", "category_names")
-_REBUILD = "run `dvc repro build_dataset_index`"
 
 
 @dataclass(frozen=True, eq=False)
-class DatasetIndex:
-    """N images in ascending image id, M captions, C categories in ascending category id.
+class DatasetIndex(DatasetItems):
+    """Items with their splits and labels.
 
     Attributes:
-        frame: One row per image: ``image_id`` int64, ``file_name`` str (under ``images/``),
-            ``split`` str (one of :data:`SPLITS`), ``captions`` list[str] (at least one),
-            ``labels`` uint8 [C] (multi-hot), ``width`` and ``height`` int32, ``bytes`` int64.
-        category_ids: C ids.
-        category_names: C names.
+        frame: That of the items, with ``split`` str (one of :data:`SPLITS`) and ``labels`` uint8
+            [C] (multi-hot).
     """
-
-    frame: pd.DataFrame
-    category_ids: tuple[int, ...]
-    category_names: tuple[str, ...]
 
     def labels(self) -> npt.NDArray[np.uint8]:
         """uint8 [N, C], multi-hot."""
@@ -74,15 +70,6 @@ class DatasetIndex:
     def rows(self, split: EvaluationSplit) -> npt.NDArray[np.int64]:
         """int64 [n], ascending rows of a split; see :data:`.split_file.ROWS_OF`."""
         return np.flatnonzero(self.frame["split"].isin(ROWS_OF[split])).astype(np.int64)
-
-    def captions(self) -> list[str]:
-        """All M captions, in row order."""
-        return list(chain.from_iterable(self.frame["captions"]))
-
-    def caption_offsets(self) -> npt.NDArray[np.int64]:
-        """int64 [N + 1]: the captions of row i are ``captions()[offsets[i]:offsets[i + 1]]``."""
-        counts = np.fromiter(map(len, self.frame["captions"]), np.int64, len(self.frame))
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 
 def count_splits(splits: Iterable[str]) -> dict[str, int]:
@@ -108,37 +95,16 @@ def make_index(
         category_ids: C ids, ascending.
         category_names: C names.
     """
-    frame = pd.DataFrame(
-        {
-            "image_id": np.asarray(columns["image_id"], dtype=np.int64),
-            "file_name": pd.Series(list(columns["file_name"]), dtype="str"),
-            "split": pd.Series(list(columns["split"]), dtype="str"),
-            "captions": pd.Series([list(texts) for texts in captions], dtype=object),
-            "labels": pd.Series(list(labels), dtype=object),
-            "width": np.asarray(columns["width"], dtype=np.int32),
-            "height": np.asarray(columns["height"], dtype=np.int32),
-            "bytes": np.asarray(columns["bytes"], dtype=np.int64),
-        }
+    return _with_splits(
+        item_columns(columns, captions), columns["split"], labels, category_ids, category_names
     )
-    return DatasetIndex(frame, category_ids, category_names)
 
 
 def write_index(path: Path, index: DatasetIndex) -> None:
-    """Write the index as Parquet; equal indexes give equal bytes.
-
-    Written through Arrow's own types: pandas' would add its version to the file.
-    """
-    frame, schema = index.frame, _schema(index.category_ids, index.category_names)
-    arrays = {name: pa.array(frame[name], schema.field(name).type) for name in _PLAIN}
-    arrays["captions"] = pa.ListArray.from_arrays(
-        pa.array(index.caption_offsets(), pa.int32()), pa.array(index.captions(), pa.string())
-    )
-    arrays["labels"] = pa.FixedSizeListArray.from_arrays(
-        pa.array(index.labels().ravel()), len(index.category_ids)
-    )
-    table = pa.table([arrays[name].cast(schema.field(name).type) for name in schema.names], schema)
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    """Write the index, as :func:`.items.write_columns` does."""
+    classes = len(index.category_ids)
+    labels = pa.FixedSizeListArray.from_arrays(pa.array(index.labels().ravel()), classes)
+    write_columns(path, index, _fields(classes), labels=labels)
 
 
 def read_index(path: Path) -> DatasetIndex:
@@ -148,91 +114,32 @@ def read_index(path: Path) -> DatasetIndex:
         DataError: The file is missing or no Parquet file, a column is missing or of another type,
             or a value breaks a rule of :class:`DatasetIndex`; the message names the column.
     """
-    try:
-        table = pq.ParquetFile(path).read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file", _REBUILD) from None
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error})", _REBUILD) from None
-    category_ids, category_names = _read_categories(path, table.schema.metadata or {})
-    _check_columns(path, table, _schema(category_ids, category_names))
-    lists = table.column("captions").combine_chunks()
-    texts = lists.values.to_numpy(zero_copy_only=False).tolist()
+    table, category_ids, category_names = read_table(path)
+    check_columns(path, table, _fields(len(category_ids)))
     flat = table.column("labels").combine_chunks().flatten().to_numpy()
-    index = make_index(
-        {name: table.column(name).to_numpy() for name in _PLAIN},
-        [texts[begin:end] for begin, end in pairwise(lists.offsets.to_pylist())],
-        flat.reshape(table.num_rows, len(category_ids)),
-        category_ids,
-        category_names,
-    )
-    _check_values(path, index)
+    labels = flat.reshape(table.num_rows, len(category_ids))
+    splits = table.column("split").to_numpy()
+    index = _with_splits(columns_of(table), splits, labels, category_ids, category_names)
+    known = bool(index.frame["split"].isin(SPLITS).all())
+    check_values(path, index, split=known, labels=bool((labels <= 1).all()))
     return index
 
 
-def _schema(category_ids: tuple[int, ...], category_names: tuple[str, ...]) -> pa.Schema:
-    def required(name: str, kind: pa.DataType) -> pa.Field:
-        return pa.field(name, kind, nullable=False)
-
-    return pa.schema(
-        [
-            required("image_id", pa.int64()),
-            required("file_name", pa.string()),
-            required("split", pa.string()),
-            required("captions", pa.list_(required("element", pa.string()))),
-            required("labels", pa.list_(required("element", pa.uint8()), len(category_ids))),
-            required("width", pa.int32()),
-            required("height", pa.int32()),
-            required("bytes", pa.int64()),
-        ],
-        metadata={
-            "category_ids": json.dumps(category_ids),
-            "category_names": json.dumps(category_names, ensure_ascii=False),
-        },
-    )
+def _fields(classes: int) -> list[pa.Field]:
+    labels = required("labels", pa.list_(required("element", pa.uint8()), classes))
+    image_id, file_name, captions, *sizes = ITEM_FIELDS
+    return [image_id, file_name, required("split", pa.string()), captions, labels, *sizes]
 
 
-def _read_categories(
-    path: Path, metadata: Mapping[bytes, bytes]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    try:
-        ids, names = (tuple(json.loads(metadata[key.encode()])) for key in _METADATA)
-    except (KeyError, TypeError, ValueError):
-        raise DataError(
-            f"{path}: no {' and '.join(_METADATA)} in the file's metadata: not a dataset index",
-            _REBUILD,
-        ) from None
-    typed = all(type(one) is int for one in ids) and all(type(one) is str for one in names)
-    if not typed or not ids or len(ids) != len(names) or list(ids) != sorted(set(ids)):
-        raise DataError(
-            f"{path}: category_ids and category_names are not C ascending ids and C names", _REBUILD
-        )
-    return ids, names
-
-
-def _check_columns(path: Path, table: pa.Table, schema: pa.Schema) -> None:
-    for field in schema:
-        if field.name not in table.schema.names:
-            raise DataError(f"{path}: no column {field.name!r}", _REBUILD)
-        found = table.schema.field(field.name)
-        if not found.equals(field):
-            raise DataError(
-                f"{path}: column {field.name!r} is {found.type}, expected {field.type}", _REBUILD
-            )
-
-
-def _check_values(path: Path, index: DatasetIndex) -> None:
-    frame = index.frame
-    rules = {
-        "image_id": bool((np.diff(frame["image_id"].to_numpy()) > 0).all()),
-        "split": bool(frame["split"].isin(SPLITS).all()),
-        "captions": bool((np.diff(index.caption_offsets()) > 0).all()),
-        "labels": bool((index.labels() <= 1).all()),
-        "width": bool((frame["width"] > 0).all()),
-        "height": bool((frame["height"] > 0).all()),
-        # 0 is an empty file: damage, which the embedding pass names with all other damage.
-        "bytes": bool((frame["bytes"] >= 0).all()),
+def _with_splits(
+    items: dict[str, Any],
+    splits: Iterable[str],
+    labels: npt.NDArray[np.uint8],
+    category_ids: tuple[int, ...],
+    category_names: tuple[str, ...],
+) -> DatasetIndex:
+    added = {
+        "split": pd.Series(list(splits), dtype="str"),
+        "labels": pd.Series(list(labels), dtype=object),
     }
-    broken = [name for name, holds in rules.items() if not holds]
-    if broken:
-        raise DataError(f"{path}: values out of range in column {', '.join(broken)}", _REBUILD)
+    return DatasetIndex(pd.DataFrame(items | added), category_ids, category_names)

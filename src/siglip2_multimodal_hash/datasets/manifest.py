@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from siglip2_multimodal_hash.datasets.containers import open_container
 from siglip2_multimodal_hash.datasets.layout import (
     HASHNET_LISTS,
+    find_images,
     find_layout,
     hashnet_list,
     split_file,
@@ -154,7 +155,7 @@ def read_manifest(folder: Path) -> Manifest:
         summary = content["images"]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: not a manifest ({error})", RERUN) from None
-    images = _read_images(folder / IMAGES_FILE)
+    images = read_images(folder / IMAGES_FILE)
     if _summary(images) != summary:
         raise DataError(f"{folder}: {MANIFEST_FILE} and {IMAGES_FILE} do not match", RERUN)
     return Manifest(annotations, images, splits)
@@ -191,6 +192,19 @@ def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:
     }
 
 
+def verify_images(root: Path, images: Mapping[str, ImageEntry]) -> None:
+    """Compare the images of a source with those of its manifest, as :func:`verify_source` does.
+
+    Args:
+        root: The source.
+        images: Of the manifest, by their names.
+
+    Raises:
+        DataError: They differ; the message counts the differences and names the first few.
+    """
+    _refuse(root, _image_differences(find_images(root), images))
+
+
 def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> None:
     """Compare a source with its manifest: names and sizes, and CRC-32 where both sides know it.
 
@@ -213,13 +227,24 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
             differences.append(_size_difference(known.path, size, known.bytes))
         elif digests and digest_file(root, path) != known:
             differences.append(f"{known.path}: other content")
-    images = list_images(layout.images)
-    for name in sorted(images.keys() | manifest.images.keys()):
-        found, expected = images.get(name), manifest.images.get(name)
-        if _size(found) != _size(expected):
-            differences.append(_size_difference(name, _size(found), _size(expected)))
-        elif _other_content(found, expected):
+    _refuse(root, differences + _image_differences(layout.images, manifest.images))
+
+
+def _image_differences(
+    containers: Mapping[str, Path], expected: Mapping[str, ImageEntry]
+) -> list[str]:
+    images = list_images(containers)
+    differences = []
+    for name in sorted(images.keys() | expected.keys()):
+        one, other = images.get(name), expected.get(name)
+        if _size(one) != _size(other):
+            differences.append(_size_difference(name, _size(one), _size(other)))
+        elif _other_content(one, other):
             differences.append(f"{name}: other content")
+    return differences
+
+
+def _refuse(root: Path, differences: list[str]) -> None:
     if differences:
         raise DataError(
             f"{root}: {len(differences)} difference(s) from its manifest:{_some(differences)}",
@@ -246,7 +271,12 @@ def check_images_present(file_names: Iterable[str], images: Mapping[str, object]
         )
 
 
-def _read_images(path: Path) -> dict[str, ImageEntry]:
+def read_images(path: Path) -> dict[str, ImageEntry]:
+    """Read the list of images alone.
+
+    Raises:
+        DataError: It is missing or damaged.
+    """
     try:
         table = pq.ParquetFile(path).read()
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.items import DatasetItems
 from siglip2_multimodal_hash.features.checkpoint_names import cached_commit
 from siglip2_multimodal_hash.features.prompts import ENSEMBLE
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
@@ -57,7 +57,7 @@ def weights_sha256(checkpoint: Path) -> dict[str, str]:
 
 
 def fingerprint(
-    index: DatasetIndex,
+    items: DatasetItems,
     meta: dict[str, Any],
     checkpoint: Path,
     batch_size: int,
@@ -70,7 +70,7 @@ def fingerprint(
     The pixels themselves are not read: images count as the same when their names and sizes are.
 
     Args:
-        index: The dataset.
+        items: The dataset.
         meta: See :func:`describe`; without the widths.
         checkpoint: The parameter; all files but the weights in that folder count.
         batch_size: Images or texts per batch.
@@ -80,7 +80,7 @@ def fingerprint(
     return meta | {
         "batch_size": batch_size,
         "compiled": compiled,
-        "dataset_sha256": _dataset_sha256(index),
+        "dataset_sha256": _dataset_sha256(items),
         "checkpoint_sha256": files_sha256(
             path for path in checkpoint.glob("*") if path.suffix != ".safetensors"
         ),
@@ -93,8 +93,8 @@ def computed_by(device: torch.device) -> dict[str, Any]:
     return computation(device, _CODE, _LIBRARIES)
 
 
-def _dataset_sha256(index: DatasetIndex) -> str:
-    images = index.frame[["file_name", "bytes", "width", "height"]]
+def _dataset_sha256(items: DatasetItems) -> str:
+    images = items.frame[["file_name", "bytes", "width", "height"]]
     columns = [images[name].tolist() for name in images.columns]
-    content = [*columns, index.frame["captions"].tolist(), list(index.category_names)]
+    content = [*columns, items.frame["captions"].tolist(), list(items.category_names)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

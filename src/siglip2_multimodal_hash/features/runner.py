@@ -12,7 +12,7 @@ from pathlib import Path
 
 from siglip2_multimodal_hash.arrays import save_array
 from siglip2_multimodal_hash.datasets.images import ImageSource
-from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.items import DatasetItems
 from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.errors import explained_disk
 from siglip2_multimodal_hash.features import store
@@ -35,7 +35,7 @@ SHARD_SECONDS = 20.0
 
 
 def embed_dataset(
-    index: DatasetIndex,
+    items: DatasetItems,
     images: ImageSource,
     backbone: EmbeddingSpec,
     runtime: RuntimeParams,
@@ -61,20 +61,20 @@ def embed_dataset(
     # First, because it is quick and detects a tokenizer that does not fit.
     prompts = encode_prompts(
         lambda texts: encode_texts(towers.tokenize, encode_prompt, texts, size),
-        index.category_names,
+        items.category_names,
         backbone.prompt_templates,
     )
-    offsets = index.caption_offsets()
-    files = index.frame["file_name"].tolist()
+    offsets = items.caption_offsets()
+    files = items.frame["file_name"].tolist()
     readers: dict[str, Reader] = {
         "images": ImageReader(images, files, towers.preprocess, size),
-        "captions": TextReader(index.captions(), towers.tokenize, size),
+        "captions": TextReader(items.captions(), towers.tokenize, size),
     }
     encoders = {"images": Towers.encode_images, "captions": Towers.encode_tokens}
     rows = {"images": len(files), "captions": int(offsets[-1])}
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
     made_by = fingerprint(
-        index, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
+        items, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
     )
     batches = {unit: len(reader) for unit, reader in readers.items()}
     with unfinished_embeddings(folder, made_by, rows, batches, backbone.store_dtype) as work:

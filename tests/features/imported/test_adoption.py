@@ -37,8 +37,7 @@ def test_every_byte_is_the_imported_one(
     assert names == {"image.npy", "caption.npy", "caption_offsets.npy", "meta.json"}
     for name in names:
         assert (tmp_path / "out" / name).read_bytes() == (imported.folder / name).read_bytes()
-        # Not a link: DVC makes its own files read-only.
-        assert not (tmp_path / "out" / name).samefile(imported.folder / name)
+        assert (tmp_path / "out" / name).samefile(imported.folder / name)
 
 
 def refused(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.arrays import Vectors
-from siglip2_multimodal_hash.datasets.index import DatasetIndex, write_index
+from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.items import write_items
 from siglip2_multimodal_hash.params import load_params
 from siglip2_multimodal_hash.presets import override_text
 from tests.places import FREE, everything, place
@@ -29,7 +30,7 @@ def project(
 ) -> Path:
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    write_index(tmp_path / "data/mojicoco/index.parquet", index)
+    write_items(tmp_path / "data/mojicoco/items.parquet", index)
     np.save(tmp_path / "image.npy", image)
     (tmp_path / "ids.txt").write_text("\n".join(image_ids))
     monkeypatch.chdir(tmp_path)
@@ -123,7 +124,7 @@ def test_refusals(
 
 
 def test_without_an_index(project: Path, import_features: Run) -> None:
-    (project / "data/mojicoco/index.parquet").unlink()
+    (project / "data/mojicoco/items.parquet").unlink()
     code, _, err = import_features("--name", "mine", *PLAIN)
     assert code == 2
     assert "-> run `dvc repro build_dataset_index`" in err

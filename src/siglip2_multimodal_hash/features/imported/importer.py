@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from siglip2_multimodal_hash.arrays import save_array
-from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.items import DatasetItems
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.imported.content import FILES, IMAGE_IDS, describe_import
@@ -52,14 +52,14 @@ class Imported:
     lines: tuple[str, ...]
 
 
-def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported:
+def import_features(source: Source, items: DatasetItems, root: Path) -> Imported:
     """Write ``root/<digest>/`` in the form of :mod:`..store`, whole or not at all.
 
     Equal features give equal bytes and so the same folder. Rows of one length are warned of.
 
     Args:
         source: See :mod:`.sources`.
-        index: The dataset.
+        items: The dataset.
         root: Folder of all imported features.
 
     Raises:
@@ -68,10 +68,10 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
         InputError: The disk is full or cannot be written, or ``root`` is a folder of other things.
     """
     require_free(root, ours=_ROOT)
-    _check_prompts(source, index)
+    _check_prompts(source, items)
     towers = _towers(source)
     matches = {
-        name: _MATCH[name](tower.ids, index, tower.id_column) for name, tower in towers.items()
+        name: _MATCH[name](tower.ids, items, tower.id_column) for name, tower in towers.items()
     }
     with _working_in(root) as work:
         lengths = {
@@ -82,10 +82,10 @@ def import_features(source: Source, index: DatasetIndex, root: Path) -> Imported
             every = np.arange(len(source.prompts), dtype=np.int64)
             write_matrix(work / store.PROMPT, source.prompts, every)
         with explained_disk(work):
-            save_array(work / store.OFFSETS, index.caption_offsets())
-            ids = index.frame["image_id"].to_numpy(dtype=np.int64)
+            save_array(work / store.OFFSETS, items.caption_offsets())
+            ids = items.frame["image_id"].to_numpy(dtype=np.int64)
             save_array(work / IMAGE_IDS, ids)
-            meta = describe_import(index, work, _facts(source, lengths))
+            meta = describe_import(items, work, _facts(source, lengths))
             write_json(work / store.META, meta)
             digest = file_sha256(work / store.META)
             folder = root.resolve() / digest
@@ -106,7 +106,7 @@ def _towers(source: Source) -> dict[str, Tower]:
     return {name: tower for name, tower in both.items() if tower is not None}
 
 
-def _check_prompts(source: Source, index: DatasetIndex) -> None:
+def _check_prompts(source: Source, items: DatasetItems) -> None:
     if source.prompts is None:
         return
     if source.image is None:
@@ -114,7 +114,7 @@ def _check_prompts(source: Source, index: DatasetIndex) -> None:
             "--prompts: zero-shot compares class prompts with images, and there are no images",
             "leave out --prompts, or give the image features, too",
         )
-    path, classes = source.prompts.paths[0], len(index.category_names)
+    path, classes = source.prompts.paths[0], len(items.category_names)
     if len(source.prompts) != classes:
         raise DataError(
             f"{path}: {len(source.prompts)} rows, but the dataset has {classes} classes",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.arrays import Rows
-from siglip2_multimodal_hash.datasets.index import DatasetIndex
+from siglip2_multimodal_hash.datasets.items import DatasetItems
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.imported.ids import CAPTION_COLUMN, CERTAIN, IdColumns
 
@@ -69,10 +69,10 @@ class ImageIds:
     extension that ends in it. A name that several images share names none.
     """
 
-    def __init__(self, index: DatasetIndex) -> None:
-        self._by_id = {int(one): row for row, one in enumerate(index.frame["image_id"])}
+    def __init__(self, items: DatasetItems) -> None:
+        self._by_id = {int(one): row for row, one in enumerate(items.frame["image_id"])}
         self._by_name: dict[str, int] = {}
-        for row, name in enumerate(index.frame["file_name"]):
+        for row, name in enumerate(items.frame["file_name"]):
             for known in set(_endings(str(name))):
                 self._by_name[known] = _UNKNOWN if known in self._by_name else row
 
@@ -96,36 +96,36 @@ class ImageIds:
         return Found(column, pairs[:, 0], pairs[:, 1].astype(bool))
 
 
-def match_images(columns: IdColumns, index: DatasetIndex, id_column: str | None = None) -> Match:
+def match_images(columns: IdColumns, items: DatasetItems, id_column: str | None = None) -> Match:
     """One row for each image of the index; of one row per caption, the first of its image.
 
     Args:
         columns: See :mod:`.ids`.
-        index: The dataset.
+        items: The dataset.
         id_column: The column that holds the ids, whatever its numbers look like.
 
     Raises:
         DataError: An image has no row or more than one, no id is known at all, or numbers are not
             believed; see :func:`find_rows`.
     """
-    found, evidence = find_rows(columns, index, id_column)
-    counts = _counts(found.rows, index)
-    pairs = bool((counts == np.diff(index.caption_offsets())).all()) and counts.max() > 1
+    found, evidence = find_rows(columns, items, id_column)
+    counts = _counts(found.rows, items)
+    pairs = bool((counts == np.diff(items.caption_offsets())).all()) and counts.max() > 1
     if not pairs and (twice := np.flatnonzero(counts > 1)).size:
         places, ids = np.flatnonzero(found.rows == twice[0]), columns[found.column]
         raise DataError(
-            f"image features: {_names(index, twice)} has more than one row, such as rows "
+            f"image features: {_names(items, twice)} has more than one row, such as rows "
             f"{places[0]} and {places[1]} (ids {ids[places[0]]!r} and {ids[places[1]]!r})",
             "keep one row per image, or one per caption",
         )
-    _require_all("image", counts, index)
+    _require_all("image", counts, items)
     order = np.argsort(found.rows, kind="stable")
     extra = int((found.rows == _UNKNOWN).sum())
     first = order[extra:][np.cumsum(counts) - counts]
     return Match(first, extra, found.column, evidence, pairs=pairs)
 
 
-def match_captions(columns: IdColumns, index: DatasetIndex, id_column: str | None = None) -> Match:
+def match_captions(columns: IdColumns, items: DatasetItems, id_column: str | None = None) -> Match:
     """One row for each caption of the index, by the ids of their images.
 
     The k-th row of an image is its k-th caption in the index. A source with one row per image gives
@@ -135,10 +135,10 @@ def match_captions(columns: IdColumns, index: DatasetIndex, id_column: str | Non
         DataError: An image has no row, or neither one nor as many as it has captions; or numbers
             are not believed, see :func:`find_rows`.
     """
-    found, evidence = find_rows(columns, index, id_column)
-    counts = _counts(found.rows, index)
-    _require_all("caption", counts, index)
-    captions = np.diff(index.caption_offsets())
+    found, evidence = find_rows(columns, items, id_column)
+    counts = _counts(found.rows, items)
+    _require_all("caption", counts, items)
+    captions = np.diff(items.caption_offsets())
     order = np.argsort(found.rows, kind="stable")
     extra = int((found.rows == _UNKNOWN).sum())
     rows = order[extra:]
@@ -148,14 +148,14 @@ def match_captions(columns: IdColumns, index: DatasetIndex, id_column: str | Non
         return Match(np.repeat(rows, captions), extra, found.column, evidence, repeated=True)
     wrong = np.flatnonzero(counts != captions)
     raise DataError(
-        f"caption features: {_names(index, wrong)} has {counts[wrong[0]]} rows and "
+        f"caption features: {_names(items, wrong)} has {counts[wrong[0]]} rows and "
         f"{captions[wrong[0]]} captions in the index",
         "give one row per image, or for every image one row per caption, in the order of the index",
     )
 
 
 def find_rows(
-    columns: IdColumns, index: DatasetIndex, id_column: str | None = None
+    columns: IdColumns, items: DatasetItems, id_column: str | None = None
 ) -> tuple[Found, str]:
     """The column whose ids cover most images of the index, with the evidence for it.
 
@@ -166,17 +166,17 @@ def find_rows(
 
     Args:
         columns: See :mod:`.ids`.
-        index: The dataset.
+        items: The dataset.
         id_column: The only column to look at, with a warning where something contradicts it.
 
     Raises:
         DataError: No id is known, or no column with known ids is believed.
     """
-    known = ImageIds(index)
+    known = ImageIds(items)
     found = {name: known.find(name, ids) for name, ids in columns.items() if name != CAPTION_COLUMN}
     witnesses = {name: np.where(one.by_name, one.rows, _UNKNOWN) for name, one in found.items()}
     if CAPTION_COLUMN in columns:
-        witnesses[CAPTION_COLUMN] = _images_of_captions(columns[CAPTION_COLUMN], index)
+        witnesses[CAPTION_COLUMN] = _images_of_captions(columns[CAPTION_COLUMN], items)
     candidates = [found[id_column]] if id_column in found else list(found.values())
     candidates.sort(key=lambda one: (one.images(), one.by_name.sum()), reverse=True)
     refusals = []
@@ -185,7 +185,7 @@ def find_rows(
             continue
         try:
             certain = one.column in (*CERTAIN, id_column)
-            return one, _evidence(one, columns, witnesses, index, certain=certain)
+            return one, _evidence(one, columns, witnesses, items, certain=certain)
         except DataError as error:
             if one.column == id_column:
                 logger.warning("%s", str(error).partition("\n")[0])
@@ -195,7 +195,7 @@ def find_rows(
         raise refusals[0]
     ids = columns[candidates[0].column]
     shown = ", ".join(map(repr, ids[:_SHOWN])) or "none at all"
-    first = index.frame.iloc[0]
+    first = items.frame.iloc[0]
     raise DataError(
         f"no id is of the dataset's index: {shown} ({', '.join(found)})",
         f"ids are COCO image ids or file names, such as {first['image_id']} or "
@@ -207,7 +207,7 @@ def _evidence(
     found: Found,
     columns: IdColumns,
     witnesses: Mapping[str, Rows],
-    index: DatasetIndex,
+    items: DatasetItems,
     *,
     certain: bool,
 ) -> str:
@@ -234,7 +234,7 @@ def _evidence(
             raise DataError(
                 f"{column}: its numbers are no ids of the dataset: {name} contradicts them in "
                 f"{len(wrong)} of {len(known)} rows, such as row {row} with {ids[row]!r} next to "
-                f"{columns[name][row]!r}, which is of {_names(index, other[[row]])}",
+                f"{columns[name][row]!r}, which is of {_names(items, other[[row]])}",
                 remedy,
             )
         # A few rows prove nothing.
@@ -256,10 +256,10 @@ def _is_count(ids: Iterable[str]) -> bool:
     return 2 * sum(number + 1 in numbers for number in numbers) > len(numbers)
 
 
-def _images_of_captions(captions: Iterable[str], index: DatasetIndex) -> Rows:
+def _images_of_captions(captions: Iterable[str], items: DatasetItems) -> Rows:
     """The image that each text is a caption of; -1 for none and for several."""
     known: dict[str, int] = {}
-    for row, texts in enumerate(index.frame["captions"]):
+    for row, texts in enumerate(items.frame["captions"]):
         for text in map(_plain_text, texts):
             known[text] = row if known.get(text, row) == row else _UNKNOWN
     found = (known.get(_plain_text(one), _UNKNOWN) for one in captions)
@@ -274,21 +274,21 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
-def _counts(found: Rows, index: DatasetIndex) -> Rows:
-    return np.bincount(found[found != _UNKNOWN], minlength=len(index.frame)).astype(np.int64)
+def _counts(found: Rows, items: DatasetItems) -> Rows:
+    return np.bincount(found[found != _UNKNOWN], minlength=len(items.frame)).astype(np.int64)
 
 
-def _require_all(kind: str, counts: Rows, index: DatasetIndex) -> None:
+def _require_all(kind: str, counts: Rows, items: DatasetItems) -> None:
     if (missing := np.flatnonzero(counts == 0)).size:
         raise DataError(
             f"{kind} features: {len(missing)} of the {len(counts)} images of the index have no "
-            f"row: {_names(index, missing)}",
+            f"row: {_names(items, missing)}",
             "compute the features of these images, too, or leave the images out of the dataset",
         )
 
 
-def _names(index: DatasetIndex, rows: Rows) -> str:
-    shown = index.frame.iloc[rows[:_SHOWN]]
+def _names(items: DatasetItems, rows: Rows) -> str:
+    shown = items.frame.iloc[rows[:_SHOWN]]
     names = [
         f"{one} (id {i})" for one, i in zip(shown["file_name"], shown["image_id"], strict=True)
     ]
