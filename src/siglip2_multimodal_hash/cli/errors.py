@@ -7,7 +7,7 @@ from typing import Any
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, print_json, show
 from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import PREDICTORS, flatten, load_params
+from siglip2_multimodal_hash.params import PREDICTORS, load_params
 from siglip2_multimodal_hash.reporting.tables import REMAKE, details_file
 
 TITLES = {
@@ -61,10 +61,9 @@ def errors(arguments: argparse.Namespace) -> None:
         print_json(found)
         return
     # Other formats need not wait for what this loads.
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
 
-    known = flatten(params.model_dump())
-    show([*parts, footer([Origin.workspace(known)], *pairs(known, images))], arguments.format)
+    show([*parts, workspace_footer(params, images)], arguments.format)
 
 
 def errors_parts(

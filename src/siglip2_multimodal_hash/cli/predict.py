@@ -22,7 +22,6 @@ from siglip2_multimodal_hash.params import (
     PARAMS_FILE,
     KnnParams,
     Params,
-    flatten,
     load_params,
     parse_params,
 )
@@ -120,7 +119,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> None:
     """Print the answer; nothing where no photo could be read."""
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
     from siglip2_multimodal_hash.prediction.text import prediction_parts
 
     parts = [
@@ -130,10 +129,8 @@ def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> Non
     ]
     parts += [f"note: {note}" for note in found.notes]
     if parts:
-        known = flatten(params.model_dump())
         database = "database" if params.dataset.protocol == "hashnet" else "train"
-        parts.append(footer([Origin.workspace(known)], *pairs(known, split=database)))
-        show(parts, arguments.format)
+        show([*parts, workspace_footer(params, split=database)], arguments.format)
 
 
 def _knn(params: Params, k: int | None) -> KnnParams:

@@ -19,7 +19,7 @@ from siglip2_multimodal_hash.cli.commands import (
 from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_output, require_free, write_text
-from siglip2_multimodal_hash.params import PARAMS_FILE, Params, flatten, load_params
+from siglip2_multimodal_hash.params import PARAMS_FILE, Params, load_params
 from siglip2_multimodal_hash.reporting.tables import (
     BASELINE_COLUMNS,
     REMAKE,
@@ -153,9 +153,8 @@ def _workspace(split: str, draws: int) -> list[Part]:
         test = {"fused": found["fused"], **found}
         figures = table_of_details(found, "val") if name == "details" else test
         rows = comparison_table(figures)
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
 
-    known = flatten(params.model_dump())
     intervals = _intervals(params, figures["fused"], draws) if split == "test" else {}
     if intervals:
         cells = (intervals.get(column, "") for column in BASELINE_COLUMNS)
@@ -163,17 +162,17 @@ def _workspace(split: str, draws: int) -> list[Part]:
     said = f"mAP on {split}, percent."
     if intervals:
         said += f" 95%: interval by a bootstrap over the test images ({draws:,} draws), not seeds."
-    return [rows, said, footer([Origin.workspace(known)], *pairs(known, split=split))]
+    return [rows, said, workspace_footer(params, split=split)]
 
 
 def _intervals(params: Params, fused: Json, draws: int) -> dict[str, str]:
     """Intervals of the head's figures; none where results of single images are not there."""
     from siglip2_multimodal_hash.evaluation.items import read_item_results
-    from siglip2_multimodal_hash.experiments.draws import map_intervals
+    from siglip2_multimodal_hash.reporting.intervals import headline_intervals
 
     folder = Path("outputs", params.dataset.name, params.backbone.name, "evaluation")
     try:
-        found = map_intervals(read_item_results(lambda name: folder / name), draws=draws)
+        found = headline_intervals(read_item_results(lambda name: folder / name), draws)
     except DataError:
         return {}
     return {

@@ -5,7 +5,7 @@ import sys
 
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, show
 from siglip2_multimodal_hash.document import Part, Table
-from siglip2_multimodal_hash.params import flatten, load_params
+from siglip2_multimodal_hash.params import load_params
 
 EXIT_NOT_REPRODUCED = 1
 
@@ -21,7 +21,7 @@ def add_parser(commands: Commands) -> None:
 def verify(arguments: argparse.Namespace) -> None:
     """Compare the figures of this machine with the committed ones."""
     # Other commands need not wait for what this one loads.
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
     from siglip2_multimodal_hash.reporting.reproduction import (
         ALLOWED_POINTS,
         differences_from_commit,
@@ -48,7 +48,6 @@ def verify(arguments: argparse.Namespace) -> None:
         ]
         parts.append(Table(("figure, percent", "here", "committed", "points apart"), rows))
         parts.append(f"not reproduced: allowed are {ALLOWED_POINTS} points")
-    known = flatten(load_params().model_dump())
-    show([*parts, footer([Origin.workspace(known)], *pairs(known))], arguments.format)
+    show([*parts, workspace_footer(load_params())], arguments.format)
     if not largest.allowed:
         sys.exit(EXIT_NOT_REPRODUCED)

@@ -8,17 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.document import Weak
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import PARAMS_FILE
+from siglip2_multimodal_hash.params import PARAMS_FILE, Params, flatten
+from siglip2_multimodal_hash.reporting.tables import whole_coco
 
 PACKAGE = "siglip2-multimodal-hash"
 LIBRARIES = ("torch", "transformers", "faiss-cpu", "faiss-gpu", "numpy")
-# Images of COCO 2014, and those with a label, which are HashNet's.
-WHOLE_COCO = {"hashnet": 122_218}
 _LOCK_FILE = "dvc.lock"
 _DECIDES = (str(PARAMS_FILE), "dvc.yaml", _LOCK_FILE, "src/", "stages/", "models/")
 _SHORT = 7
@@ -78,9 +76,9 @@ def pairs(params: Mapping[str, Any], images: int | None = None, split: str = "te
     images = images or here
     if not images:
         return []
-    whole = WHOLE_COCO.get(protocol, sum(OFFICIAL_COUNTS.values()))
+    whole = whole_coco(name, protocol, params["dataset.unlabelled"])
     # Statistics of another dataset than the run's would have another split.
-    part = name == "coco2014" and images == here and 0 < total < whole
+    part = whole is not None and images == here and 0 < total < whole
     return [
         f"n = {images:,} {split} pairs of {name} ({protocol} split)"
         + (f"; part of COCO: {total:,} of {whole:,}" if part else "")
@@ -106,6 +104,14 @@ def footer(origins: Sequence[Origin], *lines: str, head: bool = True) -> Weak:
             _listed("checkpoint", (_towers(one.params) for one in origins)),
         ]
     return Weak("\n".join([*lines, ", ".join(filter(None, said)), f"here: {versions()}"]))
+
+
+def workspace_footer(
+    params: Params, images: int | None = None, split: str = "test", *, head: bool = True
+) -> Weak:
+    """The :func:`footer` of what the working folder holds; see also :func:`pairs`."""
+    known = flatten(params.model_dump())
+    return footer([Origin.workspace(known)], *pairs(known, images, split), head=head)
 
 
 def versions() -> str:

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import KnnParams, Params
-from siglip2_multimodal_hash.reporting.intervals import Interval
-from siglip2_multimodal_hash.reporting.tables import REMAKE
+from siglip2_multimodal_hash.reporting.tables import REMAKE, whole_coco
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 Json = dict[str, Any]
@@ -54,7 +53,7 @@ class ReportInputs:
     best_epoch: int
     grid: list[Record]
     errors: Json | None
-    intervals: dict[str, Interval]
+    intervals: dict[str, Difference]
     provenance: dict[str, str]
     whole: int | None = None
 
@@ -97,7 +96,7 @@ def read_inputs(
     evaluation: StoredEvaluation,
     codes: HeadCodes,
     params: Params,
-    intervals: dict[str, Interval],
+    intervals: dict[str, Difference],
     *,
     details: Path,
     plots: Path,
@@ -133,7 +132,7 @@ def read_inputs(
         errors=errors,
         intervals=intervals,
         provenance=provenance(params),
-        whole=sum(OFFICIAL_COUNTS.values()) if name == "coco2014" else None,
+        whole=whole_coco(name, params.dataset.protocol, params.dataset.unlabelled),
     )
 
 

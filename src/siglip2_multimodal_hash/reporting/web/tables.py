@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from siglip2_multimodal_hash.datasets.index import EvaluationSplit
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.params import PREDICTORS
-from siglip2_multimodal_hash.reporting.intervals import Interval
 from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, Json, in_order
 from siglip2_multimodal_hash.reporting.web.charts import vote_name
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
@@ -77,7 +77,7 @@ class Tile(NamedTuple):
     name: str
     said: str
     value: float
-    interval: Interval | None
+    interval: Difference | None
     marks: Sequence[tuple[str, float]]
     colour: str
 
