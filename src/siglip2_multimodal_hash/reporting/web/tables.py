@@ -1,6 +1,6 @@
 """Tables of the page, and the figures at its head, as the templates show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from siglip2_multimodal_hash.datasets.index import EvaluationSplit
@@ -69,6 +69,11 @@ class Table(NamedTuple):
     rows: Sequence[tuple[str, Sequence[Cell]]]
     kind: str = ""
     note: str = ""
+
+
+def text_rows(lines: Iterable[Sequence[str]]) -> list[tuple[str, list[Cell]]]:
+    """Rows of text alone, the first of each line its name."""
+    return [(name, [Cell(text) for text in cells]) for name, *cells in lines]
 
 
 class Tile(NamedTuple):
