@@ -205,7 +205,7 @@ def test_versions_and_exit_codes_are_documented(
         assert re.search(rf"^  {code} +\w", shown, re.MULTILINE), code
     for command in ("ablate", "doctor", "verify"):
         assert smhash(command, "--help") == 0
-        assert "Exit codes: 1 where" in capsys.readouterr().out
+        assert "Exit codes: 1 if" in capsys.readouterr().out
 
 
 class Terminal(io.StringIO):

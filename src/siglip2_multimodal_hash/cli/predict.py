@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from siglip2_multimodal_hash.cli.commands import (
     Commands,
     add_format,
+    at_least,
     new_command,
     path_argument,
     print_json,
@@ -50,7 +51,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--top",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="number of tags shown per predictor (default: knn.top_n_tags)",
     )
@@ -77,8 +78,6 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     knn = _knn(params, arguments.k)
     top = params.knn.top_n_tags if arguments.top is None else arguments.top
-    if top < 1:
-        raise InputError(f"--top {top}: must be at least 1")
     from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 

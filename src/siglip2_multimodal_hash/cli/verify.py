@@ -13,7 +13,10 @@ EXIT_NOT_REPRODUCED = 1
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(
-        commands, "verify", verify, f"{EXIT_NOT_REPRODUCED} where a figure is further off"
+        commands,
+        "verify",
+        verify,
+        f"{EXIT_NOT_REPRODUCED} if a figure differs by more than allowed",
     )
     add_format(parser)
 

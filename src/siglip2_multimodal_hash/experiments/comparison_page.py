@@ -123,7 +123,7 @@ def write_comparison(
 
 
 def runs_table(runs: Iterable[tuple[str, Origin]]) -> Table:
-    """What each run was made with, and the side or the row that it belongs to."""
+    """Runs with their side or row, commit, seed, objective and bits."""
     keys = ("seed", "loss.objective", "hash.bits")
     rows = text_rows(
         (run.experiment or WORKSPACE, of, run.commit, *(str(run.params[key]) for key in keys))

@@ -1,4 +1,4 @@
-"""How long experiments will take, by what those that ``smhash ablate`` has run here took."""
+"""Duration of experiments, estimated from those that ``smhash ablate`` has run here."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -7,13 +7,13 @@ from siglip2_multimodal_hash.experiments.plan import Plan, Planned
 from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.progress import duration
 
-UNKNOWN = "how long is unknown: nothing like it was measured here yet"
+UNKNOWN = "duration unknown: no comparable run was measured here yet"
 
 _Kind = frozenset[str]
 
 
 def estimate(todo: Sequence[Planned], plan: Plan, repository: Repository, jobs: int) -> str:
-    """Say how long experiments will take together.
+    """Duration of experiments together, as text.
 
     One takes as long as those that change parameters of the same sections did, if there are any,
     else as the mean of all, of the same dataset, protocol and backbone.

@@ -27,6 +27,13 @@ ROWS = (
     "lsh",
     "chance",
 )
+ERROR_GROUPS = {
+    "label_count": "Images by number of labels",
+    "smallest_object": "Images by the share that the smallest object covers",
+    "median_object": "Images by the share that the median object covers",
+    "object_size": "Labels by the share that their largest object covers",
+    "caption": "Labels by whether the caption names the class",
+}
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6

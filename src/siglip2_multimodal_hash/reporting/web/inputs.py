@@ -39,7 +39,7 @@ class ReportInputs:
         grid: Rows of ``knn_grid.csv``; empty where no grid was tried.
         errors: ``errors.json``; None where the errors were not analysed.
         intervals: Of the headline figures; see :func:`..intervals.headline_intervals`.
-        provenance: What the figures were made with, by name; see :func:`provenance`.
+        provenance: Settings and versions by name; see :func:`provenance`.
         whole: Images of the dataset that this may be a part of; None where there is none.
     """
 
@@ -69,9 +69,9 @@ class ReportInputs:
 
 
 def provenance(params: Params) -> dict[str, str]:
-    """What decides the figures besides the code, and the versions that this page is written with.
+    """Settings that decide the figures, and versions of the libraries that write this page.
 
-    The same in every clone: a commit, an experiment's name and the time are not known to the file
+    The same in every clone: a commit, an experiment's name and the time cannot be in the file
     that is to be committed.
     """
     backbone = params.backbone

@@ -33,7 +33,7 @@ class Gap(NamedTuple):
     Attributes:
         name: Of the line.
         difference: Of two shares; None of the reference, which all others differ from.
-        said: Beside the pointer.
+        said: Tooltip.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Gap(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Lines of one file of ``plots/`` that stand for a run each.
+    """A chart of one file of ``plots/``, with a line per run.
 
     Attributes:
         title: Of the chart.
@@ -91,7 +91,7 @@ CURVES = (
 
 
 class Side(NamedTuple):
-    """A run: its name beside the pointer, its colour, and the rows of files of ``plots/``."""
+    """A run: its name in the tooltip, its colour, and the rows of files of ``plots/``."""
 
     name: str
     colour: str
