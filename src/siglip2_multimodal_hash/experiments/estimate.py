@@ -30,9 +30,10 @@ def estimate(todo: Sequence[Planned], plan: Plan, repository: Repository, jobs: 
     every = [seconds for of in measured.values() for seconds in of]
     kinds = plan.kinds()
     like = [measured.get(kinds[_stem(one.name)], every) for one in todo]
+    count = len(every)
     total = sum(map(fmean, like)) / min(jobs, len(todo))
     at_a_time = "one at a time" if jobs == 1 else f"{jobs} at a time"
-    return f"about {duration(total)}, {at_a_time}, by {_runs(len(every))} measured here"
+    return f"about {duration(total)}, {at_a_time}, by {count} run{'s' * (count > 1)} measured here"
 
 
 def _measured(plan: Plan, repository: Repository) -> dict[_Kind, list[float]]:
@@ -50,7 +51,3 @@ def _measured(plan: Plan, repository: Repository) -> dict[_Kind, list[float]]:
 def _stem(name: str) -> str:
     """The name of an experiment without its seed."""
     return name.rpartition("-s")[0]
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
