@@ -33,7 +33,7 @@ remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 .PHONY: repro verify plots test test-slow test-newest check install clean
 .DEFAULT_GOAL := repro
 
-# What stands at its end is for the reader: with parameters of one's own there is nothing to compare.
+# verify may fail here: with other parameters there are no committed figures to compare with.
 repro: $(INSTALLED)
 	dvc repro
 	@echo; smhash verify || true; smhash summary

@@ -179,11 +179,12 @@ def test_wrong_usage_exits_with_2(smhash: Callable[..., int], arguments: list[st
         (["tabel"], "did you mean `table`"),
         (["experiments", "--sort", "val_kn"], "did you mean `val_knn`"),
         (["use", "siglip2-tny"], "did you mean `siglip2-tiny`"),
+        (["compare", "A", "B", "--draws", "99"], "--draws: 99: must be at least 100"),
         (["use", "-S", "hash.bitz=3"], "did you mean `hash.bits`"),
     ],
 )
 @pytest.mark.usefixtures("project")
-def test_a_misspelt_word_is_asked_about(
+def test_what_is_wrong_with_a_word_is_said(
     smhash: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -205,7 +206,7 @@ def test_versions_and_exit_codes_are_documented(
         assert re.search(rf"^  {code} +\w", shown, re.MULTILINE), code
     for command in ("ablate", "doctor", "verify"):
         assert smhash(command, "--help") == 0
-        assert "Exit codes: 1 where" in capsys.readouterr().out
+        assert "Exit codes: 1 if" in capsys.readouterr().out
 
 
 class Terminal(io.StringIO):

@@ -29,7 +29,7 @@ class DataError(InputError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question about the known words most like a misspelt one; empty where none is like it."""
+    """A suggestion of known words similar to a misspelt one; empty if there is none."""
     folded = {name.lower(): name for name in known}
     if word in folded.values():
         return ""

@@ -1,13 +1,13 @@
-"""Progress of what takes long: a bar on a terminal, elsewhere a line every ten seconds.
+"""Progress of long work: a bar on a terminal, elsewhere a line every ten seconds.
 
-What is done is said where it is done, and nothing is shown until :func:`show` allows it::
+Work is counted where it is done, and nothing is shown until :func:`show` allows it::
 
     with phase("images", total=1000, unit="image") as images:
         for batch in batches:
             images.update(len(batch))
 
-Phases nest. The innermost that can be counted is shown, after the titles and counts of those around
-it. A thread draws, so that counting costs an addition, and what stands still is seen to go on.
+Phases nest. The innermost with a total is shown, after the titles and counts of those around it. A
+thread draws, so that counting costs an addition, and the time goes on between two counts.
 """
 
 import logging
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 LINE_SECONDS = 10.0
-"""Seconds between two lines where there is no terminal: what is shorter has none."""
+"""Seconds between two lines where there is no terminal; shorter work writes none."""
 BAR_SECONDS = 0.25
 BYTES = "B"
 """The unit of files."""
@@ -35,13 +35,13 @@ _HOUR = 3600
 
 
 class Phase:
-    """A piece of work that is in progress.
+    """A piece of work in progress.
 
     Attributes:
         title: Its name.
-        total: Units that it has; None where nobody knows.
+        total: Number of units; None where it is unknown.
         unit: Name of one.
-        initial: Units that an earlier run has done.
+        initial: Units done by an earlier run.
         note: Shown behind the figures.
     """
 
@@ -60,12 +60,12 @@ class Phase:
 
     @property
     def done(self) -> int:
-        """Units that are done."""
+        """Number of units done."""
         return self._done if self._count is None else self._count()
 
     @property
     def seconds(self) -> float:
-        """Time since it began."""
+        """Seconds since its beginning."""
         return time.monotonic() - self._began
 
     def update(self, units: int = 1) -> None:
@@ -73,11 +73,11 @@ class Phase:
         self._done += units
 
     def line(self) -> str:
-        """Share, rate and time left; the time that passed where they cannot be told."""
+        """Share, rate and time left; the elapsed time where these are unknown."""
         here, seconds = self.done - self.initial, self.seconds
         if self.total is None or here <= 0:
-            none_of = "" if self.total is None else f"{self._amounts()}, "
-            return f"{none_of}{duration(seconds)} so far"
+            nothing_of = "" if self.total is None else f"{self._amounts()}, "
+            return f"{nothing_of}{duration(seconds)} so far"
         rate = here / seconds
         speed = f"{1 / rate:,.1f} s/{self.unit}"
         if self.unit == BYTES:
@@ -107,11 +107,11 @@ def phase(
 
     Args:
         title: Name of the work.
-        total: Units that it has; without, only the time that passed is shown.
+        total: Number of units; None shows the elapsed time alone.
         unit: Name of one, in the singular; or :data:`BYTES`.
-        initial: Units that an earlier run has done.
-        count: The units that are done, where others than this process do them; then
-            :meth:`Phase.update` has no effect.
+        initial: Units done by an earlier run.
+        count: Number of units done, where other processes do them; then :meth:`Phase.update` has no
+            effect.
     """
     shown = Phase(title, total, unit, initial, count)
     display = _display
@@ -136,7 +136,7 @@ def track(items: Collection[Item], title: str, unit: str = "step") -> Iterator[I
 def show(
     enabled: bool = True, stream: TextIO | None = None, *, interval: float | None = None
 ) -> None:
-    """Show the phases that are begun from now on, or none.
+    """Show the phases that begin from now on, or none.
 
     None are shown at first: a process that works for another must not write between its lines.
 
@@ -173,7 +173,7 @@ class Display:
                 ).start()
 
     def close(self, ended: Phase) -> None:
-        """Show it no longer. On a terminal the bar of what was counted stays."""
+        """Stop showing a phase. On a terminal the bar stays if no other phase has a total."""
         with self._lock:
             if self._drawn is ended:
                 counted = [one for one in self._phases if one.total is not None]

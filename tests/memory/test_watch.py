@@ -90,7 +90,7 @@ def test_it_looks_while_the_block_runs_and_says_what_was_taken_at_most(
         "GPU memory: 2.0 GiB of 10.0 GiB in use, 1.5 GiB by this stage; "
         "main memory: 3.0 GiB of 10.0 GiB in use, 1.0 GiB by this stage"
     )
-    assert caplog.messages[-1] == "at most 1.5 GiB of GPU memory, 1.0 GiB of main memory were taken"
+    assert caplog.messages[-1] == "largest use: 1.5 GiB of GPU memory, 1.0 GiB of main memory"
 
 
 def test_it_is_silent_about_a_short_stage_on_a_cpu(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from siglip2_multimodal_hash.datasets.images import ImageSource
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.params import KnnParams
 from siglip2_multimodal_hash.reporting.page import write_report
 from siglip2_multimodal_hash.reporting.web.inputs import ReportInputs
@@ -76,7 +77,7 @@ def inputs_of(example: Example, **changes: Any) -> ReportInputs:
         "best_epoch": 2,
         "grid": GRID,
         "errors": ERRORS,
-        "intervals": {"knn": (0.5, 0.725), "retrieval": (0.4, 0.6)},
+        "intervals": {"knn": Difference(0.6, 0.5, 0.725), "retrieval": Difference(0.5, 0.4, 0.6)},
         "provenance": {"seed": "42", "checkpoint": "<owner>/name"},
     }
     return ReportInputs(**(settings | changes))

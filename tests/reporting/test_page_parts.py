@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.reporting.intervals import headline_intervals
+from siglip2_multimodal_hash.reporting.tables import whole_coco
 from siglip2_multimodal_hash.reporting.web.charts import (
     Figure,
     calibration_chart,
@@ -55,7 +57,8 @@ def test_tiles_name_bounds_and_baselines(example: Example) -> None:
     made = tiles(inputs_of(example))
     assert [one.name for one in made] == ["knn", "mlp", "hybrid", "retrieval"]
     assert made[0].value == 0.6128
-    assert [one.interval for one in made] == [(0.5, 0.725), None, None, (0.4, 0.6)]
+    knn, retrieval = Difference(0.6, 0.5, 0.725), Difference(0.5, 0.4, 0.6)
+    assert [one.interval for one in made] == [knn, None, None, retrieval]
     assert made[0].marks == [("chance", 0.2), ("zero-shot", 0.4)]
     assert made[3].marks == [("chance", 0.3)]
 
@@ -72,6 +75,13 @@ def test_facts_are_those_of_the_dataset_and_the_vote(example: Example) -> None:
 @pytest.mark.parametrize(("whole", "said"), [(123_287, "32 of 123,287"), (32, None), (None, None)])
 def test_a_part_of_coco_says_so(example: Example, whole: int | None, said: str | None) -> None:
     assert facts(inputs_of(example, whole=whole)).get("part of COCO") == said
+
+
+def test_all_of_coco_is_as_many_images_as_the_parameters_keep() -> None:
+    assert whole_coco("coco2014", "karpathy", "keep") == 123_287
+    assert whole_coco("coco2014", "karpathy", "drop") == 122_218
+    assert whole_coco("coco2014", "hashnet", "keep") == 122_218
+    assert whole_coco("mojicoco", "karpathy", "keep") is None
 
 
 def test_terms_are_explained_where_they_stand_and_text_stays_text() -> None:
@@ -98,8 +108,8 @@ def test_an_interval_is_that_of_the_images_of_test() -> None:
     )
     found = headline_intervals(run, draws=200)
     assert found == {
-        **dict.fromkeys(("knn", "mlp", "hybrid"), (1.0, 1.0)),
-        "retrieval": (0.0, 1.0),
+        **dict.fromkeys(scores, Difference(1.0, 1.0, 1.0)),
+        "retrieval": Difference(0.5, 0.0, 1.0),
     }
     nothing_relevant = replace(run, retrieval=np.full(4, np.nan))
     assert [*headline_intervals(nothing_relevant, draws=20)] == ["knn", "mlp", "hybrid"]

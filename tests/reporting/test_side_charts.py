@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.reporting.web.side_charts import (
     Gap,
     Side,
@@ -14,11 +15,11 @@ from tests.reporting.test_page_parts import rows_of
 
 def test_an_interval_on_one_side_of_zero_stands() -> None:
     gaps = [
-        Gap("reference", None, 0, 0, "the reference"),
-        Gap("up", 0.02, 0.01, 0.03, "two points more"),
-        Gap("down", -0.02, -0.03, -0.01, "two points less"),
-        Gap("open", 0.01, -0.01, 0.03, "one point more"),
-        Gap("edge", 0.01, 0.0, 0.03, "one point more"),
+        Gap("reference", None, "the reference"),
+        Gap("up", Difference(0.02, 0.01, 0.03), "two points more"),
+        Gap("down", Difference(-0.02, -0.03, -0.01), "two points less"),
+        Gap("open", Difference(0.01, -0.01, 0.03), "one point more"),
+        Gap("edge", Difference(0.01, 0.0, 0.03), "one point more"),
     ]
     figure = forest_chart("tags mAP", gaps, "bad", "good")
     rows = rows_of(figure, 1)

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from siglip2_multimodal_hash.cli.commands import Commands, new_command, path_argument
+from siglip2_multimodal_hash.cli.commands import Commands, at_least, new_command, path_argument
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import require_free
 from siglip2_multimodal_hash.params import PARAMS_FILE
@@ -25,25 +25,27 @@ def add_parser(commands: Commands) -> None:
         commands,
         "ablate",
         ablate,
-        f"{EXIT_FAILED} where an experiment has failed, or stale ones are left as they are; "
-        "130 after Ctrl-C or SIGTERM, when the same command goes on",
+        f"{EXIT_FAILED} if an experiment failed or stale ones remain; 130 after Ctrl-C or SIGTERM: "
+        "the same command continues",
     )
     parser.add_argument("row", nargs="*", help="rows or tiers of configs/ablations.yaml, or `all`")
     parser.add_argument("--list", action="store_true", help="show the rows and their questions")
     parser.add_argument(
         "--seeds",
-        type=int,
+        type=at_least(1),
         help="number of seeds; seed N is params.yaml's plus N (default: the row's)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would run, and for how long"
     )
     parser.add_argument(
-        "--force", action="store_true", help="rerun stale ones, made with other code or parameters"
+        "--force",
+        action="store_true",
+        help="also rerun stale experiments, made with other code or parameters",
     )
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=at_least(1),
         default=1,
         help="experiments to run in parallel, spread over the GPUs (default: 1)",
     )
@@ -51,7 +53,7 @@ def add_parser(commands: Commands) -> None:
         "--report",
         type=path_argument,
         metavar="FILE",
-        help="then write the rows as one page, as `smhash table --html` does",
+        help="also write the rows as one page, as `smhash table --html` does",
     )
 
 
@@ -100,13 +102,9 @@ def ablate(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.row and not arguments.list:
         raise InputError("no row is named", "`smhash ablate --list` shows them")
-    for name in ("seeds", "jobs"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} {value}: at least 1")
     if arguments.report is not None:
         if arguments.list or arguments.dry_run:
-            raise InputError(f"--report {arguments.report}: nothing is to run")
+            raise InputError(f"--report {arguments.report}: not with --list or --dry-run")
         require_free(arguments.report, inputs=[PARAMS_FILE])
 
 

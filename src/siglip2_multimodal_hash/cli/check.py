@@ -13,7 +13,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def check(_: argparse.Namespace) -> None:
-    """Check the keys and values of params.yaml, and that the trackers it asks for are installed."""
+    """Check the keys and values of params.yaml, and that the trackers it enables are installed."""
     params = load_params()
     require_trackers(params.runtime.logging)
     if params.backbone.checkpoint == IMPORTED:

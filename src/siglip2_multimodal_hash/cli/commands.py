@@ -12,12 +12,12 @@ from siglip2_multimodal_hash.document import Part, as_markdown, as_text
 from siglip2_multimodal_hash.errors import did_you_mean
 
 TEXT, MARKDOWN = "text", "md"
-# As argparse words it, with quotes around the choices in some versions of Python.
+# The message of argparse, with quotes around the choices in some versions of Python.
 _INVALID_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that knows what a misspelt command or value was meant to be."""
+    """A parser with suggestions for misspelt commands and values."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and exit with 2."""
@@ -74,6 +74,28 @@ def show(parts: Sequence[Part], form: str | None) -> None:
 def laid_out(parts: Sequence[Part], form: str, *, colour: bool) -> str:
     """Text, which alone may have colours, or Markdown."""
     return as_text(parts, colour=colour) if form == TEXT else as_markdown(parts)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an argument that is a number, with its smallest value."""
+
+    def integer(text: str) -> int:
+        number = int(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text}: must be at least {least}")
+        return number
+
+    return integer
+
+
+def add_draws(parser: Parser) -> None:
+    """Add the option ``--draws``; fewer than the least are too few for an interval."""
+    parser.add_argument(
+        "--draws",
+        type=at_least(100),
+        default=2000,
+        help="number of bootstrap draws (default: %(default)s)",
+    )
 
 
 def path_argument(text: str) -> Path:

@@ -5,6 +5,7 @@ from threading import Lock
 
 from siglip2_multimodal_hash.cli.commands import (
     Commands,
+    add_draws,
     add_format,
     new_command,
     path_argument,
@@ -17,7 +18,6 @@ from siglip2_multimodal_hash.params import PARAMS_FILE, load_params
 from siglip2_multimodal_hash.progress import phase
 
 METRICS = ("mAP", "CF1", "retrieval")
-FEWEST_DRAWS = 100
 
 
 def add_parser(commands: Commands) -> None:
@@ -32,12 +32,7 @@ def add_parser(commands: Commands) -> None:
         choices=METRICS,
         help="only this figure; repeatable (default: all)",
     )
-    parser.add_argument(
-        "--draws",
-        type=int,
-        default=2000,
-        help="number of bootstrap draws (default: %(default)s)",
-    )
+    add_draws(parser)
     add_format(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
@@ -50,10 +45,6 @@ def add_parser(commands: Commands) -> None:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Compare two experiments on the same test images: differences, their intervals, parameters."""
-    if arguments.draws < FEWEST_DRAWS:
-        raise InputError(
-            f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
-        )
     names = _names(arguments.a), _names(arguments.b)
     if arguments.html is not None:
         require_free(arguments.html, inputs=[PARAMS_FILE])

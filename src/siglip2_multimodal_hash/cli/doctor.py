@@ -13,12 +13,12 @@ EXIT_FAILED_CHECK = 1
 
 def add_parser(commands: Commands) -> None:
     """Add the command."""
-    parser = new_command(commands, "doctor", doctor, f"{EXIT_FAILED_CHECK} where a check fails")
+    parser = new_command(commands, "doctor", doctor, f"{EXIT_FAILED_CHECK} if a check fails")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--load",
         action="store_true",
-        help="run an image and a caption through the towers, too, and say how long it took",
+        help="also run an image and a caption through the towers, and report time and memory",
     )
 
 

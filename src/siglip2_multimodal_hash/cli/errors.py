@@ -7,16 +7,8 @@ from typing import Any
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, print_json, show
 from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import PREDICTORS, flatten, load_params
-from siglip2_multimodal_hash.reporting.tables import REMAKE, details_file
-
-TITLES = {
-    "label_count": "by number of labels",
-    "smallest_object": "by the smallest object's share of the image",
-    "median_object": "by the median object's share of the image",
-    "object_size": "labels by the share of the image of their largest object",
-    "caption": "labels by whether the caption names the category",
-}
+from siglip2_multimodal_hash.params import PREDICTORS, load_params
+from siglip2_multimodal_hash.reporting.tables import ERROR_GROUPS, REMAKE, details_file
 
 _CLASSES, _WORST = 10, 5
 _GROUPS = ("label_count", "object_size", "caption")
@@ -37,10 +29,12 @@ def add_parser(commands: Commands) -> None:
         "--classes",
         type=int,
         metavar="N",
-        help=f"the N classes of lowest AP (default: {_CLASSES})",
+        help=f"show the N classes of lowest AP (default: {_CLASSES})",
     )
     parser.add_argument(
-        "--all", action="store_true", help="every class, every grouping, all the worst images"
+        "--all",
+        action="store_true",
+        help="show every class, every grouping and all the worst images",
     )
     add_format(parser)
     parser.add_argument(
@@ -61,10 +55,9 @@ def errors(arguments: argparse.Namespace) -> None:
         print_json(found)
         return
     # Other formats need not wait for what this loads.
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
 
-    known = flatten(params.model_dump())
-    show([*parts, footer([Origin.workspace(known)], *pairs(known, images))], arguments.format)
+    show([*parts, workspace_footer(params, images)], arguments.format)
 
 
 def errors_parts(
@@ -84,14 +77,14 @@ def errors_parts(
     parts: list[Part] = [
         f"{predictor}: {analysis['images']:,} test images, percent",
         _class_table(known, predictor, most),
-        *_group_tables(analysis, tuple(TITLES) if everything else _GROUPS),
+        *_group_tables(analysis, tuple(ERROR_GROUPS) if everything else _GROUPS),
         _worst_table(analysis["worst"][predictor], predictor, None if everything else _WORST),
     ]
     if not everything:
         left = f"{most} of {len(known)} classes" if most < len(known) else ""
         parts.append(
-            f"Shown are {left + ', ' if left else ''}{len(_GROUPS)} of {len(TITLES)} groupings and "
-            f"the {_WORST} worst images: --all shows all."
+            f"Shown are {left + ', ' if left else ''}{len(_GROUPS)} of {len(ERROR_GROUPS)} "
+            f"groupings and the {_WORST} worst images: --all shows all."
         )
     return parts
 
@@ -134,7 +127,7 @@ def _group_tables(analysis: Errors, keys: Iterable[str]) -> Iterable[Table]:
             )
             for group in groups
         ]
-        yield Table(head, rows, title=TITLES[key])
+        yield Table(head, rows, title=ERROR_GROUPS[key])
 
 
 def _worst_table(images: Sequence[Errors], predictor: str, most: int | None) -> Table:

@@ -23,7 +23,7 @@ def add_parser(commands: Commands) -> None:
         "--sort",
         choices=HEADLINE,
         metavar="FIGURE",
-        help=f"highest first, by one of {', '.join(HEADLINE)} (default: newest first)",
+        help=f"sort by one of {', '.join(HEADLINE)}, highest first (default: newest first)",
     )
     add_format(parser)
 

@@ -31,14 +31,14 @@ from siglip2_multimodal_hash.progress import show
 _EXITS = """\
 exit codes:
   0    done
-  1    done, and what was asked about is not so: doctor: a check fails; verify: not reproduced;
-       ablate: an experiment has failed, or stale ones are left
+  1    negative result: doctor: a check fails; verify: figures are not reproduced; ablate: an
+       experiment failed, or stale ones remain
   2    bad input: an option, a parameter, a file; the message says what to do
   130  interrupted by Ctrl-C (ablate: or SIGTERM); finished work is kept
   141  the reader of a pipe, such as `| head`, has closed it
 
 Output is aligned text on a terminal (NO_COLOR is honoured, COLUMNS sets the width), Markdown
-elsewhere; --format decides by hand.
+elsewhere; --format overrides this.
 """
 
 EXIT_BROKEN_PIPE = 128 + 13
@@ -72,7 +72,7 @@ def main() -> NoReturn:
 
 
 class _Version(argparse.Action):
-    """Print the versions; read only where they are asked for."""
+    """Print the versions, which only this option reads."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
         super().__init__(option_strings, dest, nargs=0, help=help)

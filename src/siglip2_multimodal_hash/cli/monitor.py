@@ -1,4 +1,4 @@
-"""``smhash monitor``: cards, main memory, processors, and how far the running stages are."""
+"""``smhash monitor``: cards, main memory, processors, and progress of the running stages."""
 
 import argparse
 import contextlib
@@ -45,16 +45,16 @@ def add_parser(commands: Commands) -> None:
         type=_seconds,
         default=2.0,
         metavar="SECONDS",
-        help="time between two looks (default: %(default)g)",
+        help="time between updates (default: %(default)g)",
     )
     parser.add_argument(
-        "--once", action="store_true", help="one look, as where there is no terminal"
+        "--once", action="store_true", help="print once and exit, as without a terminal"
     )
-    parser.add_argument("--json", action="store_true", help="one look, as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and exit")
 
 
 def monitor(arguments: argparse.Namespace) -> None:
-    """Show what the cards, the main memory and the running stages are at, until Ctrl-C."""
+    """Show the load of cards and main memory, and the progress of running stages, until Ctrl-C."""
     psutil.cpu_percent()  # of the time since the last call
     if arguments.json:
         time.sleep(0.1)
@@ -76,7 +76,7 @@ def look(project: Path) -> Figures:
     """All figures as of now; sizes in bytes, temperatures in °C, power in W.
 
     Args:
-        project: Root of the project whose stages are meant; those of its experiments, too.
+        project: Root of the project; the stages are its own and those of its experiments.
     """
     total = total_memory()
     return {
@@ -117,7 +117,7 @@ def as_text(figures: Figures) -> str:
 
 
 def _cards() -> list[Figures]:
-    """One entry per card; None where it does not tell a figure."""
+    """One entry per card; None for a figure that it does not report."""
     cards = []
     names = [name for name, _ in _FIGURES.values()]
     for name, *values in query_cards("name", *names):
@@ -150,7 +150,7 @@ def _stages(project: Path) -> Iterator[Figures]:
 
 
 def _progress(folder: Path, words: Sequence[str]) -> Figures:
-    """What the unfinished output tells: how far it is, and the last epoch of a fit."""
+    """Progress of an unfinished output, and the last epoch of a fit."""
     out = words[words.index("--out") + 1] if "--out" in words[:-1] else ""
     try:
         recorded: Mapping[str, Any] = read_json(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from siglip2_multimodal_hash.cli.commands import (
     Commands,
     add_format,
+    at_least,
     new_command,
     path_argument,
     print_json,
@@ -22,7 +23,6 @@ from siglip2_multimodal_hash.params import (
     PARAMS_FILE,
     KnnParams,
     Params,
-    flatten,
     load_params,
     parse_params,
 )
@@ -51,7 +51,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument(
         "--top",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="number of tags shown per predictor (default: knn.top_n_tags)",
     )
@@ -78,8 +78,6 @@ def predict(arguments: argparse.Namespace) -> None:
         )
     knn = _knn(params, arguments.k)
     top = params.knn.top_n_tags if arguments.top is None else arguments.top
-    if top < 1:
-        raise InputError(f"--top {top}: must be at least 1")
     from siglip2_multimodal_hash.prediction.outputs import RunOutputs
     from siglip2_multimodal_hash.prediction.photos import find_photos
 
@@ -120,7 +118,7 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> None:
     """Print the answer; nothing where no photo could be read."""
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
     from siglip2_multimodal_hash.prediction.text import prediction_parts
 
     parts = [
@@ -130,10 +128,8 @@ def _show(found: "Answer", params: Params, arguments: argparse.Namespace) -> Non
     ]
     parts += [f"note: {note}" for note in found.notes]
     if parts:
-        known = flatten(params.model_dump())
         database = "database" if params.dataset.protocol == "hashnet" else "train"
-        parts.append(footer([Origin.workspace(known)], *pairs(known, split=database)))
-        show(parts, arguments.format)
+        show([*parts, workspace_footer(params, split=database)], arguments.format)
 
 
 def _knn(params: Params, k: int | None) -> KnnParams:

@@ -8,7 +8,7 @@ from typing import Any
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, print_json, show
 from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.files import read_output
-from siglip2_multimodal_hash.params import flatten, load_params
+from siglip2_multimodal_hash.params import load_params
 
 DATA_FOLDER = Path("data")
 
@@ -26,7 +26,7 @@ def stats(arguments: argparse.Namespace) -> None:
     """Describe the dataset: classes, labels, captions, differences between splits."""
     # Other commands need not wait for pandas.
     from siglip2_multimodal_hash.datasets.statistics import summarise_statistics
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
 
     params = load_params()
     name = params.dataset.name
@@ -37,9 +37,7 @@ def stats(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(summary)
     else:
-        known = flatten(params.model_dump())
-        last = footer([Origin.workspace(known)], *pairs(known), head=False)
-        show([*parts, last], arguments.format)
+        show([*parts, workspace_footer(params, head=False)], arguments.format)
 
 
 def statistics_parts(title: str, summary: Summary) -> list[Part]:

@@ -28,7 +28,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def summary(_: argparse.Namespace) -> None:
-    """Show the headline figures of the last run, where its page lies, and what to do next."""
+    """Show the headline figures of the last run, the path of its page, and commands to try next."""
     params = load_params()
     dataset, backbone = params.dataset.name, params.backbone.name
     with read_output(figures_file(dataset, backbone), REMAKE) as found:

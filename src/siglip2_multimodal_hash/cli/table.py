@@ -10,7 +10,9 @@ from siglip2_multimodal_hash.cli.commands import (
     MARKDOWN,
     TEXT,
     Commands,
+    add_draws,
     add_format,
+    at_least,
     default_format,
     laid_out,
     new_command,
@@ -19,7 +21,7 @@ from siglip2_multimodal_hash.cli.commands import (
 from siglip2_multimodal_hash.document import Part, Table
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_output, require_free, write_text
-from siglip2_multimodal_hash.params import PARAMS_FILE, Params, flatten, load_params
+from siglip2_multimodal_hash.params import PARAMS_FILE, Params, load_params
 from siglip2_multimodal_hash.reporting.tables import (
     BASELINE_COLUMNS,
     REMAKE,
@@ -32,7 +34,6 @@ from siglip2_multimodal_hash.reporting.tables import (
 FIGURES = Path("metrics"), Path("outputs")
 CSV, LATEX = "csv", "tex"
 FORMATS = (TEXT, MARKDOWN, CSV, LATEX)
-FEWEST_DRAWS = 100
 # Figures are kept with six decimals.
 SAME = 1e-5
 
@@ -45,7 +46,7 @@ def add_parser(commands: Commands) -> None:
         nargs="*",
         help="rows or tiers of configs/ablations.yaml, or `all`",
     )
-    parser.add_argument("--seeds", type=int, help="number of seeds (default: the row's)")
+    parser.add_argument("--seeds", type=at_least(1), help="number of seeds (default: the row's)")
     add_format(parser, CSV, LATEX)
     parser.add_argument(
         "--out",
@@ -53,12 +54,7 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="write to FILE instead of the terminal, in the format of its suffix",
     )
-    parser.add_argument(
-        "--draws",
-        type=int,
-        default=2000,
-        help="number of bootstrap draws (default: %(default)s)",
-    )
+    add_draws(parser)
     parser.add_argument(
         "--mixed", action="store_true", help="include runs of different code versions, with a note"
     )
@@ -72,7 +68,7 @@ def add_parser(commands: Commands) -> None:
         "--html",
         type=path_argument,
         metavar="FILE",
-        help="also write the rows as one page, with their intervals as pictures",
+        help="also write the rows as one page, with charts of the intervals",
     )
 
 
@@ -84,7 +80,7 @@ def table(arguments: argparse.Namespace) -> None:
             require_free(file, inputs=inputs)
     if arguments.html is not None and not arguments.row:
         raise InputError(
-            f"--html {arguments.html}: of no row", "name rows of configs/ablations.yaml"
+            f"--html {arguments.html}: no row is named", "name rows of configs/ablations.yaml"
         )
     if arguments.row and arguments.split == "val":
         raise InputError(
@@ -96,10 +92,6 @@ def table(arguments: argparse.Namespace) -> None:
         raise InputError(
             f"--format {form}: the comparison with baselines is no {form}",
             "name rows of configs/ablations.yaml, or take md",
-        )
-    if arguments.draws < FEWEST_DRAWS:
-        raise InputError(
-            f"--draws {arguments.draws}: too few for an interval", f"use {FEWEST_DRAWS} or more"
         )
     if arguments.row:
         text = _ablations(arguments, form)
@@ -123,8 +115,6 @@ def _form_of(out: Path) -> str:
 
 
 def _ablations(arguments: argparse.Namespace, form: str) -> str:
-    if arguments.seeds is not None and arguments.seeds < 1:
-        raise InputError(f"--seeds {arguments.seeds}: at least 1")
     # The table of the workspace need not wait for what this one loads.
     from siglip2_multimodal_hash.experiments import table_text
     from siglip2_multimodal_hash.experiments.tables import read_tables
@@ -144,7 +134,7 @@ def _ablations(arguments: argparse.Namespace, form: str) -> str:
 
 
 def _workspace(split: str, draws: int) -> list[Part]:
-    """The comparison of the run of params.yaml, the intervals of its head, and what it is of."""
+    """The comparison of the run of params.yaml, the intervals of its head, and its provenance."""
     params = load_params()
     name = "baselines" if split == "test" else "details"
     path = details_file(params.dataset.name, params.backbone.name, name)
@@ -153,9 +143,8 @@ def _workspace(split: str, draws: int) -> list[Part]:
         test = {"fused": found["fused"], **found}
         figures = table_of_details(found, "val") if name == "details" else test
         rows = comparison_table(figures)
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
 
-    known = flatten(params.model_dump())
     intervals = _intervals(params, figures["fused"], draws) if split == "test" else {}
     if intervals:
         cells = (intervals.get(column, "") for column in BASELINE_COLUMNS)
@@ -163,17 +152,17 @@ def _workspace(split: str, draws: int) -> list[Part]:
     said = f"mAP on {split}, percent."
     if intervals:
         said += f" 95%: interval by a bootstrap over the test images ({draws:,} draws), not seeds."
-    return [rows, said, footer([Origin.workspace(known)], *pairs(known, split=split))]
+    return [rows, said, workspace_footer(params, split=split)]
 
 
 def _intervals(params: Params, fused: Json, draws: int) -> dict[str, str]:
     """Intervals of the head's figures; none where results of single images are not there."""
     from siglip2_multimodal_hash.evaluation.items import read_item_results
-    from siglip2_multimodal_hash.experiments.draws import map_intervals
+    from siglip2_multimodal_hash.reporting.intervals import headline_intervals
 
     folder = Path("outputs", params.dataset.name, params.backbone.name, "evaluation")
     try:
-        found = map_intervals(read_item_results(lambda name: folder / name), draws=draws)
+        found = headline_intervals(read_item_results(lambda name: folder / name), draws)
     except DataError:
         return {}
     return {

@@ -5,7 +5,7 @@ import sys
 
 from siglip2_multimodal_hash.cli.commands import Commands, add_format, new_command, show
 from siglip2_multimodal_hash.document import Part, Table
-from siglip2_multimodal_hash.params import flatten, load_params
+from siglip2_multimodal_hash.params import load_params
 
 EXIT_NOT_REPRODUCED = 1
 
@@ -13,7 +13,10 @@ EXIT_NOT_REPRODUCED = 1
 def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = new_command(
-        commands, "verify", verify, f"{EXIT_NOT_REPRODUCED} where a figure is further off"
+        commands,
+        "verify",
+        verify,
+        f"{EXIT_NOT_REPRODUCED} if a figure differs by more than allowed",
     )
     add_format(parser)
 
@@ -21,7 +24,7 @@ def add_parser(commands: Commands) -> None:
 def verify(arguments: argparse.Namespace) -> None:
     """Compare the figures of this machine with the committed ones."""
     # Other commands need not wait for what this one loads.
-    from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
+    from siglip2_multimodal_hash.experiments.provenance import workspace_footer
     from siglip2_multimodal_hash.reporting.reproduction import (
         ALLOWED_POINTS,
         differences_from_commit,
@@ -48,7 +51,6 @@ def verify(arguments: argparse.Namespace) -> None:
         ]
         parts.append(Table(("figure, percent", "here", "committed", "points apart"), rows))
         parts.append(f"not reproduced: allowed are {ALLOWED_POINTS} points")
-    known = flatten(load_params().model_dump())
-    show([*parts, footer([Origin.workspace(known)], *pairs(known))], arguments.format)
+    show([*parts, workspace_footer(load_params())], arguments.format)
     if not largest.allowed:
         sys.exit(EXIT_NOT_REPRODUCED)

@@ -156,7 +156,7 @@ def check_revision(
 
 
 def download_command(backbone: BackboneParams) -> str:
-    """The command that brings a checkpoint of the hub into its cache."""
+    """The command that downloads a checkpoint of the hub into its cache."""
     return f"hf download {backbone.checkpoint} --revision {backbone.revision}"
 
 

@@ -2,7 +2,7 @@
 
 A library that nvcc compiled holds, per source file, a "fat binary": a header, then an entry for
 each architecture, with PTX or machine code. NVIDIA documents the tool that lists them
-(``cuobjdump``), not the layout; where a file does not follow it, nothing is said.
+(``cuobjdump``), not the layout; of a file in another layout the architectures are unknown.
 """
 
 import mmap

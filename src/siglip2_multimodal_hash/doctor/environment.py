@@ -129,7 +129,7 @@ def check_faiss(machine: Machine, params: Params) -> Finding:
 
 
 def _check_faiss_card(build: FaissBuild, cards: Sequence[Card]) -> Finding:
-    """FAISS takes every card that it sees, whatever ``runtime.device`` says but ``cpu``."""
+    """FAISS takes every card that it sees, unless ``runtime.device`` is ``cpu``."""
     said = f"FAISS {build.version} with GPU support, {build.gpus} card(s)"
     if not build.architectures:
         return ok("faiss", f"{said}; unknown for which compute capabilities it was compiled")
@@ -148,7 +148,7 @@ def _check_faiss_card(build: FaissBuild, cards: Sequence[Card]) -> Finding:
 
 
 def check_libraries(machine: Machine) -> Finding:
-    """Report the versions of the other libraries that decide what comes out."""
+    """Report the versions of the other libraries that affect the results."""
     versions = ", ".join(f"{name} {machine.versions.get(name)}" for name in LIBRARIES)
     missing = [name for name in LIBRARIES if machine.versions.get(name) is None]
     if missing:
@@ -157,19 +157,19 @@ def check_libraries(machine: Machine) -> Finding:
 
 
 def check_products(machine: Machine) -> Finding:
-    """Check that the numerical libraries survive the kernels that they are told to use."""
+    """Check that matrix products run with the pinned kernels in every numerical library."""
     if machine.crash:
         return fail(
             "matrix products",
-            f"one of two matrices ends {machine.crash}, and so would a stage",
+            f"one of two matrices crashes in {machine.crash}, and a stage would crash too",
             "install the tested versions: pip install --constraint constraints.txt --editable "
             "'.[cpu]'; or let OpenBLAS choose its kernels: export OPENBLAS_CORETYPE=",
         )
-    return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch survive them")
+    return ok("matrix products", "NumPy, SciPy, FAISS and PyTorch compute them")
 
 
 def check_trackers(params: Params) -> list[Finding]:
-    """Check that the trackers of ``runtime.logging`` are installed, where it asks for any."""
+    """Check that the trackers which ``runtime.logging`` enables are installed."""
     asked = [name for name in PACKAGES if getattr(params.runtime.logging, f"use_{name}")]
     try:
         require_trackers(params.runtime.logging)

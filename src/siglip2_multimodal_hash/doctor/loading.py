@@ -1,4 +1,4 @@
-"""The towers on the device, for one image and one caption: whether they run, how long, how much."""
+"""Trial run of the towers on the device with one image and one caption: time and memory."""
 
 import time
 
@@ -7,12 +7,13 @@ import psutil
 import torch
 from PIL import Image
 
-from siglip2_multimodal_hash.device import choose_device, out_of_memory
+from siglip2_multimodal_hash.device import choose_device
 from siglip2_multimodal_hash.doctor.checkpoints import Checkpoint, download_command
-from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
+from siglip2_multimodal_hash.doctor.findings import Finding, fail_with, ok, warn
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.features.towers import load_towers
 from siglip2_multimodal_hash.files import size_text
+from siglip2_multimodal_hash.memory.limits import explained_out_of_memory
 from siglip2_multimodal_hash.params import IMPORTED, Params
 
 TITLE = "towers"
@@ -36,22 +37,18 @@ def check_loading(params: Params, checkpoint: Checkpoint) -> Finding:
             TITLE, "not loaded: the checkpoint is not on this machine",
             download_command(params.backbone),
         )  # fmt: skip
+    remedy = (
+        "end other programs on the device, choose a smaller backbone, or set runtime.device to cpu"
+    )
     try:
-        return ok(TITLE, _loaded(params))
+        with explained_out_of_memory("one image", remedy):
+            return ok(TITLE, _loaded(params))
     except InputError as error:
         return fail_with(TITLE, error)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        return fail(
-            TITLE, f"out of memory with one image: {str(error).splitlines()[0]}",
-            "end other programs on the device, choose a smaller backbone, or set runtime.device "
-            "to cpu",
-        )  # fmt: skip
 
 
 def _loaded(params: Params) -> str:
-    """What loading and running took, in words."""
+    """Time and memory of loading and running, as text."""
     process, began = psutil.Process(), time.perf_counter()
     before = process.memory_info().rss
     device = choose_device(params.runtime.device)

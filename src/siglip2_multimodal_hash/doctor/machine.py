@@ -75,7 +75,7 @@ class Machine:
         unseen_cards: Names of GPUs that only the driver sees.
         artwork: Whether the artwork of mojicoco is installed.
         environment: Variables that are set, of those that pin kernels.
-        crash: The library that a product of matrices ends, and the signal; empty where none.
+        crash: The library in which a product of matrices crashes, and the signal; empty where none.
         disk_free: On the disk of the project.
         cache_free: On the disk of the hub's cache.
         one_disk: Whether these two are the same disk.

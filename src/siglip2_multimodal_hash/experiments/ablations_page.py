@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from siglip2_multimodal_hash.experiments.comparison_page import points, runs_table
+from siglip2_multimodal_hash.evaluation.significance import Difference
+from siglip2_multimodal_hash.experiments.comparison_page import runs_table
+from siglip2_multimodal_hash.experiments.comparison_text import points
 from siglip2_multimodal_hash.experiments.draws import FIGURES
 from siglip2_multimodal_hash.experiments.provenance import footer, pairs
 from siglip2_multimodal_hash.experiments.table_text import HEAD, cells
@@ -45,28 +47,29 @@ def write_ablations(path: Path, tables: Sequence[Table], *, draws: int) -> None:
 
 
 def _section(table: Table) -> dict[str, Any]:
-    rows = [(line[0], [web.Cell(text) for text in line[1:]]) for line in cells(table)]
     size = pairs(table.origins[0].params, table.images) if table.origins else []
     return {
         "name": table.name,
         "question": table.question,
         "size": " ".join(size),
         "charts": [chart for figure in FIGURES.values() if (chart := _forest(table, figure))],
-        "table": web.Table("Test, in percent", ["", *HEAD[1:]], rows, "wide lines"),
+        "table": web.Table(
+            "Test, in percent", ["", *HEAD[1:]], web.text_rows(cells(table)), "wide lines"
+        ),
         "notes": table.notes,
     }
 
 
 def _forest(table: Table, figure: str) -> Figure | None:
     """The differences of one figure; None where there is none."""
-    lines = table.frame[table.frame["figure"] == figure].to_dict("records")
     gaps = []
-    for line in lines:
+    for line in table.frame[table.frame["figure"] == figure].to_dict("records"):
         name = str(line["variant"])
         if name == table.reference:
-            gaps.append(Gap(name, None, 0, 0, "the reference"))
+            gaps.append(Gap(name, None, "the reference"))
         elif not pd.isna(line["difference"]):
-            gaps.append(Gap(name, line["difference"], line["low"], line["high"], points(line)))
-    if all(one.value is None for one in gaps):
+            gap = Difference(line["difference"], line["low"], line["high"])
+            gaps.append(Gap(name, gap, points(gap, 2)))
+    if all(one.difference is None for one in gaps):
         return None
     return forest_chart(figure, gaps, "bad", "good")

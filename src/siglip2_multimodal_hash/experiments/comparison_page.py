@@ -2,7 +2,7 @@
 
 import csv
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
-from siglip2_multimodal_hash.evaluation.comparison import Comparison
+from siglip2_multimodal_hash.evaluation.comparison import Compared, Comparison, MovedClass
 from siglip2_multimodal_hash.evaluation.groups import item_f1
 from siglip2_multimodal_hash.evaluation.items import ItemResults, Items
-from siglip2_multimodal_hash.evaluation.significance import Difference
-from siglip2_multimodal_hash.experiments.comparable import Differing, Experiment, effective
+from siglip2_multimodal_hash.experiments.comparable import Differing, Experiment
 from siglip2_multimodal_hash.experiments.comparison_text import (
     SEEDS_FOR_A_CLAIM,
-    comparison_json,
+    mean_sd,
+    moved_cells,
+    parameter_rows,
+    points,
     verdict,
 )
 from siglip2_multimodal_hash.experiments.provenance import Origin, footer, pairs
@@ -38,7 +40,7 @@ from siglip2_multimodal_hash.reporting.web.side_charts import (
     curve_charts,
     forest_chart,
 )
-from siglip2_multimodal_hash.reporting.web.tables import Cell, Table
+from siglip2_multimodal_hash.reporting.web.tables import Table, text_rows
 from siglip2_multimodal_hash.reporting.web.thumbnails import QUERY_SIDE
 
 LETTERS = "AB"
@@ -76,7 +78,6 @@ def write_comparison(
         DataError: A photo is damaged.
     """
     names = tuple(run.name for run in groups[0]), tuple(run.name for run in groups[1])
-    found = comparison_json(names, comparison, differences, draws=draws, seeds_alone=seeds_alone)
     legend = [
         (f"{letter}: {', '.join(own)}", letter.lower())
         for letter, own in zip(LETTERS, names, strict=True)
@@ -90,8 +91,8 @@ def write_comparison(
     context = {
         "title": f"{', '.join(names[0])} and {', '.join(names[1])}",
         "facts": {"A": ", ".join(names[0]), "B": ", ".join(names[1]), "test": " ".join(size)},
-        "forest": _forest(found["figures"]),
-        "figures": _figures(found["figures"], seeds_alone),
+        "forest": _forest(comparison.figures),
+        "figures": _figures(comparison.figures, seeds_alone),
         "interval": f"95%: paired bootstrap over {comparison.images:,} test images, of which "
         f"{comparison.queries:,} have something relevant in the database; {draws:,} draws. It does "
         f"not cover the choice of the seed: for a claim, give {SEEDS_FOR_A_CLAIM} seeds or more "
@@ -101,8 +102,15 @@ def write_comparison(
         "several": max(map(len, names)) > 1,
         "curves": curve_charts(_sides(groups), legend),
         "classes": _class_chart(groups),
-        "moved": _moved(found["classes"]),
-        "parameters": _parameters(differences),
+        "moved": _moved(comparison.moved),
+        "parameters": Table(
+            "Parameters that differ",
+            ["", "A", "B", ""],
+            text_rows(parameter_rows(differences)),
+            "wide lines",
+        )
+        if differences
+        else None,
         "runs": runs_table(
             (letter, _origin(run))
             for letter, group in zip(LETTERS, groups, strict=True)
@@ -115,15 +123,12 @@ def write_comparison(
 
 
 def runs_table(runs: Iterable[tuple[str, Origin]]) -> Table:
-    """What each run was made with, and the side or the row that it belongs to."""
+    """Runs with their side or row, commit, seed, objective and bits."""
     keys = ("seed", "loss.objective", "hash.bits")
-    rows = [
-        (
-            run.experiment or WORKSPACE,
-            [Cell(of), Cell(run.commit), *(Cell(str(run.params[key])) for key in keys)],
-        )
+    rows = text_rows(
+        (run.experiment or WORKSPACE, of, run.commit, *(str(run.params[key]) for key in keys))
         for of, run in runs
-    ]
+    )
     return Table("Runs", ["", "of", "commit", "seed", "objective", "bits"], rows, "wide lines")
 
 
@@ -131,11 +136,8 @@ def _origin(run: Experiment) -> Origin:
     return Origin.recorded(run.params, run.commit, run.name)
 
 
-def _forest(figures: Mapping[str, Json]) -> Figure:
-    gaps = [
-        Gap(name, one["difference"], one["low"], one["high"], points(one))
-        for name, one in figures.items()
-    ]
+def _forest(figures: Sequence[Compared]) -> Figure:
+    gaps = [Gap(one.name, one.difference, points(one.difference, 2)) for one in figures]
     legend = [
         ("B is higher", "b"),
         ("A is higher", "a"),
@@ -144,58 +146,27 @@ def _forest(figures: Mapping[str, Json]) -> Figure:
     return forest_chart("B less A, with its 95% interval", gaps, "a", "b", legend)
 
 
-def points(one: Mapping[Any, Any]) -> str:
-    """A difference and its interval, in points."""
-    low, high = 100 * one["low"], 100 * one["high"]
-    return f"{100 * one['difference']:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
-
-
-def _figures(figures: Mapping[str, Json], seeds_alone: bool) -> Table:
-    rows = []
-    for name, one in figures.items():
-        gap = Difference(one["difference"], one["low"], one["high"])
-        said = verdict(gap, seeds_alone)
-        cells = [_mean_sd(one["a"]), _mean_sd(one["b"]), points(one), said]
-        if seeds_alone:
-            cells.append(_mean_sd(one["over_seeds"]))
-        rows.append((name, [Cell(text) for text in cells]))
+def _figures(figures: Sequence[Compared], seeds_alone: bool) -> Table:
+    rows = text_rows(
+        (
+            one.name,
+            mean_sd(one.a),
+            mean_sd(one.b),
+            points(one.difference, 2),
+            verdict(one.difference, seeds_alone),
+            *([mean_sd((*one.a, *one.b))] * seeds_alone),
+        )
+        for one in figures
+    )
     head = ["", "A", "B", "B less A (95% interval)", "", *(["over all seeds"] * seeds_alone)]
     note = "A and B differ in the seed alone." if seeds_alone else ""
     return Table("Test, in percent", head, rows, "wide lines terms", note)
 
 
-def _mean_sd(spread: Json) -> str:
-    mean = f"{100 * spread['mean']:.2f}"
-    return mean if spread["sd"] is None else f"{mean} ± {100 * spread['sd']:.2f}"
-
-
-def _moved(classes: Sequence[Json]) -> Table:
-    rows = [
-        (
-            one["category"],
-            [
-                Cell(one["predictor"]),
-                Cell(f"{one['images']:,}"),
-                Cell(f"{100 * one['a']:.1f}"),
-                Cell(f"{100 * one['b']:.1f}"),
-                Cell(f"{100 * one['difference']:+.1f}"),
-            ],
-        )
-        for one in classes
-    ]
+def _moved(classes: Sequence[MovedClass]) -> Table:
+    rows = text_rows((one.name, one.predictor, *moved_cells(one)) for one in classes)
     head = ["class", "tags of", "images", "AP of A", "AP of B", "B less A"]
     return Table("Classes that moved most, by predictor", head, rows)
-
-
-def _parameters(differences: Differing) -> Table | None:
-    if not differences:
-        return None
-    changing = effective(differences)
-    rows = [
-        (key, [Cell(str(a)), Cell(str(b)), Cell("" if key in changing else "changes no result")])
-        for key, (a, b) in differences.items()
-    ]
-    return Table("Parameters that differ", ["", "A", "B", ""], rows, "wide lines")
 
 
 def _class_chart(groups: Groups) -> Figure:

@@ -120,18 +120,20 @@ def _over_seeds(figures: Sequence[Compared]) -> Table:
     return Table(("over all seeds", ""), rows)
 
 
+def points(gap: Difference, decimals: int) -> str:
+    """A difference and its interval, in points."""
+    value, *ends = (f"{100 * one:+.{decimals}f}" for one in (gap.value, gap.low, gap.high))
+    return f"{value} ({' to '.join(ends)})".replace("-", "−")
+
+
+def moved_cells(one: MovedClass) -> tuple[str, ...]:
+    """Images, AP of A and of B, their difference, in percent."""
+    shares = f"{100 * one.a:.1f}", f"{100 * one.b:.1f}", f"{100 * (one.b - one.a):+.1f}"
+    return (f"{one.images:,}", *shares)
+
+
 def _moved(classes: Sequence[MovedClass]) -> Table:
-    rows = [
-        (
-            one.predictor,
-            one.name,
-            f"{one.images:,}",
-            f"{100 * one.a:.1f}",
-            f"{100 * one.b:.1f}",
-            f"{100 * (one.b - one.a):+.1f}",
-        )
-        for one in classes
-    ]
+    rows = [(one.predictor, one.name, *moved_cells(one)) for one in classes]
     head = ("moved most", "class", "images", "AP of A", "AP of B", "B - A")
     return Table(head, rows, text=(0, 1))
 
@@ -139,18 +141,26 @@ def _moved(classes: Sequence[MovedClass]) -> Table:
 def _parameters(differences: Differing) -> Part:
     if not differences:
         return "No parameter differs."
+    return Table(("parameter", "A", "B", ""), parameter_rows(differences), text=range(4))
+
+
+def parameter_rows(differences: Differing) -> list[tuple[str, str, str, str]]:
+    """Each parameter, its value in A and in B, and a note where it changes no result."""
     changing = effective(differences)
-    rows = [
+    return [
         (key, str(a), str(b), "" if key in changing else "changes no result")
         for key, (a, b) in differences.items()
     ]
-    return Table(("parameter", "A", "B", ""), rows, text=range(4))
 
 
 def _mean_sd(values: Sequence[float]) -> str:
-    """The value of one run; mean and sample standard deviation of several."""
+    return mean_sd(values) + (f" (n = {len(values)})" if len(values) > 1 else "")
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    """The value of one run; mean and sample standard deviation of several; in percent."""
     mean = f"{100 * fmean(values):.2f}"
-    return mean if len(values) < 2 else f"{mean} ± {100 * stdev(values):.2f} (n = {len(values)})"
+    return mean if len(values) < 2 else f"{mean} ± {100 * stdev(values):.2f}"
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

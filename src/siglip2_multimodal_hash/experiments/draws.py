@@ -9,7 +9,7 @@ from siglip2_multimodal_hash.arrays import check_positives
 from siglip2_multimodal_hash.evaluation.comparison import figures_of
 from siglip2_multimodal_hash.evaluation.histograms import in_threads
 from siglip2_multimodal_hash.evaluation.items import ItemResults
-from siglip2_multimodal_hash.evaluation.significance import INTERVAL, Difference, bootstrap
+from siglip2_multimodal_hash.evaluation.significance import INTERVAL, Difference
 
 # As the comparison of experiments names them, and as tables do.
 FIGURES = {"knn mAP": "tags mAP", "knn CF1": "tags CF1", "retrieval mAP@all": "retrieval mAP"}
@@ -49,24 +49,6 @@ def draw_figures(results: ItemResults, *, draws: int) -> Drawn:
         return [figure(weights) for figure in figures]
 
     return np.array(in_threads(draw, range(-1, draws)), dtype=np.float64)
-
-
-def map_intervals(results: ItemResults, *, draws: int) -> dict[str, Difference]:
-    """MAP of every predictor and of retrieval with its 95% interval over draws of test images.
-
-    Raises:
-        DataError: No image has a label.
-    """
-    check_positives("labels of test", bool(results.items.labels.any()))
-    named = figures_of(results, ("mAP", "retrieval"))
-    found = bootstrap(
-        lambda weights: np.array([figure(weights) for figure in named.values()]),
-        len(results.items.labels),
-        seed=0,
-        draws=draws,
-    )
-    # "knn mAP" is knn's, "retrieval mAP@all" that of retrieval.
-    return dict(zip((name.split()[0] for name in named), found, strict=True))
 
 
 def interval(runs: npt.NDArray[Any]) -> tuple[float, float]:

@@ -24,10 +24,9 @@ import psutil
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.experiments.plan import Planned
 from siglip2_multimodal_hash.experiments.progress import Progress, run_command, why_failed
-from siglip2_multimodal_hash.experiments.repository import Repository, references
+from siglip2_multimodal_hash.experiments.repository import LOCK_FILE, Repository, references
 from siglip2_multimodal_hash.files import require_free
 
-_LOCK_FILE = "dvc.lock"
 LOGS = Path("live/ablations")
 LOCK = Path(".dvc/tmp/ablate.lock")
 # Below the folder of DVC's own copies, where `main_repository` finds the project again.
@@ -63,7 +62,7 @@ def check_clean(repository: Repository) -> None:
             "experiments run the last commit, without these changes: `git commit` or `git stash` "
             "them first"
         )
-        if _LOCK_FILE in changed:
+        if LOCK_FILE in changed:
             remedy += (
                 "; where `dvc exp run` left them, `git restore . && dvc checkout` goes back, and "
                 "the experiment is kept (`dvc exp apply NAME` brings it here again)"

@@ -1,4 +1,4 @@
-"""How long experiments will take, by what those that ``smhash ablate`` has run here took."""
+"""Duration of experiments, estimated from those that ``smhash ablate`` has run here."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -7,13 +7,13 @@ from siglip2_multimodal_hash.experiments.plan import Plan, Planned
 from siglip2_multimodal_hash.experiments.repository import Repository
 from siglip2_multimodal_hash.progress import duration
 
-UNKNOWN = "how long is unknown: nothing like it was measured here yet"
+UNKNOWN = "duration unknown: no comparable run was measured here yet"
 
 _Kind = frozenset[str]
 
 
 def estimate(todo: Sequence[Planned], plan: Plan, repository: Repository, jobs: int) -> str:
-    """Say how long experiments will take together.
+    """Duration of experiments together, as text.
 
     One takes as long as those that change parameters of the same sections did, if there are any,
     else as the mean of all, of the same dataset, protocol and backbone.
@@ -30,9 +30,10 @@ def estimate(todo: Sequence[Planned], plan: Plan, repository: Repository, jobs: 
     every = [seconds for of in measured.values() for seconds in of]
     kinds = plan.kinds()
     like = [measured.get(kinds[_stem(one.name)], every) for one in todo]
+    count = len(every)
     total = sum(map(fmean, like)) / min(jobs, len(todo))
     at_a_time = "one at a time" if jobs == 1 else f"{jobs} at a time"
-    return f"about {duration(total)}, {at_a_time}, by {_runs(len(every))} measured here"
+    return f"about {duration(total)}, {at_a_time}, by {count} run{'s' * (count > 1)} measured here"
 
 
 def _measured(plan: Plan, repository: Repository) -> dict[_Kind, list[float]]:
@@ -50,7 +51,3 @@ def _measured(plan: Plan, repository: Repository) -> dict[_Kind, list[float]]:
 def _stem(name: str) -> str:
     """The name of an experiment without its seed."""
     return name.rpartition("-s")[0]
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"

@@ -127,7 +127,7 @@ class Plan:
         return list(found.values())
 
     def kinds(self) -> dict[str, frozenset[str]]:
-        """Sections that the experiments of each setting change, by their name without the seed.
+        """Sections of changed parameters, by the name of an experiment without its seed.
 
         ``baselines`` is among them where the experiment makes baselines.
         """

@@ -1,4 +1,4 @@
-"""What figures are of: how many pairs, and the commit, parameters and versions that made them."""
+"""Provenance of figures: number of pairs; commit, parameters and versions of their runs."""
 
 import platform
 import subprocess
@@ -8,26 +8,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.document import Weak
 from siglip2_multimodal_hash.errors import DataError, InputError
-from siglip2_multimodal_hash.experiments.repository import WORKSPACE, Repository
+from siglip2_multimodal_hash.experiments.repository import LOCK_FILE, WORKSPACE, Repository
 from siglip2_multimodal_hash.files import read_json
-from siglip2_multimodal_hash.params import PARAMS_FILE
+from siglip2_multimodal_hash.params import PARAMS_FILE, Params, flatten
+from siglip2_multimodal_hash.reporting.tables import whole_coco
 
 PACKAGE = "siglip2-multimodal-hash"
 LIBRARIES = ("torch", "transformers", "faiss-cpu", "faiss-gpu", "numpy")
-# Images of COCO 2014, and those with a label, which are HashNet's.
-WHOLE_COCO = {"hashnet": 122_218}
-_LOCK_FILE = "dvc.lock"
-_DECIDES = (str(PARAMS_FILE), "dvc.yaml", _LOCK_FILE, "src/", "stages/", "models/")
+_DECIDES = (str(PARAMS_FILE), "dvc.yaml", LOCK_FILE, "src/", "stages/", "models/")
 _SHORT = 7
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One run.
+    """Provenance of one run.
 
     Attributes:
         params: The leaves of its params.yaml by their full names.
@@ -48,7 +45,7 @@ class Origin:
 
     @classmethod
     def workspace(cls, params: Mapping[str, Any]) -> "Origin":
-        """What the working folder holds; outside of Git without a commit."""
+        """The state of the working folder; outside of Git without a commit."""
         try:
             repository = Repository()
         except (InputError, OSError):  # or Git itself is missing
@@ -78,9 +75,9 @@ def pairs(params: Mapping[str, Any], images: int | None = None, split: str = "te
     images = images or here
     if not images:
         return []
-    whole = WHOLE_COCO.get(protocol, sum(OFFICIAL_COUNTS.values()))
+    whole = whole_coco(name, protocol, params["dataset.unlabelled"])
     # Statistics of another dataset than the run's would have another split.
-    part = name == "coco2014" and images == here and 0 < total < whole
+    part = whole is not None and images == here and 0 < total < whole
     return [
         f"n = {images:,} {split} pairs of {name} ({protocol} split)"
         + (f"; part of COCO: {total:,} of {whole:,}" if part else "")
@@ -88,11 +85,11 @@ def pairs(params: Mapping[str, Any], images: int | None = None, split: str = "te
 
 
 def footer(origins: Sequence[Origin], *lines: str, head: bool = True) -> Weak:
-    """The last lines below a table: what its figures are of.
+    """The last lines below a table: the provenance of its figures.
 
     Args:
         origins: Runs of which the table shows figures, at least one.
-        lines: Of the number of pairs and the like.
+        lines: First lines, such as those of :func:`pairs`.
         head: Whether a head was trained for them; if not, they are of the dataset alone.
     """
     said = [
@@ -106,6 +103,14 @@ def footer(origins: Sequence[Origin], *lines: str, head: bool = True) -> Weak:
             _listed("checkpoint", (_towers(one.params) for one in origins)),
         ]
     return Weak("\n".join([*lines, ", ".join(filter(None, said)), f"here: {versions()}"]))
+
+
+def workspace_footer(
+    params: Params, images: int | None = None, split: str = "test", *, head: bool = True
+) -> Weak:
+    """The :func:`footer` of figures of the working folder; see also :func:`pairs`."""
+    known = flatten(params.model_dump())
+    return footer([Origin.workspace(known)], *pairs(known, images, split), head=head)
 
 
 def versions() -> str:
@@ -135,13 +140,13 @@ def _applied(repository: Repository) -> str:
             return ""
 
     try:
-        here = repository.git("hash-object", _LOCK_FILE).strip()
+        here = repository.git("hash-object", LOCK_FILE).strip()
     except subprocess.CalledProcessError:
         return ""
-    if here == blob(f"{repository.head}:./{_LOCK_FILE}"):
+    if here == blob(f"{repository.head}:./{LOCK_FILE}"):
         return ""
     experiments = (one for same in repository.experiments().values() for one in same)
-    same = (one.name for one in experiments if blob(f"{one.commit}:./{_LOCK_FILE}") == here)
+    same = (one.name for one in experiments if blob(f"{one.commit}:./{LOCK_FILE}") == here)
     return next(same, "")
 
 
@@ -155,7 +160,7 @@ def _towers(params: Mapping[str, Any]) -> str:
 
 
 def _identity(params: Mapping[str, Any]) -> str:
-    """What the embeddings here were made with: a commit of the hub, or a digest of the weights."""
+    """Identity of the towers that embedded here: commit of the hub, or digest of the weights."""
     name = Path(params["dataset.name"], params["backbone.name"])
     try:
         meta = read_json("outputs" / name / "embeddings/meta.json")

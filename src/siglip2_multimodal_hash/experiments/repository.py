@@ -24,7 +24,7 @@ TARGET = "summarise"
 # DVC's reference of an experiment: the commit it started from, then its name.
 _REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/([^/]+)")
 _TIMES = "refs/notes/ablations"
-_LOCK_FILE = "dvc.lock"
+LOCK_FILE = "dvc.lock"
 # libyaml's, where PyYAML was built with it.
 _LOCK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = (subprocess.CalledProcessError, OSError, ValueError, YAMLError, yaml.YAMLError)
@@ -140,7 +140,7 @@ class Repository:
             DataError: The lock file of that commit cannot be read.
         """
         # Of it only strings are read, and its C parser takes a tenth of the pure one's time.
-        lock = self._yaml(commit, _LOCK_FILE, partial(yaml.load, Loader=_LOCK_LOADER))
+        lock = self._yaml(commit, LOCK_FILE, partial(yaml.load, Loader=_LOCK_LOADER))
         try:
             stages = lock["stages"]
             return _digest(
@@ -149,7 +149,7 @@ class Repository:
                 for dependency in stages[name].get("deps", ())
             )
         except (AttributeError, LookupError, TypeError):
-            raise DataError(f"{commit[:9]}: {_LOCK_FILE} holds no stages") from None
+            raise DataError(f"{commit[:9]}: {LOCK_FILE} holds no stages") from None
 
     @cached_property
     def code_here(self) -> str:

@@ -138,8 +138,8 @@ def _at(repo: Any, name: str) -> Iterator[str]:
         hint = did_you_mean(name, Repository().experiments())
         raise InputError(
             f"{name}: neither an experiment nor a Git revision, or not the only one of that name",
-            f"{hint}{' ' if hint else ''}`dvc exp list --all-commits` names the experiments; "
-            "`workspace` is the current state",
+            f"{hint} `dvc exp list --all-commits` names the experiments; `workspace` is the "
+            "current state".lstrip(),
         ) from None
     with switch(repo, revision):
         yield str(revision)

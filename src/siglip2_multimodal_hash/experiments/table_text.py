@@ -7,6 +7,8 @@ import pandas as pd
 
 from siglip2_multimodal_hash import document
 from siglip2_multimodal_hash.document import Part, Strong, Weak
+from siglip2_multimodal_hash.evaluation.significance import Difference
+from siglip2_multimodal_hash.experiments.comparison_text import points
 from siglip2_multimodal_hash.experiments.draws import FIGURES
 from siglip2_multimodal_hash.experiments.provenance import footer, pairs
 from siglip2_multimodal_hash.experiments.tables import Table
@@ -101,9 +103,8 @@ def _cell(cell: dict[Any, Any] | None) -> str:
     if not pd.isna(cell["sd"]):
         text += f" ± {100 * cell['sd']:.1f}"
     if not pd.isna(cell["difference"]):
-        gap, low, high = (100 * cell[key] for key in ("difference", "low", "high"))
-        numbers = f"{gap:+.1f} ({low:+.1f} to {high:+.1f})".replace("-", "−")
-        text += "\n" + ("same" if gap == low == high == 0 else numbers)
+        gap = Difference(cell["difference"], cell["low"], cell["high"])
+        text += "\n" + ("same" if gap.value == gap.low == gap.high == 0 else points(gap, 1))
     elif not pd.isna(cell["own_low"]):
         text += f"\n({100 * cell['own_low']:.1f} to {100 * cell['own_high']:.1f})"
     return Strong(text) if cell["best"] else text

@@ -212,21 +212,24 @@ def _usable(found: Found) -> list[tuple[Variant, int, str]]:
     ]
 
 
-def _origins(found: Found, repository: Repository) -> tuple[Origin, ...]:
+def _names(found: Found) -> dict[str, str]:
+    """Names of the usable experiments by their commits."""
     names = {one.recorded.commit: one.planned.name for _, _, one in found if one.recorded}
-    commits = dict.fromkeys(commit for _, _, commit in _usable(found))
+    return {commit: names[commit] for _, _, commit in _usable(found)}
+
+
+def _origins(found: Found, repository: Repository) -> tuple[Origin, ...]:
     return tuple(
-        Origin.recorded(flatten(repository.params(commit)), commit, names[commit])
-        for commit in commits
+        Origin.recorded(flatten(repository.params(commit)), commit, name)
+        for commit, name in _names(found).items()
     )
 
 
 def _versions(found: Found, repository: Repository) -> dict[str, list[str]]:
     """Names of the experiments of each version of the code."""
-    names = {one.recorded.commit: one.planned.name for _, _, one in found if one.recorded}
     versions: dict[str, list[str]] = {}
-    for commit in dict.fromkeys(commit for _, _, commit in _usable(found)):
-        versions.setdefault(repository.code_version(commit), []).append(names[commit])
+    for commit, name in _names(found).items():
+        versions.setdefault(repository.code_version(commit), []).append(name)
     return versions
 
 

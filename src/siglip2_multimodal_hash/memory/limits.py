@@ -1,4 +1,4 @@
-"""Memory that there is, tests of what fits it, and the message where it runs out."""
+"""Free memory, tests of what fits it, and the message where it runs out."""
 
 import contextlib
 import logging

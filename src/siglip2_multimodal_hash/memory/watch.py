@@ -1,4 +1,4 @@
-"""The watch over the memory of a stage, its own and the card's, from a thread of its own."""
+"""Watch over the main memory and the card's memory of a stage, in a thread."""
 
 import logging
 import sys
@@ -22,19 +22,19 @@ LOG_SECONDS = 30.0
 LONG_SECONDS = 10.0
 
 CARD, MAIN = "GPU memory", "main memory"
-# What a stage needs less memory with; the others read whole arrays in chunks of this many rows.
-_LESS = {
+# Parameter to lower, by stage; other stages read whole arrays in chunks of as many rows.
+_TO_LOWER = {
     "embed": "runtime.dataloader.embed_batch_size",
     "tune_towers": "tune.batch_size",
     "train": "training.batch_size",
     "train_variants": "training.batch_size",
 }
-_LESS_OF_OTHERS = "runtime.dataloader.inference_batch_size"
+_TO_LOWER_ELSE = "runtime.dataloader.inference_batch_size"
 
 
 @dataclass(frozen=True)
 class Use:
-    """Bytes of a memory: in use by anybody, the most that this stage had of it, and all of it."""
+    """Use of a memory in bytes: by all processes, by this stage (of the card its largest), size."""
 
     used: int
     own: int
@@ -42,13 +42,13 @@ class Use:
 
 
 def main_memory() -> Use:
-    """Of the machine, or of the container where that is limited."""
+    """Use of the machine's main memory, or of the container's where that is limited."""
     total = total_memory()
     return Use(total - free_main_memory(), tree_memory(psutil.Process()), total)
 
 
 def card_memory() -> Use | None:
-    """Of the card that this process computes on; None as long as it computes on none."""
+    """Use of the card that this process computes on; None while it computes on none."""
     # Not imported: PyTorch takes seconds, and many a stage does without.
     cuda: Any = sys.modules.get("torch.cuda")
     if cuda is None or not getattr(cuda, "is_initialized", bool)():
@@ -80,7 +80,7 @@ class MemoryWatch:
             MAIN: ("alert_ram_fraction", params.alert_ram_fraction),
         }
         self._logs = params.log_gpu_memory
-        self._less = _LESS.get(stage, _LESS_OF_OTHERS)
+        self._to_lower = _TO_LOWER.get(stage, _TO_LOWER_ELSE)
         self._memories = memories
         self._above: set[str] = set()
         self._most: dict[str, int] = {}
@@ -98,10 +98,10 @@ class MemoryWatch:
         if time.monotonic() - self._began >= LONG_SECONDS:
             self.look()
             most = ", ".join(f"{size_text(most)} of {name}" for name, most in self._most.items())
-            logger.info("at most %s were taken", most)
+            logger.info("largest use: %s", most)
 
     def look(self) -> None:
-        """Read each memory once; warn where it has become too full."""
+        """Read the use of each memory; warn where it is too full."""
         uses = {name: use for name, read in self._memories.items() if (use := read()) is not None}
         for name, use in uses.items():
             self._most[name] = max(use.own, self._most.get(name, 0))
@@ -120,7 +120,7 @@ class MemoryWatch:
                     size_text(use.own),
                     key,
                     fraction,
-                    self._less,
+                    self._to_lower,
                     " or runtime.dataloader.num_workers" if name == MAIN else "",
                 )
         due = time.monotonic() - self._logged >= LOG_SECONDS

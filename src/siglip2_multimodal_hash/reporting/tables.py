@@ -5,6 +5,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.params import PREDICTORS
 
 Json = dict[str, Any]
@@ -26,9 +27,18 @@ ROWS = (
     "lsh",
     "chance",
 )
+ERROR_GROUPS = {
+    "label_count": "Images by number of labels",
+    "smallest_object": "Images by the share that the smallest object covers",
+    "median_object": "Images by the share that the median object covers",
+    "object_size": "Labels by the share that their largest object covers",
+    "caption": "Labels by whether the caption names the class",
+}
 RETRIEVAL = ("mAP@all", "mAP@1000", "P@10", "NDCG@100")
 CODES = ("bit_entropy", "distinct_share")
 DECIMALS = 6
+LABELLED_COCO = 122_218
+"""Images of COCO 2014 with a label."""
 REMAKE = "run `dvc repro summarise`"
 """Advice where a file of figures is missing or damaged."""
 HEADLINE_FILE = Path("metrics/summary.json")
@@ -41,6 +51,17 @@ HEADLINE = {
     "val_mlp": "val.mlp.mAP",
 }
 """Columns of ``dvc exp show``: short names, with the full ones of :func:`summary_figures`."""
+
+
+def whole_coco(dataset: str, protocol: str, unlabelled: str) -> int | None:
+    """Images of all of COCO 2014, for values of the section ``dataset``; None for another dataset.
+
+    HashNet's lists have the images with a label alone.
+    """
+    if dataset != "coco2014":
+        return None
+    labelled = protocol == "hashnet" or unlabelled == "drop"
+    return LABELLED_COCO if labelled else sum(OFFICIAL_COUNTS.values())
 
 
 def figures_file(dataset: str, backbone: str) -> Path:

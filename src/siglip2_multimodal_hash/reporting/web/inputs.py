@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
-from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS
 from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.evaluation.store import StoredEvaluation
 from siglip2_multimodal_hash.files import read_output
 from siglip2_multimodal_hash.params import KnnParams, Params
-from siglip2_multimodal_hash.reporting.intervals import Interval
-from siglip2_multimodal_hash.reporting.tables import REMAKE
+from siglip2_multimodal_hash.reporting.tables import REMAKE, whole_coco
 from siglip2_multimodal_hash.retrieval.store import HeadCodes
 
 Json = dict[str, Any]
@@ -40,7 +39,7 @@ class ReportInputs:
         grid: Rows of ``knn_grid.csv``; empty where no grid was tried.
         errors: ``errors.json``; None where the errors were not analysed.
         intervals: Of the headline figures; see :func:`..intervals.headline_intervals`.
-        provenance: What the figures were made with, by name; see :func:`provenance`.
+        provenance: Settings and versions by name; see :func:`provenance`.
         whole: Images of the dataset that this may be a part of; None where there is none.
     """
 
@@ -54,7 +53,7 @@ class ReportInputs:
     best_epoch: int
     grid: list[Record]
     errors: Json | None
-    intervals: dict[str, Interval]
+    intervals: dict[str, Difference]
     provenance: dict[str, str]
     whole: int | None = None
 
@@ -70,9 +69,9 @@ class ReportInputs:
 
 
 def provenance(params: Params) -> dict[str, str]:
-    """What decides the figures besides the code, and the versions that this page is written with.
+    """Settings that decide the figures, and versions of the libraries that write this page.
 
-    The same in every clone: a commit, an experiment's name and the time are not known to the file
+    The same in every clone: a commit, an experiment's name and the time cannot be in the file
     that is to be committed.
     """
     backbone = params.backbone
@@ -97,7 +96,7 @@ def read_inputs(
     evaluation: StoredEvaluation,
     codes: HeadCodes,
     params: Params,
-    intervals: dict[str, Interval],
+    intervals: dict[str, Difference],
     *,
     details: Path,
     plots: Path,
@@ -133,7 +132,7 @@ def read_inputs(
         errors=errors,
         intervals=intervals,
         provenance=provenance(params),
-        whole=sum(OFFICIAL_COUNTS.values()) if name == "coco2014" else None,
+        whole=whole_coco(name, params.dataset.protocol, params.dataset.unlabelled),
     )
 
 

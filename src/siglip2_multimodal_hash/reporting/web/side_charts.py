@@ -7,6 +7,7 @@ import altair as alt
 import numpy as np
 
 from siglip2_multimodal_hash.arrays import Floats
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.reporting.web.charts import (
     DECADES,
     LONGEST_NAME,
@@ -27,25 +28,21 @@ BELOW, ABOVE, UNCLEAR = KINDS = ("below", "above", "unclear")
 
 
 class Gap(NamedTuple):
-    """A difference of two shares and its 95% interval.
+    """A line of :func:`forest_chart`.
 
     Attributes:
-        name: Of its line.
-        value: None of the reference, which all others differ from.
-        low: Lower end.
-        high: Upper end.
-        said: Beside the pointer.
+        name: Of the line.
+        difference: Of two shares; None of the reference, which all others differ from.
+        said: Tooltip.
     """
 
     name: str
-    value: float | None
-    low: float
-    high: float
+    difference: Difference | None
     said: str
 
 
 class Curve(NamedTuple):
-    """Lines of one file of ``plots/`` that stand for a run each.
+    """A chart of one file of ``plots/``, with a line per run.
 
     Attributes:
         title: Of the chart.
@@ -94,7 +91,7 @@ CURVES = (
 
 
 class Side(NamedTuple):
-    """A run: its name beside the pointer, its colour, and the rows of files of ``plots/``."""
+    """A run: its name in the tooltip, its colour, and the rows of files of ``plots/``."""
 
     name: str
     colour: str
@@ -118,11 +115,11 @@ def forest_chart(
         legend: Of the figure.
     """
     rows = [
-        {"name": one.name, "note": f"{one.name}: {one.said}"}
-        | {"x": short(100 * one.value), "low": short(100 * one.low), "high": short(100 * one.high)}
-        | {"kind": _kind(one.low, one.high)}
-        for one in gaps
-        if one.value is not None
+        {"name": name, "note": f"{name}: {said}"}
+        | {"x": short(100 * gap.value), "low": short(100 * gap.low), "high": short(100 * gap.high)}
+        | {"kind": _kind(gap.low, gap.high)}
+        for name, gap, said in gaps
+        if gap is not None
     ]
     y = alt.Y("name:N", title=None, scale=alt.Scale(domain=[one.name for one in gaps]))
     y = y.axis(labelLimit=LONGEST_NAME, labelColor="var(--ink)", grid=True)
@@ -135,7 +132,7 @@ def forest_chart(
     stroke = alt.Scale(domain=[*KINDS], range=colours)
     fill = alt.Scale(domain=[*KINDS], range=[*colours[:2], "var(--panel)"])
     coloured = alt.Stroke("kind:N", scale=stroke, legend=None)
-    first = [{"name": one.name, "x": 0, "note": one.said} for one in gaps if one.value is None]
+    first = [{"name": one.name, "x": 0, "note": one.said} for one in gaps if one.difference is None]
     none = alt.Chart(inline([{"x": 0}])).mark_rule(color="var(--ink)", opacity=0.6)
     differences = alt.Chart(inline(rows))
     layers = [

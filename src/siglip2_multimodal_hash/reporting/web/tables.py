@@ -1,13 +1,13 @@
 """Tables of the page, and the figures at its head, as the templates show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from siglip2_multimodal_hash.datasets.index import EvaluationSplit
 from siglip2_multimodal_hash.evaluation.average_precision import average_precisions
+from siglip2_multimodal_hash.evaluation.significance import Difference
 from siglip2_multimodal_hash.params import PREDICTORS
-from siglip2_multimodal_hash.reporting.intervals import Interval
-from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, Json, in_order
+from siglip2_multimodal_hash.reporting.tables import BASELINE_COLUMNS, ERROR_GROUPS, Json, in_order
 from siglip2_multimodal_hash.reporting.web.charts import vote_name
 from siglip2_multimodal_hash.reporting.web.inputs import Record, ReportInputs
 
@@ -37,13 +37,6 @@ FIGURES = {
     "ece": "calibration error",
 }
 RETRIEVAL = ("mAP@all", "mAP@1000", "NDCG@100", "P@1", "P@10", "P@100", "precision@radius2")
-GROUPS = {
-    "label_count": "Images by number of labels",
-    "smallest_object": "Images by the share that the smallest object covers",
-    "median_object": "Images by the share that the median object covers",
-    "object_size": "Labels by the share that their largest object covers",
-    "caption": "Labels by whether the caption names the class",
-}
 WORST_CLASSES = 15
 # Of a table that fits a phone as it is.
 MOST_COLUMNS = 6
@@ -71,13 +64,18 @@ class Table(NamedTuple):
     note: str = ""
 
 
+def text_rows(lines: Iterable[Sequence[str]]) -> list[tuple[str, list[Cell]]]:
+    """Rows of text alone, the first of each line its name."""
+    return [(name, [Cell(text) for text in cells]) for name, *cells in lines]
+
+
 class Tile(NamedTuple):
     """A figure from 0 to 1, its interval, and by name those that it is to be compared with."""
 
     name: str
     said: str
     value: float
-    interval: Interval | None
+    interval: Difference | None
     marks: Sequence[tuple[str, float]]
     colour: str
 
@@ -252,7 +250,7 @@ def error_tables(errors: Json | None) -> dict[str, list[Table]]:
     if not errors:
         return {}
     made: dict[str, list[Table]] = {"images": [], "labels": [], "classes": []}
-    for kind, title in GROUPS.items():
+    for kind, title in ERROR_GROUPS.items():
         if groups := errors.get("groups", {}).get(kind):
             unit = "labels" if "labels" in groups[0] else "images"
             made[unit].append(_groups(title, unit, groups))
