@@ -43,6 +43,13 @@ PINNED_ENVIRONMENT: dict[str, str] = {
 }
 
 
+def usable_cores() -> int:
+    """The processors that this process may use: threads for what does not depend on their number."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _forced_kernels_crash() -> bool:
     """Check for OpenBLAS 0.3.34 in NumPy and SciPy, without importing them.
 

@@ -51,7 +51,8 @@ class TieGroups:
 
     def head(self, cutoff: int) -> "TieGroups":
         """Keep the groups of the first ``cutoff`` places of every list, and maybe some more."""
-        stop = int((self.before < cutoff).sum(axis=1).max(initial=1))
+        # Items before do not get fewer along a list, so this is the longest of them.
+        stop = max(1, np.count_nonzero((self.before < cutoff).any(axis=0)))
         return TieGroups(self.counts[:, :stop], self.relevant[:, :stop], self.gains[:, :stop])
 
     def taken(self, cutoff: int) -> Counts:
@@ -146,13 +147,16 @@ def _precision_sums(head: TieGroups, taken: Counts) -> Floats:
     (r / n) * sum over i = 1..m of (p + 1 + (i - 1)(r - 1) / (n - 1)) / (b + i), where the sum over
     1 / (b + i) is a difference of harmonic numbers and (i - 1) / (b + i) = 1 - (b + 1) / (b + i).
     """
+    # Most groups of a list of vectors are of one item, and most items irrelevant.
+    some = np.nonzero((head.relevant > 0) & (taken > 0))
+    n, r, m = head.counts[some], head.relevant[some], taken[some]
+    b, p = head.before[some], head.relevant_before[some]
     harmonic = _harmonic(int(head.counts.sum(axis=1).max(initial=0)))
-    inverse = harmonic[head.before + taken] - harmonic[head.before]
-    slope = ratio(head.relevant - 1, head.counts - 1)
-    first = (head.relevant_before + 1) * inverse
-    sums = first + slope * (taken - (head.before + 1) * inverse)
-    expected: Floats = ratio(head.relevant, head.counts) * sums
-    return expected
+    inverse = harmonic[b + m] - harmonic[b]
+    slope = ratio(r - 1, n - 1)
+    sums = np.zeros(head.counts.shape)
+    sums[some] = r / n * ((p + 1) * inverse + slope * (m - (b + 1) * inverse))
+    return sums
 
 
 def _cut_expectation(
