@@ -44,7 +44,7 @@ PINNED_ENVIRONMENT: dict[str, str] = {
 
 
 def usable_cores() -> int:
-    """The processors that this process may use: threads for what does not depend on their number."""
+    """Processors of this process: threads for work whose result their number cannot change."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

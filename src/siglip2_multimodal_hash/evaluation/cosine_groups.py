@@ -1,8 +1,8 @@
 """The counts of :mod:`.histograms` for items ranked by a similarity: float vectors by cosine.
 
-Items tie where their similarities are equal in float32. Equal vectors are compared once and share the
-result, and the distinct ones are taken in the order of their bytes: so the order of the database
-changes nothing, although a matrix product may round equal columns differently.
+Items tie where their similarities are equal in float32. Equal vectors are compared once and share
+the result, and the distinct ones are taken in the order of their bytes: so the order of the
+database changes nothing, although a matrix product may round equal columns differently.
 """
 
 from collections.abc import Iterator
@@ -46,9 +46,8 @@ def distinct_vectors(units: Vectors, rows: Rows | None = None) -> DistinctVector
     """
     whole_rows = units.view(np.dtype((np.void, units.shape[1] * units.itemsize))).ravel()
     place = np.full(len(units), -1)
-    place[slice(None) if rows is None else rows] = np.arange(
-        len(units) if rows is None else len(rows)
-    )
+    items = np.arange(len(units)) if rows is None else rows
+    place[items] = np.arange(len(items))
     order = np.argsort(whole_rows, kind="stable")
     order = order[place[order] >= 0]
     new = np.ones(len(order), dtype=bool)

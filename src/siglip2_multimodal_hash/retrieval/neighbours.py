@@ -76,6 +76,15 @@ def nearest_of_candidates(
     return neighbours
 
 
+def cosine_margin(dim: int) -> float:
+    """How far two cosines of unit vectors may lie apart in float32 that in float64 are one.
+
+    Two dot products, each off by at most dim * 2^-24 (Higham, Accuracy and Stability of Numerical
+    Algorithms, section 3.1), and the rounding of lengths and similarities.
+    """
+    return (dim + 8) * 2.0**-23
+
+
 def near_the_nearest(
     similarities: npt.NDArray[np.float32], K: int, margin: float = 0.0
 ) -> npt.NDArray[np.intp]:
