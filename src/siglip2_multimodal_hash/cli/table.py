@@ -47,7 +47,7 @@ def add_parser(commands: Commands) -> None:
         "--split",
         choices=("test", "val"),
         default="test",
-        help="split of the figures (default: test)",
+        help="split of the figures (default: test); untrained codes have no retrieval on val",
     )
 
 
