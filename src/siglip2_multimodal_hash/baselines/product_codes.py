@@ -26,8 +26,8 @@ CENTROIDS = 256
 
 # Queries whose tables are held at a time, and items that are looked up at a time: their sums fit
 # the cache.
-QUERY_BLOCK = 32
-_ITEM_BLOCK = 2048
+QUERY_BLOCK = 256
+_ITEM_BLOCK = 128
 _ENCODED = 8192
 
 
@@ -70,9 +70,11 @@ class ProductCodes:
         """
         centroids = self.centroids.astype(np.float64)
         parts = _padded(queries, self.quantiser.d).astype(np.float64)
-        parts = parts.reshape(len(queries), len(centroids), -1).transpose(1, 2, 0)
-        squares: Floats = np.square(centroids).sum(axis=2)[:, :, None] - 2 * (centroids @ parts)
-        return squares + np.square(parts).sum(axis=1)[:, None, :]
+        parts = parts.reshape(len(queries), len(centroids), -1)
+        products = np.stack([of @ parts[:, part].T for part, of in enumerate(centroids)])
+        squares: Floats = np.square(centroids).sum(axis=2)[:, :, None] - 2 * products
+        squares += np.square(parts).sum(axis=2).T[:, None]
+        return squares
 
     def similarities(self, queries: Vectors, codes: Codes) -> npt.NDArray[np.float32]:
         """Similarity of every query to every item, 1 - |q - x'|^2 / 4, float32 [Q, N].

@@ -82,17 +82,16 @@ def similarity_groups(
         0, 1/64, ..., 64/64 that no smaller one holds, [1, 65].
     """
     # One sort of (falling similarity, shared labels) replaces an argsort and two gathers.
-    keys = _falling_keys(similarities).astype(np.uint64) << np.uint64(16)
-    keys |= shared
-    keys.sort()
-    gains = (keys & np.uint64(0xFFFF)).astype(np.int64)
-    ranked = (keys >> np.uint64(16)).astype(np.uint32)
+    halves = np.empty((len(similarities), 2), dtype="<u4")
+    halves[:, 0], halves[:, 1] = shared, _falling_keys(similarities)
+    halves.view("<u8")[:, 0].sort()
+    gains, ranked = halves.T.copy()
     totals, relevant = _running(gains), _running(gains > 0)
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) + 1
     edges = 1 - 2 * np.arange(RADII + 1) / RADII - ROUNDING
     limits = np.searchsorted(ranked, _falling_keys(edges.astype(np.float32)), side="right")
     groups, radii = (
-        TieGroups(*(np.diff(of, prepend=0)[None] for of in (to, relevant[to], totals[to])))
+        TieGroups(*(_steps(of)[None] for of in (to, relevant[to], totals[to])))
         for to in (ends, limits)
     )
     return groups, np.bincount(gains, minlength=levels)[None], radii
@@ -104,7 +103,8 @@ def _falling_keys(cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     The bits of a float order the positive ones by value and the negative ones by magnitude.
     """
     bits = (cosines + np.float32(0)).view(np.uint32)  # + 0 turns -0.0 into 0.0
-    return np.where(bits >> np.uint32(31), bits, bits ^ np.uint32(0x7FFFFFFF))
+    positive = (bits >> np.uint32(31)) - np.uint32(1)  # all ones, and 0 for a negative value
+    return bits ^ (positive & np.uint32(0x7FFFFFFF))
 
 
 def _running(values: npt.NDArray[Any]) -> Counts:
@@ -112,3 +112,10 @@ def _running(values: npt.NDArray[Any]) -> Counts:
     sums = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum(values, out=sums[1:])
     return sums
+
+
+def _steps(sums: Counts) -> Counts:
+    """What each running sum adds to the one before."""
+    steps = sums.copy()
+    steps[1:] -= sums[:-1]
+    return steps

@@ -68,7 +68,7 @@ class TieGroups:
 
     def reach(self, cutoff: int) -> int:
         """The number of groups that hold the first ``cutoff`` places of every list."""
-        return max(1, np.count_nonzero((self.before < cutoff).any(axis=0)))
+        return max(1, int(np.count_nonzero((self.before < cutoff).any(axis=0))))
 
     def taken(self, cutoff: int) -> Counts:
         """Items before the cutoff (m) in the groups that it reaches."""
