@@ -70,8 +70,8 @@ def largest_errors(exact: Vectors, close: Vectors, eps: float) -> tuple[float, f
 def final_figures(params: Params, index: Path, embeddings: Path, work: Path) -> dict[str, float]:
     """The figures of :data:`FIGURES` after the stages from ``train`` to ``evaluate_knn``."""
     head, codes, faiss, out = (work / name for name in ("head", "codes", "faiss", "evaluation"))
-    vote = work / "monitored_vote.json"
-    check_params.main(params, work / "params_checked.json", vote)
+    checked, vote, kept = (work / name for name in ("checked.json", "vote.json", "kept.json"))
+    check_params.main(params, checked, vote, kept)
     train.main(params, index, embeddings, vote, head, work / "live")
     extract_hashes.main(params, embeddings, head, codes)
     build_faiss_index.main(params, index, codes, faiss)

@@ -43,6 +43,13 @@ PINNED_ENVIRONMENT: dict[str, str] = {
 }
 
 
+def usable_cores() -> int:
+    """Processors of this process: threads for work whose result their number cannot change."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _forced_kernels_crash() -> bool:
     """Check for OpenBLAS 0.3.34 in NumPy and SciPy, without importing them.
 

@@ -26,6 +26,7 @@ FROM_EMBED = (
     "evaluate_classifiers",
     "train_variants",
     "evaluate_variants",
+    "search_untrained",
     "evaluate_untrained",
     "summarise",
 )

@@ -20,6 +20,7 @@ from tests.pipeline.declarations import check_reads, pipeline_stages
 OUTPUTS = Path("outputs/mojicoco/siglip2-tiny")
 FIGURES = Path("metrics/mojicoco/siglip2-tiny/figures.json")
 STAGES = pipeline_stages()
+UNTRAINED = ("float", "lsh", "pca_sign", "itq")
 FOCUS = {
     f"loss.{name}"
     for name in (
@@ -90,7 +91,7 @@ def test_metrics_name_every_predictor_on_val_and_test(finished_run: FinishedRun)
         *("fused", "direction_only", "magnitude_only", "image_only", "caption_only"),
         *("mlp", "logistic_regression", "zero_shot"),
         # Too few training images for the centroids of product quantisation.
-        *("float", "lsh", "pca_sign", "itq", "chance"),
+        *(*UNTRAINED, "chance"),
     }
 
 
@@ -173,7 +174,8 @@ def test_each_row_of_the_details_names_modality_predictor_and_split(
                 assert 0 < row[split]["mAP"] <= 1
             else:
                 assert 0 < row["knn"][split]["mAP"] <= 1
-                assert 0 < row["retrieval"][split]["mAP@all"] <= 1
+                assert set(row["retrieval"]) == ({"test"} if name in UNTRAINED else {"val", "test"})
+                assert all(0 < found["mAP@all"] <= 1 for found in row["retrieval"].values())
 
 
 def test_baselines_fitted_in_processes_are_those_fitted_one_by_one(
@@ -208,12 +210,12 @@ def test_without_baselines_the_head_stands_alone_and_the_report_is_whole(
     )
     (tmp_path / "params.yaml").write_text(small_params(**without), encoding="utf-8")
     words = commands()
-    for name in ("variants", "classifiers"):  # as DVC does
+    for name in ("variants", "classifiers", "untrained"):  # as DVC does
         shutil.rmtree(tmp_path / OUTPUTS / name)
     with working_in(tmp_path):
         for name in (
             *("train_variants", "evaluate_variants", "evaluate_classifiers"),
-            *("evaluate_untrained", "summarise", "report"),
+            *("search_untrained", "evaluate_untrained", "summarise", "report"),
         ):
             assert run_stage(words[name]) == 0, name
     rows = json.loads((tmp_path / OUTPUTS / "details/baselines.json").read_text())

@@ -22,7 +22,7 @@ DECLARED_BY = {
     "knn.hybrid_weight": {*KNN, *REPORTS} - {"evaluate_untrained"},
     "knn.top_n_tags": {*KNN, GRID, "evaluate_classifiers", *REPORTS},
     "knn_grid.K": {GRID},
-    "hash.bits": {"train", "train_variants", "evaluate_untrained"},
+    "hash.bits": {"train", "train_variants", "search_untrained"},
     "hash.normalize": {"train", "train_variants"},
     "fusion.type": {"train"},
     "fusion.modalities": {"train"},
@@ -38,7 +38,7 @@ DECLARED_BY = {
 REACHED_BY = {
     "knn.K": {*KNN, *REPORTS},
     "knn_grid.K": {GRID, *REPORTS},
-    "hash.bits": {*OF_THE_HEAD, *KNN, "train_variants", *REPORTS},
+    "hash.bits": {*OF_THE_HEAD, *KNN, "train_variants", "search_untrained", *REPORTS},
     "fusion.type": {*OF_THE_HEAD, *REPORTS},
     "loss.objective": {*OF_THE_HEAD, "train_variants", "evaluate_variants", *REPORTS},
     "training.num_epochs": {
@@ -83,7 +83,7 @@ def test_a_parameter_reaches_no_more_than_it_can_change(key: str) -> None:
 
 
 def test_features_reach_everything_behind_them() -> None:
-    behind = {*OF_THE_HEAD, *KNN, *FITS, *REPORTS}
+    behind = {*OF_THE_HEAD, *KNN, *FITS, "search_untrained", *REPORTS}
     assert downstream_of({"embed"}) == {"embed", *behind}
 
 

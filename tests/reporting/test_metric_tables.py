@@ -107,6 +107,7 @@ def test_the_table_of_val_is_in_the_details() -> None:
         head(0.6) | head_modality({"head": {"modalities": "both"}}),
         {
             "pq": {"modality": "fused", **lone},
+            "lsh": {"knn": lone["knn"], "retrieval": {"test": lone["retrieval"]["test"]}},
             "logistic_regression": {"modality": "image", **predictor(0.4, fixed=0.5)},
         },
     )
@@ -115,6 +116,7 @@ def test_the_table_of_val_is_in_the_details() -> None:
     assert table == {
         "fused": {"knn": 0.61, "mlp": 0.71, "hybrid": 0.81, "retrieval": 0.2},
         "pq": {"knn": 0.31, "retrieval": 0.1},
+        "lsh": {"knn": 0.31},
         "logistic_regression": {"mlp": 0.41},
         "chance": {"knn": 0.125, "retrieval": 0.25},
     }

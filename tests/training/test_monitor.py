@@ -96,10 +96,10 @@ def test_more_voters_than_the_training_split_has_are_refused() -> None:
 
 
 def test_a_vote_is_handed_on_only_where_it_is_followed(tmp_path: Path) -> None:
-    out, vote = tmp_path / "checked.json", tmp_path / "vote.json"
+    out, vote, kept = (tmp_path / f"{name}.json" for name in ("checked", "vote", "kept"))
     for monitor, followed in (("mlp", False), ("f1_macro", False), ("knn", True), ("hybrid", True)):
         params = small_params(training={"monitor": monitor}, knn=KNN)
-        check_params.main(params, out, vote)
+        check_params.main(params, out, vote, kept)
         assert read_vote(vote) == (params.knn if followed else None)
 
 

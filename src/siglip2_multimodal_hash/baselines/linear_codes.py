@@ -133,7 +133,16 @@ def fit_itq(
         InputError: ``bits`` is not possible for the training vectors.
         DataError: NaN, or not a float matrix.
     """
-    principal = fit_pca_sign(train, bits)
+    return rotated(fit_pca_sign(train, bits), train, seed, iterations)
+
+
+def rotated(
+    principal: LinearHash,
+    train: npt.NDArray[Any],
+    seed: int,
+    iterations: int = ITQ_ITERATIONS,
+) -> LinearHash:
+    """:func:`fit_itq` from what :func:`fit_pca_sign` found in ``train``."""
     components = principal._project(check_vectors("training vectors", train))
     rotation = itq_rotation(torch.from_numpy(components), seed, iterations).numpy()
     return LinearHash(principal.mean, principal.projection @ rotation)

@@ -1,15 +1,13 @@
 """Product quantisation (Jégou, Douze and Schmid, TPAMI 2011): as many bytes as the code.
 
-A vector is cut into M parts, and each part replaced by the nearest of 256 centroids: one byte a
+A vector is cut into M parts, and each part replaced by the nearest of 256 centroids: one byte per
 part, M = bits / 8 in all. Only the database is compressed. A query stays as it is, and its distance
 to an item is that to the item's centroids, |q - x'|: the asymmetric distance of FAISS's IndexPQ.
 
-FAISS sums it in float32 from tables, in an order of its own. Here the same distance is the cosine
-of two longer vectors, so that search, ties and figures are exactly those of float vectors:
-
-    q* = [q, 1, 0],  x* = [x', -|x'|^2 / 2, s],  q* . x* = (|q|^2 - |q - x'|^2) / 2
-
-where s fills every x* up to the same length.
+It is the sum of M numbers from tables that a query has once for all items, one per part and
+centroid. FAISS sums them in float32 and gives the nearest alone; here it is float64, in the order
+of the parts, and all items: a pair's similarity depends on nothing but the pair, equal codes tie,
+and search and ranking see the same similarities.
 """
 
 from dataclasses import dataclass
@@ -19,23 +17,18 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Codes, Labels, Vectors, check_size, check_vectors
+from siglip2_multimodal_hash.arrays import Codes, Floats, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.evaluation.heads import QUERY_SPLITS, SplitRows
-from siglip2_multimodal_hash.evaluation.protocol import (
-    Figures,
-    evaluate_predictions,
-    evaluate_retrieval,
-)
-from siglip2_multimodal_hash.params import KnnParams, code_bytes
-from siglip2_multimodal_hash.retrieval.codes import unit_vectors
-from siglip2_multimodal_hash.retrieval.index import build_index
-from siglip2_multimodal_hash.retrieval.neighbours import Neighbours
-from siglip2_multimodal_hash.retrieval.search import search_cosine
-from siglip2_multimodal_hash.retrieval.voting import vote_scores
+from siglip2_multimodal_hash.params import code_bytes
 
 CENTROIDS = 256
 """Centroids per part: as many as one byte can name."""
+
+# Queries whose tables are held at a time, and items that are looked up at a time: their sums fit
+# the cache.
+QUERY_BLOCK = 256
+_ITEM_BLOCK = 128
+_ENCODED = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +37,13 @@ class ProductCodes:
 
     quantiser: Any  # faiss.ProductQuantizer
     dim: int
+
+    @property
+    def centroids(self) -> Vectors:
+        """The centroids of each part, float32 [M, 256, D / M], with D as padded."""
+        parts, width = self.quantiser.M, self.quantiser.dsub
+        flat: Vectors = faiss.vector_to_array(self.quantiser.centroids)
+        return flat.reshape(parts, CENTROIDS, width)
 
     def encode(self, vectors: npt.NDArray[Any]) -> Codes:
         """One byte per part, uint8 [N, bits / 8].
@@ -56,13 +56,44 @@ class ProductCodes:
         """
         vectors = check_vectors("vectors", vectors)
         check_size("dimensions of the vectors", vectors.shape[1], "of the training", self.dim)
-        codes: Codes = self.quantiser.compute_codes(_padded(vectors, self.quantiser.d))
+        codes = np.empty((len(vectors), self.quantiser.M), dtype=np.uint8)
+        for start in range(0, len(vectors), _ENCODED):
+            block = _padded(vectors[start : start + _ENCODED], self.quantiser.d)
+            codes[start : start + _ENCODED] = self.quantiser.compute_codes(block)
         return codes
 
-    def decode(self, codes: Codes) -> Vectors:
-        """The centroids that codes name, float32 [N, D]."""
-        vectors: Vectors = self.quantiser.decode(codes)
-        return vectors[:, : self.dim]
+    def tables(self, queries: Vectors) -> Floats:
+        """Squared distances of each query's parts to all centroids, float64 [M, 256, Q].
+
+        Args:
+            queries: float32 [Q, D].
+        """
+        centroids = self.centroids.astype(np.float64)
+        parts = _padded(queries, self.quantiser.d).astype(np.float64)
+        parts = parts.reshape(len(queries), len(centroids), -1)
+        products = np.stack([of @ parts[:, part].T for part, of in enumerate(centroids)])
+        squares: Floats = np.square(centroids).sum(axis=2)[:, :, None] - 2 * products
+        squares += np.square(parts).sum(axis=2).T[:, None]
+        return squares
+
+    def similarities(self, queries: Vectors, codes: Codes) -> npt.NDArray[np.float32]:
+        """Similarity of every query to every item, 1 - |q - x'|^2 / 4, float32 [Q, N].
+
+        For unit vectors that is (1 + cos) / 2; it is cut to 0 and 1.
+
+        Args:
+            queries: Unit vectors, float32 [Q, D].
+            codes: uint8 [N, bits / 8].
+        """
+        tables = self.tables(queries)
+        found = np.empty((len(queries), len(codes)), dtype=np.float32)
+        for start in range(0, len(codes), _ITEM_BLOCK):
+            block = codes[start : start + _ITEM_BLOCK]
+            squares = tables[0].take(block[:, 0], axis=0)
+            for table, centroid in zip(tables[1:], block.T[1:], strict=True):
+                squares += table.take(centroid, axis=0)
+            found[:, start : start + _ITEM_BLOCK] = (1 - squares / 4).clip(0, 1).T
+        return found
 
 
 def fit_product_codes(train: npt.NDArray[Any], bits: int, seed: int) -> ProductCodes:
@@ -94,94 +125,6 @@ def fit_product_codes(train: npt.NDArray[Any], bits: int, seed: int) -> ProductC
     quantiser.cp.min_points_per_centroid = 1  # FAISS would only print that it likes 39
     quantiser.train(_padded(train, quantiser.d))
     return ProductCodes(quantiser, dim)
-
-
-def evaluate_product_codes(
-    vectors: npt.NDArray[Any],
-    labels: Labels,
-    rows: SplitRows,
-    knn: KnnParams,
-    *,
-    bits: int,
-    seed: int,
-) -> Figures:
-    """Figures ``knn`` and ``retrieval`` of the vectors at unit length, the database compressed.
-
-    Args:
-        vectors: float [N, D], of any length.
-        labels: uint8 [N, C].
-        rows: The splits; the centroids are those of train.
-        knn: K and the vote; the distance is the asymmetric one.
-        bits: Width of the code that this is compared with.
-        seed: See :func:`fit_product_codes`.
-
-    Raises:
-        InputError: See :func:`fit_product_codes`; K is more than the database has.
-        DataError: Arrays that do not fit each other.
-    """
-    units = unit_vectors(vectors)
-    fitted = fit_product_codes(units[rows.train], bits, seed)
-    scores: dict[str, npt.NDArray[np.float32]] = {}
-    retrieval: Figures = {}
-    for split in QUERY_SPLITS:
-        queries, database = rows.queries(split), rows.database_of(split)
-        decoded = fitted.decode(fitted.encode(units[database]))
-        found = nearest_asymmetric(units[queries], decoded, knn.K)
-        scores[split] = vote_scores(
-            found, labels[database], knn.vote, tau=knn.tau, threshold=knn.threshold
-        )
-        retrieval[split] = evaluate_retrieval(
-            _lifted_queries(units[queries]),
-            _lifted_items(decoded)[0],
-            labels[queries],
-            labels[database],
-        ).figures()
-    figures = evaluate_predictions(
-        scores["val"],
-        labels[rows.val],
-        scores["test"],
-        labels[rows.test],
-        top_n_tags=knn.top_n_tags,
-    )
-    return {"knn": figures, "retrieval": retrieval}
-
-
-def nearest_asymmetric(queries: Vectors, decoded: Vectors, K: int) -> Neighbours:
-    """The K nearest by |q - x'|, ties by lowest row.
-
-    Args:
-        queries: Unit vectors, float32 [Q, D].
-        decoded: The items' centroids, float32 [N, D].
-        K: From 1 to N.
-
-    Returns:
-        The similarity is 1 - |q - x'|^2 / 4, which for unit vectors is (1 + cos) / 2.
-
-    Raises:
-        InputError: K is more than N.
-    """
-    lifted, length = _lifted_items(decoded)
-    longer = _lifted_queries(queries)
-    found = search_cosine(build_index(unit_vectors(lifted)), longer, K)
-    cosines = 2 * found.similarities.astype(np.float64) - 1
-    products = cosines * np.linalg.norm(longer.astype(np.float64), axis=1)[:, None] * length
-    squares = np.square(queries.astype(np.float64)).sum(axis=1)[:, None] - 2 * products
-    return Neighbours(found.rows, (1 - squares / 4).clip(0, 1).astype(np.float32))
-
-
-def _lifted_queries(queries: Vectors) -> Vectors:
-    """q* of the module's docstring, float32 [Q, D + 2]."""
-    return np.pad(np.pad(queries, ((0, 0), (0, 1)), constant_values=1), ((0, 0), (0, 1)))
-
-
-def _lifted_items(decoded: Vectors) -> tuple[Vectors, float]:
-    """x* of the module's docstring, float32 [N, D + 2], and the length that all of them have."""
-    halves = np.square(decoded.astype(np.float64)).sum(axis=1) / 2
-    lengths = 2 * halves + np.square(halves)
-    longest = float(lengths.max())
-    fill = np.sqrt(longest - lengths)
-    lifted = np.column_stack([decoded, -halves, fill]).astype(np.float32)
-    return lifted, float(np.sqrt(longest))
 
 
 def _padded(vectors: Vectors, dim: int) -> Vectors:

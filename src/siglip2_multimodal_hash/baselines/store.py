@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Modality = Literal["fused", "image", "caption"]
 
+FIGURES = "figures.json"
 LEFT_OUT = "left_out.json"
 _ALL = "all"
 
@@ -55,7 +56,7 @@ class ClassifierResults:
         """Write ``figures.json`` and a ``test-NAME.npy`` for each classifier: all or none."""
         with replacing(folder) as temporary:
             temporary.mkdir()
-            write_json(temporary / "figures.json", self.figures)
+            write_json(temporary / FIGURES, self.figures)
             for name, scores in self.scores.items():
                 np.save(temporary / f"test-{name}.npy", scores, allow_pickle=False)
 

@@ -62,7 +62,7 @@ def add_parser(commands: Commands) -> None:
         "--split",
         choices=("test", "val"),
         default="test",
-        help="split of the figures (default: test)",
+        help="split of the figures (default: test); untrained codes have no retrieval on val",
     )
     parser.add_argument(
         "--html",

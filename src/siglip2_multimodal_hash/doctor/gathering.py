@@ -21,7 +21,7 @@ from siglip2_multimodal_hash.doctor.machine import (
     Machine,
     TorchBuild,
 )
-from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT
+from siglip2_multimodal_hash.kernels import PINNED_ENVIRONMENT, usable_cores
 from siglip2_multimodal_hash.memory.machine import query_cards, total_memory
 
 # A product over many rows by each library that has kernels of its own, in both precisions.
@@ -57,7 +57,7 @@ def gather_machine(project: Path) -> Machine:
     return Machine(
         python=sys.version_info[:3],
         processor=platform.machine(),
-        cores=_cores(),
+        cores=usable_cores(),
         cpu_features=_cpu_features(),
         ram=total_memory(),
         torch=torch,
@@ -143,12 +143,6 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cpu_features() -> frozenset[str] | None:

@@ -1,8 +1,8 @@
-"""The counts of :mod:`.histograms` for float vectors, ranked by cosine.
+"""The counts of :mod:`.histograms` for items ranked by a similarity: float vectors by cosine.
 
-Items tie where their cosines are equal in float32. Equal vectors are compared once and share the
-result, and the distinct ones are taken in the order of their bytes: so the order of the database
-changes nothing, although a matrix product may round equal columns differently.
+Items tie where their similarities are equal in float32. Equal vectors are compared once and share
+the result, and the distinct ones are taken in the order of their bytes: so the order of the
+database changes nothing, although a matrix product may round equal columns differently.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Counts, Vectors
-from siglip2_multimodal_hash.evaluation.histograms import LabelWords
+from siglip2_multimodal_hash.arrays import Counts, Rows, Vectors
 from siglip2_multimodal_hash.evaluation.tie_aware import TieGroups
 
-# Cosines held at a time: some 30 MB.
-COSINES = 8_000_000
+# Cosines held at a time, 128 MB: of fewer queries, a product is slower by up to a third.
+COSINES = 32_000_000
+# Vectors compared with their successors at a time.
+_BLOCK = 4096
 # Steps of the distance (1 - cos) / 2, which for vectors of -1 and +1 is the Hamming distance over
 # the bits: the curve of float vectors has the abscissas of that of 64 bits.
 RADII = 64
@@ -36,13 +37,26 @@ class DistinctVectors(NamedTuple):
     of_item: Counts
 
 
-def distinct_vectors(units: Vectors) -> DistinctVectors:
-    """Find the distinct rows of unit vectors, float32 [N, D]."""
-    # -0.0 has other bytes than 0.0.
-    units = np.ascontiguousarray(units + np.float32(0))
+def distinct_vectors(units: Vectors, rows: Rows | None = None) -> DistinctVectors:
+    """Find the distinct rows of unit vectors, with no copy but the result.
+
+    Args:
+        units: C-contiguous float32 [M, D], of :func:`..retrieval.codes.unit_vectors`.
+        rows: Ascending rows of ``units`` that are the N items; all of them where it is None.
+    """
     whole_rows = units.view(np.dtype((np.void, units.shape[1] * units.itemsize))).ravel()
-    _, first, inverse = np.unique(whole_rows, return_index=True, return_inverse=True)
-    return DistinctVectors(units[first], inverse.ravel().astype(np.int64))
+    place = np.full(len(units), -1)
+    items = np.arange(len(units)) if rows is None else rows
+    place[items] = np.arange(len(items))
+    order = np.argsort(whole_rows, kind="stable")
+    order = order[place[order] >= 0]
+    new = np.ones(len(order), dtype=bool)
+    for start in range(1, len(order), _BLOCK):
+        some = units[order[start - 1 : start + _BLOCK]]
+        new[start : start + _BLOCK] = (some[1:] != some[:-1]).any(axis=1)
+    of_item = np.empty(len(order), dtype=np.int64)
+    of_item[place[order]] = np.cumsum(new) - 1
+    return DistinctVectors(units[order[new]], of_item)
 
 
 def cosine_blocks(queries: Vectors, database: DistinctVectors) -> Iterator[tuple[int, Any]]:
@@ -52,34 +66,35 @@ def cosine_blocks(queries: Vectors, database: DistinctVectors) -> Iterator[tuple
         yield start, queries[start : start + size] @ database.vectors.T
 
 
-def cosine_groups(
-    cosines: npt.NDArray[np.float32], database: DistinctVectors, labels: LabelWords, query: int
+def similarity_groups(
+    similarities: npt.NDArray[np.float32], shared: npt.NDArray[np.uint16], levels: int
 ) -> tuple[TieGroups, Counts, TieGroups]:
-    """Group the database by its cosine with one query.
+    """Group the N items of a database by their similarity to one query.
 
     Args:
-        cosines: Of the query with the distinct vectors, float32 [U].
-        database: The N items.
-        labels: Of queries and database.
-        query: Row of the query.
+        similarities: Cosines, or what falls as a distance grows; float32 [N].
+        shared: Labels that the query shares with each item, [N].
+        levels: One more than the most labels that it can share.
 
     Returns:
-        Groups of equal cosine, nearest first, [1, G]; the number of items by gain,
-        int64 [1, S + 1]; and groups of items at a distance (1 - cos) / 2 of at most 0, 1/64, ...,
-        64/64 that no smaller one holds, [1, 65].
+        Groups of equal similarity, nearest first, [1, G]; the number of items by gain,
+        int64 [1, S + 1]; and, of cosines, groups of items at a distance (1 - cos) / 2 of at most
+        0, 1/64, ..., 64/64 that no smaller one holds, [1, 65].
     """
-    # One sort of (falling cosine, shared labels) replaces an argsort and two gathers.
-    keys = _falling_keys(cosines)[database.of_item].astype(np.uint64) << np.uint64(16)
-    keys |= labels.shared(query)
-    keys.sort()
-    gains = (keys & np.uint64(0xFFFF)).astype(np.int64)
-    ranked = (keys >> np.uint64(16)).astype(np.uint32)
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    groups = _by_ends(gains, ends + 1)
+    # One sort of (falling similarity, shared labels) replaces an argsort and two gathers.
+    halves = np.empty((len(similarities), 2), dtype="<u4")
+    halves[:, 0], halves[:, 1] = shared, _falling_keys(similarities)
+    halves.view("<u8")[:, 0].sort()
+    gains, ranked = halves.T.copy()
+    totals, relevant = _running(gains), _running(gains > 0)
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) + 1
     edges = 1 - 2 * np.arange(RADII + 1) / RADII - ROUNDING
     limits = np.searchsorted(ranked, _falling_keys(edges.astype(np.float32)), side="right")
-    gain_counts = np.bincount(gains, minlength=labels.levels)[None]
-    return groups, gain_counts, _by_ends(gains, limits)
+    groups, radii = (
+        TieGroups(*(_steps(of)[None] for of in (to, relevant[to], totals[to])))
+        for to in (ends, limits)
+    )
+    return groups, np.bincount(gains, minlength=levels)[None], radii
 
 
 def _falling_keys(cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
@@ -88,15 +103,19 @@ def _falling_keys(cosines: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     The bits of a float order the positive ones by value and the negative ones by magnitude.
     """
     bits = (cosines + np.float32(0)).view(np.uint32)  # + 0 turns -0.0 into 0.0
-    return np.where(bits >> np.uint32(31), bits, bits ^ np.uint32(0x7FFFFFFF))
+    positive = (bits >> np.uint32(31)) - np.uint32(1)  # all ones, and 0 for a negative value
+    return bits ^ (positive & np.uint32(0x7FFFFFFF))
 
 
-def _by_ends(gains: Counts, ends: npt.NDArray[np.intp]) -> TieGroups:
-    """Cut ranked items in groups [1, G], given how many items there are up to each end."""
-    totals = np.concatenate(([0], np.cumsum(gains)))[ends]
-    relevant = np.concatenate(([0], np.cumsum(gains > 0)))[ends]
-    return TieGroups(
-        np.diff(ends, prepend=0)[None],
-        np.diff(relevant, prepend=0)[None],
-        np.diff(totals, prepend=0)[None],
-    )
+def _running(values: npt.NDArray[Any]) -> Counts:
+    """Sums of the first 0, 1, ... values."""
+    sums = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums
+
+
+def _steps(sums: Counts) -> Counts:
+    """What each running sum adds to the one before."""
+    steps = sums.copy()
+    steps[1:] -= sums[:-1]
+    return steps

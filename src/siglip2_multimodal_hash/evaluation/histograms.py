@@ -17,7 +17,7 @@ import numpy.typing as npt
 from siglip2_multimodal_hash.arrays import Counts, check_codes, check_labels, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.tie_aware import TieGroups
-from siglip2_multimodal_hash.kernels import THREADS
+from siglip2_multimodal_hash.kernels import usable_cores
 from siglip2_multimodal_hash.retrieval.codes import Words, as_words, distances_to_all
 
 Item = TypeVar("Item")
@@ -135,6 +135,9 @@ def hamming_groups(
 
 
 def in_threads(task: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """``[task(item) for item in items]`` in threads; NumPy works in parallel outside the GIL."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    """``[task(item) for item in items]`` in threads; NumPy works in parallel outside the GIL.
+
+    A task knows nothing of the others, so the result does not depend on the number of threads.
+    """
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return list(pool.map(task, items))

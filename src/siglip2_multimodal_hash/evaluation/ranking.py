@@ -18,20 +18,19 @@ orders (see :mod:`.tie_aware`), so shuffling the database changes nothing.
 - The curve: precision and recall of the items within each distance, mean over the queries.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Counts, Floats, check_size
+from siglip2_multimodal_hash.arrays import Counts, Floats, Vectors, check_size
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.evaluation.cosine_groups import (
-    DistinctVectors,
     cosine_blocks,
-    cosine_groups,
     distinct_vectors,
+    similarity_groups,
 )
 from siglip2_multimodal_hash.evaluation.histograms import (
     LabelWords,
@@ -165,41 +164,83 @@ def evaluate_vectors(
         "of the database labels",
         len(database_labels),
     )
-    totals = relevant_totals(query_labels, database_labels)
-    rows = np.flatnonzero(totals)
-    _check_some(rows)
-    labels = pack_labels(query_labels[rows], database_labels)
+    ranker = Ranker.of(query_labels, database_labels)
     distinct = distinct_vectors(database)
-    results: list[tuple[dict[str, Floats], TieGroups]] = []
-    for start, cosines in cosine_blocks(queries[rows], distinct):
-        evaluate = partial(_evaluate_cosines, cosines, distinct, labels, start)
-        results += in_threads(evaluate, range(len(cosines)))
-    per_query = {
-        name: np.concatenate([figures[name] for figures, _ in results]) for name in results[0][0]
-    }
-    curve = _curve(
-        TieGroups(
-            np.concatenate([radii.counts for _, radii in results]),
-            np.concatenate([radii.relevant for _, radii in results]),
-            np.concatenate([radii.gains for _, radii in results]),
+    ranked: list[RankedQuery] = []
+    for start, cosines in cosine_blocks(queries[ranker.rows], distinct):
+
+        def rank(place: int, start: int = start, cosines: Vectors = cosines) -> RankedQuery:
+            return ranker.rank(start + place, cosines[place][distinct.of_item])
+
+        ranked += in_threads(rank, range(len(cosines)))
+    return ranker.retrieval(ranked)
+
+
+class RankedQuery(NamedTuple):
+    """One query with a relevant item: its figures, float64 [1] each, and its groups by radius."""
+
+    figures: dict[str, Floats]
+    radii: TieGroups
+
+
+@dataclass(frozen=True, eq=False)
+class Ranker:
+    """Figures of queries whose similarities to all items are computed elsewhere, query by query.
+
+    Attributes:
+        rows: The queries with a relevant item, int64 [Q'].
+        labels: Of these and of the database.
+        totals: Relevant items of each, int64 [Q'].
+        queries: Q.
+        items: N.
+    """
+
+    rows: Counts
+    labels: LabelWords
+    totals: Counts
+    queries: int
+    items: int
+
+    @classmethod
+    def of(cls, query_labels: npt.NDArray[Any], database_labels: npt.NDArray[Any]) -> Self:
+        """Look for the queries with a relevant item.
+
+        Args:
+            query_labels: uint8 [Q, C].
+            database_labels: uint8 [N, C].
+
+        Raises:
+            DataError: There is none, or labels that do not fit each other.
+        """
+        totals = relevant_totals(query_labels, database_labels)
+        rows = np.flatnonzero(totals)
+        _check_some(rows)
+        labels = pack_labels(query_labels[rows], database_labels)
+        return cls(rows, labels, totals[rows], len(query_labels), len(database_labels))
+
+    def rank(self, place: int, similarities: npt.NDArray[np.float32]) -> RankedQuery:
+        """Rank the items for the query ``rows[place]``.
+
+        Args:
+            place: From 0 to Q' - 1.
+            similarities: To each item, float32 [N]; equal ones tie.
+        """
+        shared = self.labels.shared(place)
+        groups, gain_counts, radii = similarity_groups(similarities, shared, self.labels.levels)
+        return RankedQuery(_figures(groups, gain_counts), radii)
+
+    def retrieval(self, ranked: Sequence[RankedQuery]) -> Retrieval:
+        """All figures, from what :meth:`rank` gave for each of ``rows``, in their order."""
+        per_query = {
+            name: np.concatenate([of.figures[name] for of in ranked]) for name in ranked[0].figures
+        }
+        radii = TieGroups(
+            np.concatenate([of.radii.counts for of in ranked]),
+            np.concatenate([of.radii.relevant for of in ranked]),
+            np.concatenate([of.radii.gains for of in ranked]),
         )
-    )
-    chance = float(totals[rows].mean() / len(database))
-    return Retrieval(per_query, rows, len(queries), chance, curve)
-
-
-def _evaluate_cosines(
-    cosines: npt.NDArray[np.float32],
-    database: DistinctVectors,
-    labels: LabelWords,
-    start: int,
-    position: int,
-) -> tuple[dict[str, Floats], TieGroups]:
-    """Figures of the query at ``position`` of a block, and its groups by radius."""
-    groups, gain_counts, radii = cosine_groups(
-        cosines[position], database, labels, start + position
-    )
-    return _figures(groups, gain_counts), radii
+        chance = float(self.totals.mean() / self.items)
+        return Retrieval(per_query, self.rows, self.queries, chance, _curve(radii))
 
 
 def _figures(groups: TieGroups, gain_counts: Counts) -> dict[str, Floats]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from siglip2_multimodal_hash.arrays import Counts, Floats, ratio
 
@@ -49,14 +50,42 @@ class TieGroups:
         """Relevant items in nearer groups (p)."""
         return np.cumsum(self.relevant, axis=1) - self.relevant
 
-    def head(self, cutoff: int) -> "TieGroups":
-        """Keep the groups of the first ``cutoff`` places of every list, and maybe some more."""
-        stop = int((self.before < cutoff).sum(axis=1).max(initial=1))
-        return TieGroups(self.counts[:, :stop], self.relevant[:, :stop], self.gains[:, :stop])
+    @cached_property
+    def precision_sums(self) -> Floats:
+        """Sum of the expected precision at the relevant items of each group; float64 [Q, G].
+
+        See :func:`_precision_sums`. Most groups of a list of vectors are of one item, and most
+        items irrelevant: computed once for every cutoff, and where there is something to sum.
+        """
+        some = np.flatnonzero(self.relevant)
+        n, r, b, p = (
+            of.ravel()[some]
+            for of in (self.counts, self.relevant, self.before, self.relevant_before)
+        )
+        sums = np.zeros(self.counts.shape)
+        sums.ravel()[some] = _precision_sums(n, r, b, p, n)
+        return sums
+
+    def reach(self, cutoff: int) -> int:
+        """The number of groups that hold the first ``cutoff`` places of every list."""
+        return max(1, int(np.count_nonzero((self.before < cutoff).any(axis=0))))
 
     def taken(self, cutoff: int) -> Counts:
-        """Items before the cutoff (m)."""
-        return np.clip(cutoff - self.before, 0, self.counts)
+        """Items before the cutoff (m) in the groups that it reaches."""
+        reach = self.reach(cutoff)
+        return np.clip(cutoff - self.before[:, :reach], 0, self.counts[:, :reach])
+
+    def parts(self, cutoff: int) -> tuple[npt.NDArray[np.bool_], Counts]:
+        """The groups before the cutoff and those in which it falls.
+
+        Returns:
+            A mask of the groups that it reaches, bool [Q, G']; list and group of the others,
+            int64 [L, 2], at most one per list.
+        """
+        reach = self.reach(cutoff)
+        before = self.before[:, :reach]
+        whole = before + self.counts[:, :reach] <= cutoff
+        return whole, np.argwhere((before < cutoff) & ~whole)
 
 
 def expected_precision_at(groups: TieGroups, cutoff: int) -> Floats:
@@ -64,8 +93,10 @@ def expected_precision_at(groups: TieGroups, cutoff: int) -> Floats:
 
     A list shorter than N is filled up with irrelevant items, as trec_eval does.
     """
-    head = groups.head(cutoff)
-    hits: Floats = (head.taken(cutoff) * ratio(head.relevant, head.counts)).sum(axis=1)
+    taken = groups.taken(cutoff)
+    reach = taken.shape[1]
+    shares = ratio(groups.relevant[:, :reach], groups.counts[:, :reach])
+    hits: Floats = (taken * shares).sum(axis=1)
     return hits / cutoff
 
 
@@ -82,22 +113,21 @@ def expected_average_precision(groups: TieGroups, cutoff: int) -> Floats:
     with A the expected sum of the nearer groups, which is independent of Y, and S(y) that of a
     group of m items of which y are relevant.
     """
-    head = groups.head(cutoff)
-    taken = head.taken(cutoff)
-    whole = np.where(taken == head.counts, taken, 0)
-    sums = _precision_sums(head, whole).sum(axis=1)
-    found = np.where(whole > 0, head.relevant, 0).sum(axis=1)
+    whole, cut = groups.parts(cutoff)
+    reach = whole.shape[1]
+    sums = np.where(whole, groups.precision_sums[:, :reach], 0).sum(axis=1)
+    found = np.where(whole, groups.relevant[:, :reach], 0).sum(axis=1)
     result = ratio(sums, found)
-    cut = np.argwhere(taken > whole)
     for start in range(0, len(cut), CUT_BLOCK):
         lists, group = cut[start : start + CUT_BLOCK].T
+        before = groups.before[lists, group]
         result[lists] = _cut_expectation(
             sums[lists],
-            p=head.relevant_before[lists, group],
-            b=head.before[lists, group],
-            n=head.counts[lists, group],
-            r=head.relevant[lists, group],
-            m=taken[lists, group],
+            p=groups.relevant_before[lists, group],
+            b=before,
+            n=groups.counts[lists, group],
+            r=groups.relevant[lists, group],
+            m=cutoff - before,
         )
     return result
 
@@ -113,18 +143,24 @@ def expected_normalised_average_precision(groups: TieGroups, totals: Counts, cut
         totals: Relevant items in the whole database, int64 [Q].
         cutoff: R.
     """
-    head = groups.head(cutoff)
-    sums = _precision_sums(head, head.taken(cutoff)).sum(axis=1)
-    return ratio(sums, np.minimum(totals, cutoff))
+    whole, cut = groups.parts(cutoff)
+    sums = np.where(whole, groups.precision_sums[:, : whole.shape[1]], 0)
+    at = tuple(cut.T)
+    n, r, b, p = (
+        of[at] for of in (groups.counts, groups.relevant, groups.before, groups.relevant_before)
+    )
+    sums[at] = _precision_sums(n, r, b, p, cutoff - b)
+    return ratio(sums.sum(axis=1), np.minimum(totals, cutoff))
 
 
 def expected_dcg(groups: TieGroups, cutoff: int) -> Floats:
     """DCG@k = sum over the first k places i of gain / log2(i + 1), in expectation; float64 [Q]."""
-    head = groups.head(cutoff)
+    taken = groups.taken(cutoff)
+    reach = taken.shape[1]
     discounts = _discount_sums(cutoff)
-    start = np.minimum(head.before, cutoff)
-    weights = discounts[start + head.taken(cutoff)] - discounts[start]
-    sums: Floats = (ratio(head.gains, head.counts) * weights).sum(axis=1)
+    start = np.minimum(groups.before[:, :reach], cutoff)
+    weights = discounts[start + taken] - discounts[start]
+    sums: Floats = (ratio(groups.gains[:, :reach], groups.counts[:, :reach]) * weights).sum(axis=1)
     return sums
 
 
@@ -140,19 +176,17 @@ def ideal_dcg(gain_counts: Counts, cutoff: int) -> Floats:
     return expected_dcg(TieGroups(falling, gains, gains), cutoff)
 
 
-def _precision_sums(head: TieGroups, taken: Counts) -> Floats:
-    """Sum the expected precision at the relevant items of each group; float64 [Q, G].
+def _precision_sums(n: Counts, r: Counts, b: Counts, p: Counts, m: Counts) -> Floats:
+    """Sum the expected precision at the relevant items before the cutoff in L groups; float64 [L].
 
     (r / n) * sum over i = 1..m of (p + 1 + (i - 1)(r - 1) / (n - 1)) / (b + i), where the sum over
     1 / (b + i) is a difference of harmonic numbers and (i - 1) / (b + i) = 1 - (b + 1) / (b + i).
     """
-    harmonic = _harmonic(int(head.counts.sum(axis=1).max(initial=0)))
-    inverse = harmonic[head.before + taken] - harmonic[head.before]
-    slope = ratio(head.relevant - 1, head.counts - 1)
-    first = (head.relevant_before + 1) * inverse
-    sums = first + slope * (taken - (head.before + 1) * inverse)
-    expected: Floats = ratio(head.relevant, head.counts) * sums
-    return expected
+    harmonic = _harmonic(int((b + m).max(initial=0)))
+    inverse = harmonic[b + m] - harmonic[b]
+    slope = ratio(r - 1, n - 1)
+    sums: Floats = r / n * ((p + 1) * inverse + slope * (m - (b + 1) * inverse))
+    return sums
 
 
 def _cut_expectation(

@@ -72,6 +72,7 @@ _BYTES_PER_WEIGHT = 20
 _TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
 _PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
 _COCO_PIXELS = 640 * 480
+_LINEAR_CODES = 3  # LSH, PCA-sign and ITQ
 _VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
 
 
@@ -251,7 +252,13 @@ def _output_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
         checkpoints += params.training.num_epochs // keep.save_every_n_epochs
     codes = _FLOAT * (head.code_dim + CLASSES) + head.bits // 8
     row = (1 + _VARIANTS) * codes + codes
+    if params.baselines.untrained:
+        row += _LINEAR_CODES * (_FLOAT * head.bits + head.bits // 8)
     queries = int(QUERY_SHARE * size.images) * 3 * _FLOAT * CLASSES
+    if params.baselines.untrained:
+        # Rows and similarities of the neighbours of val and test, of the float vectors and of PQ.
+        neighbours = 2 * 2 * _FLOAT * params.kept_neighbours
+        queries += 2 * int(QUERY_SHARE * size.images) * neighbours
     return checkpoints * _FLOAT * head_weights(head) + size.images * row + queries
 
 

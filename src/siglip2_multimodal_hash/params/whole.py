@@ -35,6 +35,9 @@ from siglip2_multimodal_hash.params.types import NonNegativeInt, Section
 # Checkpoints in the repository; dvc.yaml names them as dependencies.
 EMBEDDED = ("models/siglip2-tiny-patch16-128", "models/siglip2-tiny-naflex")
 
+# Neighbours of the baselines that are kept for votes with another K, at least.
+KEPT_NEIGHBOURS = 100
+
 
 def watched_inputs(dataset: str, checkpoint: str) -> list[str]:
     """The required ``runtime.watch``: inputs whose changes DVC does not see by itself.
@@ -76,6 +79,11 @@ class Params(Section):
     def monitored_vote(self) -> KnnParams | None:
         """The vote that chooses the best epoch of a fit; None where the classifier does."""
         return self.knn if self.training.follows_vote else None
+
+    @property
+    def kept_neighbours(self) -> int:
+        """Neighbours that a search without codes of the head keeps for the vote."""
+        return max(KEPT_NEIGHBOURS, self.knn.K)
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:

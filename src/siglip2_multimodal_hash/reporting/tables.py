@@ -146,7 +146,7 @@ def baseline_metrics(figures: Json, baselines: Json, split: str = "test") -> Jso
 
 
 def details(figures: Json, baselines: Json) -> Json:
-    """Every figure there is, val and test; a row names its ``modality``."""
+    """Every figure there is, of val and test where both are; a row names its ``modality``."""
     metrics: Json = rounded({"fused": figures, **baselines})
     return metrics
 
@@ -198,5 +198,6 @@ def _maps(row: Json, split: str) -> Json:
         name = "mlp" if "fixed" in row["threshold"] else "zero_shot"
         return {name: row[split]["mAP"]}
     table = {name: row[name][split]["mAP"] for name in PREDICTORS if name in row}
-    table["retrieval"] = row["retrieval"][split]["mAP@all"]
+    if split in row["retrieval"]:  # untrained codes have that of test alone
+        table["retrieval"] = row["retrieval"][split]["mAP@all"]
     return table

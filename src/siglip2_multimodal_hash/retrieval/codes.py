@@ -113,7 +113,8 @@ def unit_vectors(vectors: npt.NDArray[Any]) -> Vectors:
     """L2-normalise each row, float32 [N, D].
 
     The norm is taken in float64, so that a row's result does not depend on the other rows. A row
-    of zeros stays zero: its cosine with everything is 0.
+    of zeros stays zero: its cosine with everything is 0. No element is -0.0, so that equal rows
+    have equal bytes.
 
     Raises:
         DataError: NaN or infinity, or not a float matrix.
@@ -124,5 +125,5 @@ def unit_vectors(vectors: npt.NDArray[Any]) -> Vectors:
         block = vectors[start : start + BLOCK_ROWS].astype(np.float64)
         norms = np.sqrt(np.square(block).sum(axis=1, keepdims=True))
         norms[norms == 0] = 1
-        units[start : start + BLOCK_ROWS] = block / norms
+        units[start : start + BLOCK_ROWS] = block / norms + 0.0
     return units

@@ -17,6 +17,7 @@ from siglip2_multimodal_hash.retrieval.neighbours import (
     COSINE_ELEMENTS,
     Neighbours,
     blocks,
+    cosine_margin,
     nearest_of_candidates,
 )
 
@@ -84,9 +85,7 @@ def nearest_in_vector_graph(
 def _nearest(propose: Propose, units: Vectors, database: Vectors, K: int) -> Neighbours:
     """The K nearest of what FAISS can propose, which is asked for more until near ties are in."""
     count, dim = database.shape
-    # Two dot products, each off by at most dim * 2^-24 (Higham, Accuracy and Stability of
-    # Numerical Algorithms, section 3.1), and the rounding of lengths and similarities.
-    margin = (dim + 8) * 2.0**-23
+    margin = cosine_margin(dim)
     rows = np.empty((len(units), K), dtype=np.int64)
     similarities = np.empty((len(units), K), dtype=np.float32)
     pending, width = np.arange(len(units)), min(count, K + SPARE)

@@ -76,6 +76,29 @@ def nearest_of_candidates(
     return neighbours
 
 
+def cosine_margin(dim: int) -> float:
+    """How far two cosines of unit vectors may lie apart in float32 that in float64 are one.
+
+    Two dot products, each off by at most dim * 2^-24 (Higham, Accuracy and Stability of Numerical
+    Algorithms, section 3.1), and the rounding of lengths and similarities.
+    """
+    return (dim + 8) * 2.0**-23
+
+
+def near_the_nearest(
+    similarities: npt.NDArray[np.float32], K: int, margin: float = 0.0
+) -> npt.NDArray[np.intp]:
+    """Items of one query that are at most ``margin`` less similar than the K-th nearest, by row.
+
+    Args:
+        similarities: Of the N items, float32 [N].
+        K: From 1 to N.
+        margin: At least 0.
+    """
+    place = len(similarities) - K
+    return np.flatnonzero(similarities >= np.partition(similarities, place)[place] - margin)
+
+
 def blocks(rows: Rows, size: int) -> Iterator[Rows]:
     """Cut ``rows`` in runs of at most ``size``, and of at least 1."""
     step = max(1, size)
