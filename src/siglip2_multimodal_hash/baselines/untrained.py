@@ -46,7 +46,13 @@ from siglip2_multimodal_hash.retrieval.voting import vote_scores
 logger = logging.getLogger(__name__)
 
 SAMPLE = 32_768
-"""Training vectors that codes are fitted to, at most; drawn by the seed."""
+"""Training vectors that codes are fitted to, at most; drawn by the seed.
+
+Of 55,000 made ones (1,538 wide, 80 classes, 2,500 queries) the sample instead of all moves mAP of
+the vote / of retrieval, in points: LSH +0.0 / +0.0, PCA-sign -0.0 / +0.0, ITQ -0.5 / -0.1,
+PQ -0.7 / +0.5 (FAISS looks at 65,536 itself). Another start of ITQ or of PQ's k-means moves them,
+too.
+"""
 
 _REMEDY = "run `dvc repro search_untrained`"
 
