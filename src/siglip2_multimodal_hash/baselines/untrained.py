@@ -46,7 +46,13 @@ from siglip2_multimodal_hash.retrieval.voting import vote_scores
 logger = logging.getLogger(__name__)
 
 SAMPLE = 32_768
-"""Training vectors that codes are fitted to, at most; drawn by the seed."""
+"""Training vectors that codes are fitted to, at most; drawn by the seed.
+
+Of 55,000 made ones (1,538 wide, 80 classes, 2,500 queries) the sample instead of all moves mAP of
+the vote / of retrieval, mean of three seeds in points: ITQ -0.2 / -0.2, PQ -0.4 / +1.0; other seeds
+alone move ITQ by up to 0.5 / 0.2 and PQ by 0.6 / 1.2. At one seed LSH and PCA-sign move by less
+than 0.05. FAISS itself looks at 65,536 vectors for PQ.
+"""
 
 _REMEDY = "run `dvc repro search_untrained`"
 

@@ -252,13 +252,12 @@ def _output_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
         checkpoints += params.training.num_epochs // keep.save_every_n_epochs
     codes = _FLOAT * (head.code_dim + CLASSES) + head.bits // 8
     row = (1 + _VARIANTS) * codes + codes
+    query = 3 * _FLOAT * CLASSES
     if params.baselines.untrained:
         row += _LINEAR_CODES * (_FLOAT * head.bits + head.bits // 8)
-    queries = int(QUERY_SHARE * size.images) * 3 * _FLOAT * CLASSES
-    if params.baselines.untrained:
-        # Rows and similarities of the neighbours of val and test, of the float vectors and of PQ.
-        neighbours = 2 * 2 * _FLOAT * params.kept_neighbours
-        queries += 2 * int(QUERY_SHARE * size.images) * neighbours
+        # Row and similarity of each neighbour, of the float vectors and of PQ.
+        query += 2 * 2 * _FLOAT * params.kept_neighbours
+    queries = int(QUERY_SHARE * size.images) * query
     return checkpoints * _FLOAT * head_weights(head) + size.images * row + queries
 
 
