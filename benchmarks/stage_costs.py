@@ -20,7 +20,6 @@ _DISK_SECONDS = 1.0
 # DVC says so before it starts a stage; what follows up to the next one, hashing and caching of the
 # outputs included, is the stage's.
 _RUNNING = re.compile(r"Running stage '(.+)':")
-_ANONYMOUS, _FILES = ("Pss_Anon", "Pss_Shmem"), ("Pss_File",)
 
 
 @dataclass
@@ -170,11 +169,12 @@ class _Meter:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Bytes of a process, anonymous and file-backed; of pages that several have, its share."""
+    """Bytes of a process, anonymous and file-backed; of pages that several have, its share.
+
+    So nothing counts twice. Of libraries, processes of other programs have a share, too.
+    """
     with suppress(OSError):  # it has just ended
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
         kib = {name: int(size) for name, size, *_ in map(str.split, lines[1:])}
-        return tuple(
-            1024 * sum(kib[f"{name}:"] for name in names) for names in (_ANONYMOUS, _FILES)
-        )
+        return 1024 * (kib["Pss_Anon:"] + kib["Pss_Shmem:"]), 1024 * kib["Pss_File:"]
     return 0, 0

@@ -1,4 +1,4 @@
-"""The annotation files of COCO 2014, in full size or smaller: real labels and captions where they are.
+"""The annotation files of COCO 2014, whole or a part: labels and captions are real where they are.
 
 Outlines, boxes, the captions of train2014 and whatever else is missing are drawn with a seed, so
 that counts, bytes per record and density are COCO's: 123,287 images, 896,782 object annotations.
