@@ -121,7 +121,7 @@ def test_a_folder_with_files_is_not_taken(tmp_path: Path, monkeypatch: pytest.Mo
 def test_all_stages_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--images", "300", "--epochs", "2", "--experiments", "--keep", str(tmp_path / "kept")]
+    words = ["--images", "300", "--epochs", "3", "--experiments", "--keep", str(tmp_path / "kept")]
     monkeypatch.setattr(sys, "argv", ["coco_scale.py", *words])
     main()
     printed = capsys.readouterr().out
