@@ -1,4 +1,4 @@
-"""The annotation files of COCO 2014 in full size: real labels and captions where they are at hand.
+"""The annotation files of COCO 2014, whole or a part: labels and captions are real where they are.
 
 Outlines, boxes, the captions of train2014 and whatever else is missing are drawn with a seed, so
 that counts, bytes per record and density are COCO's: 123,287 images, 896,782 object annotations.
@@ -6,10 +6,12 @@ that counts, bytes per record and density are COCO's: 123,287 images, 896,782 ob
 
 import gzip
 import json
+import math
 import random
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ CAPTIONS = 5
 HELD_OUT = 5_000  # images of val, and of test
 _OUTLINES = 500
 _POINTS = 38  # of an outline: a record of train2014 then has COCO's 740 bytes
+_SCENES = 12  # kinds of drawn images; each kind has categories of its own, as COCO has
 _WORDS = ("a", "man", "riding", "the", "red", "horse", "on", "top", "of", "two", "white", "boats")
 
 
@@ -34,48 +37,69 @@ class Labels:
     categories: list[tuple[int, str]]
 
 
-def write_synthetic_coco(root: Path, real: Path | None, seed: int = 0) -> None:
-    """Write annotations, archives of empty images and the split file of one COCO 2014.
+def write_synthetic_coco(
+    root: Path, real: Path | None, seed: int = 0, *, images: int | None = None, image: bytes = b"x"
+) -> None:
+    """Write annotations, archives of images and the split file of one COCO 2014.
 
     Args:
         root: The folder to fill.
         real: A folder with ``labels80_trainval2014.npz``, ``captions_val2014.json.gz`` and
             ``karpathy/``; ``None`` draws these too.
         seed: Of all that is drawn.
+        images: About so many, the same share of each split; None: all.
+        image: The file that each image is. Archives, because a file has no more than 65,000 hard
+            links on common file systems.
     """
     generator = random.Random(seed)
+    whole = sum(count for count, _ in COUNTS.values())
+    share = min(1, images / whole) if images else 1
     labels = read_real_labels(real) if real else None
     (root / "annotations").mkdir(parents=True)
     (root / "images").mkdir()
     real_captions = _real_captions(real)
     taken = set(real_captions)
     split: list[SplitImage] = []
-    for folder, (images, objects) in COUNTS.items():
+    for folder, (count, objects) in COUNTS.items():
         found = _labels_of(labels, folder) if labels else _drawn_labels(generator, folder)
         taken.update(found.ids)
         ids = set(real_captions) if real and folder == "val2014" else set(found.ids)
-        while len(ids) < images:
+        while len(ids) < count:
             one = generator.randrange(600_000)
             if one not in taken:
                 ids.add(one)
                 taken.add(one)
-        ordered = sorted(ids)
-        texts = {one: real_captions.get(one) or _captions(generator) for one in ordered}
-        _write_folder(root, folder, ordered, found, objects, texts, generator)
-        split += _split(ordered, folder, real, generator)
+        members = _split(sorted(ids), folder, real, generator)
+        if share < 1:
+            members = _part(members, share, generator)
+        kept = [one.cocoid for one in members]
+        known = np.isin(found.ids, kept)
+        found = Labels(np.array(found.ids)[known].tolist(), found.labels[known], found.categories)
+        texts = {one: real_captions.get(one) or _captions(generator) for one in kept}
+        _write_folder(root, folder, found, round(objects * share), texts, image, generator)
+        split += members
     write_split(root / "karpathy_split.json", split)
+
+
+def _part(members: list[SplitImage], share: float, generator: random.Random) -> list[SplitImage]:
+    """A share of each split, in order of the ids."""
+    by_split: dict[str, list[SplitImage]] = {}
+    for one in members:
+        by_split.setdefault(one.split, []).append(one)
+    parts = (generator.sample(all_, math.ceil(len(all_) * share)) for all_ in by_split.values())
+    return sorted(chain.from_iterable(parts))
 
 
 def _write_folder(
     root: Path,
     folder: str,
-    ids: list[int],
     found: Labels,
     objects: int,
     texts: dict[int, list[str]],
+    image: bytes,
     generator: random.Random,
 ) -> None:
-    images = json.dumps([_image(folder, one) for one in ids])
+    images = json.dumps([_image(folder, one) for one in texts])
     path = root / "annotations" / f"instances_{folder}.json"
     with path.open("w", encoding="utf-8") as stream:
         stream.write(f'{{"info": {{}}, "licenses": [], "images": {images}, "annotations": [')
@@ -85,8 +109,8 @@ def _write_folder(
         stream.write(f'], "categories": {json.dumps(named)}}}')
     records = [
         {"image_id": one, "id": 10 * one + which, "caption": text}
-        for one in ids
-        for which, text in enumerate(texts[one])
+        for one, captions in texts.items()
+        for which, text in enumerate(captions)
     ]
     generator.shuffle(records)
     path = root / "annotations" / f"captions_{folder}.json"
@@ -94,8 +118,8 @@ def _write_folder(
         f'{{"images": {images}, "annotations": {json.dumps(records)}}}', encoding="utf-8"
     )
     with zipfile.ZipFile(root / "images" / f"{folder}.zip", "w") as archive:
-        for one in ids:
-            archive.writestr(f"{folder}/{_name(folder, one)}", b"x")
+        for one in texts:
+            archive.writestr(f"{folder}/{_name(folder, one)}", image)
 
 
 def _image(folder: str, image_id: int) -> dict[str, object]:
@@ -140,13 +164,19 @@ def _labels_of(found: RealLabels, folder: str) -> Labels:
 
 
 def _drawn_labels(generator: random.Random, folder: str) -> Labels:
-    """A long tail over 80 categories, 2.9 per image."""
+    """A long tail over 80 categories, 2.9 per image, most of them of one scene."""
     images = COUNTS[folder][0]
     offset = 0 if folder == "train2014" else 300_000
     ids = generator.sample(range(offset, offset + 300_000), images)
-    chances = np.minimum(0.5, 0.6 / np.arange(1, 81) ** 0.95)
-    drawn = np.random.default_rng(generator.getrandbits(32)).random((images, 80))
-    return Labels(ids, drawn < chances, [(one, f"category {one}") for one in range(1, 81)])
+    random_ = np.random.default_rng(generator.getrandbits(32))
+    scenes = random_.integers(_SCENES, size=(images, 1)) == np.arange(80) % _SCENES
+    likelier = np.where(scenes, _SCENES / 2, _SCENES / 2 / (_SCENES - 1))  # 1 on average
+    chances = np.minimum(0.5, 0.6 / np.arange(1, 81) ** 0.95 * likelier)
+    return Labels(
+        ids,
+        random_.random((images, 80)) < chances,
+        [(one, f"category {one}") for one in range(1, 81)],
+    )
 
 
 def _real_captions(real: Path | None) -> dict[int, list[str]]:
