@@ -253,7 +253,7 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, metavar="FOLDER", help="real labels, captions")
     parser.add_argument("--images", type=int, metavar="N", help="about so many; default: 123,287")
     parser.add_argument(
-        "--epochs", type=int, metavar="N", help="more than the warm-up's; default: params.yaml's"
+        "--epochs", type=int, metavar="N", help="at least 3; default: params.yaml's"
     )
     parser.add_argument("--experiments", action="store_true", help="a vote and a head more")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave everything there")
