@@ -279,7 +279,7 @@ def test_other_parameters_than_the_runs(workspace: Path, predict: Predict) -> No
     [
         (["--k", "0"], "knn.K = 0"),
         (["--k", "500"], "--k = 500: the database has 120 items"),
-        (["--top", "0"], "--top 0"),
+        (["--top", "0"], "--top: 0: must be at least 1"),
         (["--caption", " "], "--caption is blank"),
         (["more.png", "--caption", "x"], "--caption is for a single photo, but there are 2"),
         (["--explain", "params.yaml/out.html"], "cannot be written (Not a directory)"),
