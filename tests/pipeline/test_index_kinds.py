@@ -2,18 +2,17 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 
-from benchmarks.index_kinds import codes_of_run, main
+from benchmarks.index_kinds import codes_of_run
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.retrieval.index import build_index
 from siglip2_multimodal_hash.retrieval.search import search_hamming
+from tests.benchmarks.test_index_kinds_benchmark import run as run_benchmark
 from tests.pipeline.conftest import FinishedRun, commands, run_stage, small_params, working_in
 
 STAGES = ("build_faiss_index", "evaluate_knn", "evaluate_knn_grid")
@@ -78,16 +77,8 @@ def test_the_benchmark_searches_what_the_vote_does(finished_run: FinishedRun) ->
 def test_the_benchmark_compares_all_kinds_on_the_codes_of_a_run(
     finished_run: FinishedRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        sys, "argv", ["", "--codes", str(finished_run[0] / CODES), "--queries", "5"]
-    )
-    threads = faiss.omp_get_max_threads()
-    try:
-        main()
-    finally:
-        faiss.omp_set_num_threads(threads)
-    out = capsys.readouterr().out
-    rows = json.loads(out.splitlines()[-1])["rows"]
+    codes = str(finished_run[0] / CODES)
+    out, rows = run_benchmark(monkeypatch, capsys, "--codes", codes, "--queries", "5")
     assert "120 items, 5 queries, 64 bits, K = 20" in out
     assert {row["kind"] for row in rows} == {"flat", "ivf", "hnsw", "multihash"}
     assert {(row["items"], row["bits"]) for row in rows} == {(120, 64)}
