@@ -117,10 +117,11 @@ def fit_logistic_regression(
     # The log odds of the classes, half an image added to either side: see `losses.prior_logits`.
     bias = ((y.sum(0) + 0.5) / (len(y) - y.sum(0) + 0.5)).log()
     weight = x.new_zeros(x.shape[1], y.shape[1])
+    axes = torch.linalg.eigh(x.T @ x / len(x))
     best: LogisticRegression | None = None
     for strength in track(strengths, "logistic regression", "lambda"):
         with phase(f"lambda {strength:g}"):
-            weight, bias = _minimise(x, y, weight, bias, strength)
+            weight, bias = _minimise(x, y, weight, bias, strength, *axes)
         found = LogisticRegression(mean, scale, weight, bias, strength, 0.0)
         val_map = mean_average_precision(found.scores(val), val_labels).value
         logger.debug("logistic_regression: lambda %g, val mAP %.4f", strength, val_map)
@@ -133,12 +134,28 @@ def fit_logistic_regression(
 
 
 def _minimise(
-    x: Tensor, y: Tensor, weight: Tensor, bias: Tensor, strength: float
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    strength: float,
+    moments: Tensor,
+    axes: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """The optimum for one lambda, searched from ``weight`` and ``bias``, which stay as they are."""
-    weight, bias = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+    """The optimum for one lambda, searched from ``weight`` and ``bias``.
+
+    Searched along the principal axes of x, in steps of about the same curvature: the second
+    derivatives of a class are taken for x'x / n times its mean p (1 - p) at the start.
+    On features of real photos and captions this takes less than half the iterations.
+    """
+    p = torch.addmm(bias, x, weight).sigmoid()
+    curvature = (p * (1 - p)).mean(0).clamp(min=1e-6)
+    scale = (moments.clamp(min=0)[:, None] * curvature + strength).sqrt()
+    bias_scale = curvature.sqrt()
+    steps = (axes.T @ weight * scale).requires_grad_()
+    bias_steps = (bias * bias_scale).requires_grad_()
     solver: torch.optim.Optimizer = torch.optim.LBFGS(
-        [weight, bias],
+        [steps, bias_steps],
         max_iter=MAX_ITERATIONS,
         tolerance_grad=TOLERANCE,
         tolerance_change=1e-12,
@@ -147,14 +164,15 @@ def _minimise(
 
     def objective() -> float:
         solver.zero_grad()
-        logits = torch.addmm(bias, x, weight)
+        along = steps / scale
+        logits = torch.addmm(bias_steps / bias_scale, x, axes @ along)
         total = functional.binary_cross_entropy_with_logits(logits, y, reduction="sum") / len(x)
-        loss = total + strength / 2 * weight.square().sum()
+        loss = total + strength / 2 * along.square().sum()
         torch.autograd.backward(loss)
         return float(loss.detach())
 
     solver.step(objective)
-    return weight.detach(), bias.detach()
+    return axes @ (steps / scale).detach(), (bias_steps / bias_scale).detach()
 
 
 def _tensor(array: npt.NDArray[np.generic], device: torch.device | None) -> Tensor:
