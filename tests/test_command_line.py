@@ -177,6 +177,8 @@ def test_wrong_usage_exits_with_2(smhash: Callable[..., int], arguments: list[st
     ("arguments", "part"),
     [
         (["tabel"], "did you mean `table`"),
+        (["table", "A2", "--fromat", "md"], "usage: smhash table"),
+        (["table", "A2", "--fromat", "md"], "did you mean `--format`"),
         (["experiments", "--sort", "val_kn"], "did you mean `val_knn`"),
         (["use", "siglip2-tny"], "did you mean `siglip2-tiny`"),
         (["compare", "A", "B", "--draws", "99"], "--draws: 99: must be at least 100"),

@@ -63,11 +63,12 @@ def test_a_worker_killed_midway_changes_nothing(
     # The tests' folder, and no word of the project's sources: workers find those by themselves.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     whole = embed("whole", "local")
-    images = note(readers=2, kill_at="007.jpg")
-    assert embed("out", images=images, ray_workers=2) == whole
+    images = note(kill_at="007.jpg")
+    # With a worker more, it would take half as long again; two are where a machine leaves.
+    assert embed("out", images=images, ray_workers=1) == whole
     assert (tmp_path / "notes" / "killed").exists()
-    # Two workers, and the one that came for the dead one.
-    assert len(images.pids() - {os.getpid()}) == 3
+    # The worker, and the one that came for it.
+    assert len(images.pids() - {os.getpid()}) == 2
     assert not (tmp_path / "out.partial").exists()
 
 

@@ -23,6 +23,8 @@ from tests.pipeline.conftest import (
 from tests.pipeline.repositories import damaged_objects, new_repository, run_in
 from tests.pipeline.test_what_reruns import ASIDE, DECLARED_BY, REACHED_BY
 
+FIGURES = "metrics/mojicoco/siglip2-tiny/figures.json"
+
 
 @pytest.fixture(scope="module")
 def repository(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -138,20 +140,20 @@ def test_an_experiment_runs_only_what_its_parameter_and_an_edit_reach_and_has_it
 ) -> None:
     params = repository / "params.yaml"
     before = params.read_text(encoding="utf-8").splitlines()
-    edit("stages/evaluate_variants.py")
-    result = run_in(repository, "dvc", "exp", "run", "-S", "fusion.type=concat", "-n", "concat")
+    edit("stages/build_faiss_index.py")
+    result = run_in(repository, "dvc", "exp", "run", "-S", "knn.hybrid_weight=0.25", "-n", "more")
     assert result.returncode == 0, result.stdout + result.stderr
     # What the edit leaves the same, nothing follows.
-    assert stages_in(result.stdout) == {*REACHED_BY["fusion.type"], "evaluate_variants"}
+    assert stages_in(result.stdout) == {*REACHED_BY["knn.hybrid_weight"], "build_faiss_index"}
     after = params.read_text(encoding="utf-8").splitlines()
     (changed,) = (pair for pair in zip(before, after, strict=True) if pair[0] != pair[1])
     assert [line.split()[:2] for line in changed] == [
-        ["type:", "hadamard_with_magnitude"],
-        ["type:", "concat"],
+        ["hybrid_weight:", "0.5"],
+        ["hybrid_weight:", "0.25"],
     ]
-    assert columns_of_the_table(repository) == ["Experiment", *HEADLINE, "fusion.type"]
-    figures = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md")
-    assert "retrieval" in figures.stdout
+    assert columns_of_the_table(repository) == ["Experiment", *HEADLINE, "knn.hybrid_weight"]
+    figures = run_in(repository, "dvc", "metrics", "diff", "HEAD", "--md", "--targets", FIGURES)
+    assert "hybrid" in figures.stdout
 
 
 def test_another_protocol_takes_the_same_embeddings_and_they_are_those_of_a_fresh_run(

@@ -37,6 +37,7 @@ DECLARED_BY = {
 }
 REACHED_BY = {
     "knn.K": {*KNN, *REPORTS},
+    "knn.hybrid_weight": {*KNN, *REPORTS} - {"evaluate_untrained"},
     "knn_grid.K": {GRID, *REPORTS},
     "hash.bits": {*OF_THE_HEAD, *KNN, "train_variants", "search_untrained", *REPORTS},
     "fusion.type": {*OF_THE_HEAD, *REPORTS},

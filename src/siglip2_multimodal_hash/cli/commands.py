@@ -17,7 +17,19 @@ _INVALID_CHOICE = re.compile(r"invalid choice: '(.*?)' \(choose from (.*)\)")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser with suggestions for misspelt commands and values."""
+    """A parser with suggestions for misspelt commands, options and values."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse all arguments: the rest of a command is refused by itself, with its own usage."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            hints = [did_you_mean(word.split("=")[0], self._option_string_actions) for word in rest]
+            self.error(
+                "; ".join([f"unrecognized arguments: {' '.join(rest)}", *filter(None, hints)])
+            )
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and exit with 2."""
