@@ -11,8 +11,7 @@ import torch
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.memory.limits import (
     explained_out_of_memory,
-    fits_device,
-    fits_memory,
+    fits_card,
     free_memory,
     release_cache,
 )
@@ -79,22 +78,14 @@ def test_a_container_without_a_limit_has_the_machines_memory(tmp_path: Path) -> 
     assert total_memory(tmp_path) == psutil.virtual_memory().total
 
 
-def test_how_much_the_main_memory_takes(tmp_path: Path) -> None:
-    for name, content in (("max", "1024000"), ("current", "0"), ("stat", "file 0")):
-        (tmp_path / f"memory.{name}").write_text(f"{content}\n")
-    assert fits_memory(614_400, tmp_path)
-    assert not fits_memory(614_401, tmp_path)
-
-
 def test_how_much_a_card_takes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10**9, 16 * 10**9))
     card = torch.device("cuda", 0)
-    assert fits_device(7 * 10**8, card)
+    assert fits_card(7 * 10**8, card)
     with caplog.at_level(logging.INFO):
-        assert not fits_device(2 * 10**9, card)
+        assert not fits_card(2 * 10**9, card)
     assert caplog.messages == [
-        "the training embeddings (1.9 GiB) stay in main memory: the card has 953.7 MiB free"
+        "the training embeddings (1.9 GiB) are read from the files: the card has 953.7 MiB free"
     ]
-    assert fits_device(2**60, torch.device("cpu"))

@@ -16,7 +16,6 @@ from siglip2_multimodal_hash.models.initialisation import FitStart
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.params import parse_params
 from siglip2_multimodal_hash.retrieval.codes import binarize
-from siglip2_multimodal_hash.training import data
 from siglip2_multimodal_hash.training.checkpoint import BEST, LAST, load_weights
 from siglip2_multimodal_hash.training.closed_form import (
     STRENGTHS,
@@ -24,7 +23,7 @@ from siglip2_multimodal_hash.training.closed_form import (
     closed_form_weights,
     ridge_map,
 )
-from siglip2_multimodal_hash.training.data import MappedRows, TrainingData, ValidationData
+from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 from siglip2_multimodal_hash.training.loop import Checkpoints, FitResult, fit
 from tests.parameters import PARAMS
 from tests.training.small_fits import (
@@ -226,19 +225,6 @@ def test_a_collapse_of_the_epochs_is_warned_of_all_the_same(
     """Bits are constants on a val split of one item, in the closed form, too."""
     small_fit(tmp_path / "head", closed_form=True, val=small_validation(1))
     assert "epoch 1/3: the bits have become constants" in caplog.text
-
-
-def test_it_reads_embeddings_from_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same weights, from the arrays that memory does not hold."""
-    network, val = HashNetwork(small_head(shortcut=True)), small_validation()
-    found = []
-    for mapped in (False, True):
-        if mapped:
-            monkeypatch.setattr(data, "fits_memory", lambda _: False)
-        train = small_training()
-        assert isinstance(train.v_img, MappedRows) is mapped
-        found.append(closed_form_weights(network, train, val, PRIOR, seed=0))
-    assert all(torch.equal(found[0][name], v) for name, v in found[1].items())
 
 
 def test_a_sample_is_spread_over_all_captions() -> None:

@@ -1,11 +1,9 @@
 """Wherever the embeddings lie, the same numbers reach the head."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
@@ -42,30 +40,32 @@ def test_rows_of_a_file_by_hand(tmp_path: Path) -> None:
         v.index_select(1, torch.tensor([0]))
 
 
-def test_a_fit_from_files_is_the_one_from_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_widened_on_their_way_to_a_card() -> None:
+    v = MappedRows(np.arange(60_000, dtype=np.float16).reshape(-1, 2), np.arange(29_999, 0, -3))
+    whole = v.to(torch.device("cpu"))
+    assert (whole.dtype, whole.shape) == (torch.float32, v.shape)
+    assert torch.equal(whole, v.index_select(0, torch.arange(len(v))))
+
+
+def test_a_fit_from_files_is_the_one_from_memory(tmp_path: Path) -> None:
     arrays = mapped(tmp_path, **small_arrays(60))
     rows = np.array([*range(0, 60, 2), *range(1, 30, 2)])
-    kinds: dict[str, type] = {}
-    for name, free in (("memory", 2**40), ("files", 0)):
-        machine = SimpleNamespace(total=2**40, available=free)
-        monkeypatch.setattr(psutil, "virtual_memory", lambda machine=machine: machine)
-        train = TrainingData.select(rows, **arrays)
-        kinds[name] = type(train.captions)
+    files = TrainingData.select(rows, **arrays)
+    assert isinstance(files.captions, MappedRows)
+    cpu = torch.device("cpu")
+    v_img, captions = files.v_img.to(cpu), files.captions.to(cpu)
+    memory = TrainingData(v_img, captions, files.caption_offsets, files.labels)
+    for name, train in (("files", files), ("memory", memory)):
         checkpoints = Checkpoints(tmp_path / name, checkpointing())
         head = small_head(dropout=0.1)
         fit(head, train, small_validation(), small_settings(), checkpoints)
-    assert kinds == {"memory": torch.Tensor, "files": MappedRows}
     assert contents(tmp_path / "files") == contents(tmp_path / "memory")
 
 
-def test_nan_in_a_file_is_found_by_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_in_a_file_is_found_by_its_row(tmp_path: Path) -> None:
     # So many that they are looked at in more than one go.
     arrays = small_arrays(5000)
     arrays["caption"][4990 * CAPTIONS + 1, 2] = np.nan
-    machine = SimpleNamespace(total=2**40, available=0)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: machine)
     row = 4989 * CAPTIONS + 1
     with pytest.raises(DataError, match=rf"caption embeddings: row {row} holds NaN"):
         TrainingData.select(np.arange(1, 5000), **mapped(tmp_path, **arrays))

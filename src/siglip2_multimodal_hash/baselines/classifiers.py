@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.arrays import Labels, Scores, check_size
+from siglip2_multimodal_hash.arrays import Labels, Rows, Scores, Vectors, check_size
 from siglip2_multimodal_hash.baselines.fitting import BaselineTask, fit_baselines
-from siglip2_multimodal_hash.baselines.logistic import fit_logistic_regression
+from siglip2_multimodal_hash.baselines.logistic import BLOCK_ROWS, fit_logistic_regression
 from siglip2_multimodal_hash.baselines.store import ClassifierResults, Modality, named
 from siglip2_multimodal_hash.datasets.index import read_index
 from siglip2_multimodal_hash.device import choose_device
@@ -66,11 +66,18 @@ def fit_classifiers(task: BaselineTask) -> dict[str, Scores]:
 def _probe(task: BaselineTask) -> Scores:
     dataset, vectors = read_index(task.index), load_embeddings(task.embeddings)
     labels, train, val = dataset.labels(), dataset.rows("train"), dataset.rows("val")
-    joined = np.concatenate([vectors.image, vectors.captions_by_policy(task.policy)], axis=1)
+    captions = vectors.captions_by_policy(task.policy)
+
+    def joined(rows: Rows) -> Vectors:
+        return np.concatenate([vectors.image[rows], captions[rows]], axis=1)
+
     device = choose_device(task.settings.runtime.device)
-    return fit_logistic_regression(
-        joined[train], labels[train], joined[val], labels[val], device=device
-    ).scores(joined)
+    probe = fit_logistic_regression(
+        joined(train), labels[train], joined(val), labels[val], device=device
+    )
+    every = np.arange(len(labels))
+    blocks = np.split(every, every[BLOCK_ROWS::BLOCK_ROWS])
+    return np.concatenate([probe.scores(joined(rows)) for rows in blocks])
 
 
 def evaluate_zero_shot(

@@ -113,7 +113,7 @@ def fit_logistic_regression(
     x, y = _tensor(train, device), _tensor(train_labels, device)
     mean, deviation = x.mean(0), x.std(0, correction=0)
     scale = 1 / deviation.masked_fill(deviation < CONSTANT_BELOW, 1)
-    x.sub_(mean).mul_(scale)
+    x = x.sub(mean).mul_(scale)
     # The log odds of the classes, half an image added to either side: see `losses.prior_logits`.
     bias = ((y.sum(0) + 0.5) / (len(y) - y.sum(0) + 0.5)).log()
     weight = x.new_zeros(x.shape[1], y.shape[1])
@@ -176,4 +176,4 @@ def _minimise(
 
 
 def _tensor(array: npt.NDArray[np.generic], device: torch.device | None) -> Tensor:
-    return torch.from_numpy(array.astype(np.float32)).to(device)
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(device)

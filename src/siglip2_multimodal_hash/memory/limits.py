@@ -3,21 +3,20 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 
 from siglip2_multimodal_hash.device import out_of_memory
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
-from siglip2_multimodal_hash.memory.machine import CGROUPS, free_main_memory
+from siglip2_multimodal_hash.memory.machine import free_main_memory
 
 logger = logging.getLogger(__name__)
 
 EMERGENCY_PRESET = "rtx5080-16gb-emergency"
 
 # The rest is for the network, its optimiser, the activations and everybody else.
-MOST_OF_CARD, MOST_OF_MEMORY = 0.7, 0.6
+MOST_OF_CARD = 0.7
 
 
 def free_memory(device: torch.device) -> int:
@@ -27,20 +26,13 @@ def free_memory(device: torch.device) -> int:
     return free_main_memory()
 
 
-def fits_memory(needed: int, cgroups: Path = CGROUPS) -> bool:
-    """Test whether ``needed`` bytes may be copied into this machine's memory."""
-    return needed <= MOST_OF_MEMORY * free_main_memory(cgroups)
-
-
-def fits_device(needed: int, device: torch.device) -> bool:
-    """Test whether ``needed`` bytes may be copied to ``device``; on the CPU always true."""
-    if device.type != "cuda":
-        return True
+def fits_card(needed: int, device: torch.device) -> bool:
+    """Test whether ``needed`` bytes may be copied to a card."""
     free = free_memory(device)
     if needed <= MOST_OF_CARD * free:
         return True
     logger.info(
-        "the training embeddings (%s) stay in main memory: the card has %s free",
+        "the training embeddings (%s) are read from the files: the card has %s free",
         size_text(needed),
         size_text(free),
     )

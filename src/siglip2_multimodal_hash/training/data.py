@@ -1,4 +1,4 @@
-"""The embeddings and labels that a fit works on, as near to the device as they fit."""
+"""The embeddings and labels that a fit works on: on the card where they fit, else in the files."""
 
 import hashlib
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.lengths import Lengths
-from siglip2_multimodal_hash.memory.limits import fits_device, fits_memory
+from siglip2_multimodal_hash.memory.limits import fits_card
 from siglip2_multimodal_hash.models.config import CHUNK, SAMPLE
 from siglip2_multimodal_hash.params import CaptionPolicy
 
@@ -26,12 +26,13 @@ _PIECE = 8192
 
 
 class MappedRows:
-    """Some rows of a memory-mapped array, read when they are asked for.
+    """Some rows of an array, mostly a memory-mapped one, read when they are asked for.
 
-    Stands in for the float32 tensor [n, D] that they would make.
+    Stands in for the float32 tensor [n, D] that they would make, which at COCO's size takes 2 GB.
+    What is read often stays in the operating system's cache, which all processes share.
 
     Args:
-        array: [N, D], memory-mapped.
+        array: [N, D].
         rows: int64 [n].
     """
 
@@ -53,8 +54,14 @@ class MappedRows:
         """
         if dim:
             raise ValueError(f"dim = {dim}: rows are of dimension 0")
-        taken = self._array[self._rows[rows.numpy()]]
-        return torch.from_numpy(np.ascontiguousarray(taken, dtype=np.float32))
+        return _float_tensor(self._array[self._rows[rows.numpy()]])
+
+    def to(self, device: torch.device) -> Tensor:
+        """All of them, on a card."""
+        whole = torch.empty(self.shape, dtype=self.dtype, device=device)
+        for piece in torch.split(torch.arange(len(self)), _PIECE):
+            whole[piece[0] : piece[-1] + 1] = self.index_select(0, piece)
+        return whole
 
 
 Rows = Tensor | MappedRows
@@ -111,9 +118,6 @@ class TrainingData:
     ) -> Self:
         """Take some images, with their captions, out of the embeddings of a whole dataset.
 
-        They are copied into memory, or read from the (then memory-mapped) arrays batch by batch
-        where memory does not suffice; see :func:`.fits_memory`.
-
         Args:
             rows: [n] rows of images.
             image: [N, D_i].
@@ -125,14 +129,9 @@ class TrainingData:
         offsets = np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64)
         # Row numbers of the captions: each image's run starts at starts[i] instead of offsets[i].
         caption_rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
-        size = 4 * (len(rows) * image.shape[1] + len(caption_rows) * caption.shape[1])
-        v_img: Rows = MappedRows(image, rows)
-        captions: Rows = MappedRows(caption, caption_rows)
-        if fits_memory(size):
-            v_img, captions = _float_tensor(image[rows]), _float_tensor(caption[caption_rows])
         return cls(
-            v_img=v_img,
-            captions=captions,
+            v_img=MappedRows(image, rows),
+            captions=MappedRows(caption, caption_rows),
             caption_offsets=torch.from_numpy(offsets),
             labels=_float_tensor(labels[rows]),
         )
@@ -206,13 +205,13 @@ class TrainingData:
             yield self.v_img.index_select(0, rows.to(self.v_img.device)), means.float()
 
     def to(self, device: torch.device) -> Self:
-        """The same data for a fit on ``device``: all of it there, or the labels where it is full.
+        """The same data for a fit on ``device``: on a card all of it, or the labels if it is full.
 
-        Batches come from memory or from the files then; see :meth:`batch`.
+        Elsewhere batches come from the files; see :meth:`batch`.
         """
         v_img, captions = self.v_img, self.captions
         size = 4 * (v_img.shape.numel() + captions.shape.numel())
-        if isinstance(v_img, Tensor) and isinstance(captions, Tensor) and fits_device(size, device):
+        if device.type == "cuda" and fits_card(size, device):
             v_img, captions = v_img.to(device), captions.to(device)
         return type(self)(v_img, captions, self.caption_offsets, self.labels.to(device))
 
