@@ -18,14 +18,11 @@ from scipy import linalg
 
 from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.models.linear_codes import ITQ_ITERATIONS, itq_rotation
+from siglip2_multimodal_hash.models.linear_codes import BLOCK_ROWS, ITQ_ITERATIONS, itq_rotation
 from siglip2_multimodal_hash.params import code_bytes
 from siglip2_multimodal_hash.retrieval.codes import binarize
 
 Matrix = npt.NDArray[np.float64]
-
-# Rows in float64 at a time, so that a large training set is never copied whole.
-BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,13 @@ from scipy import linalg
 from torch import Tensor
 
 ITQ_ITERATIONS = 50  # as in the paper
-_BLOCK = 8192
+BLOCK_ROWS = 8192
+"""Rows in float64 at a time, so that a large training set is never copied whole."""
 
 
 def project(x: Tensor, weights: Tensor) -> Tensor:
     """The product in float64, without all of x in float64: [n, D] and [D, K] -> [n, K]."""
-    return torch.cat([part.double() @ weights for part in torch.split(x, _BLOCK)])
+    return torch.cat([part.double() @ weights for part in torch.split(x, BLOCK_ROWS)])
 
 
 def principal_components(covariance: Tensor, count: int) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from siglip2_multimodal_hash.models.initialisation import rotated_map
-from siglip2_multimodal_hash.models.linear_codes import principal_components, project
+from siglip2_multimodal_hash.models.linear_codes import BLOCK_ROWS, principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
 
@@ -64,15 +64,20 @@ class LabelTargets:
         kept = values.argsort(descending=True)[:components]
         kept = kept[values[kept] > _SMALLEST]
         self._basis = root[:, None] * vectors[:, kept] / values[kept].sqrt()
-        shared = self._share(labels) @ self._basis
+        shared = self._shared(labels)
         self._mean = shared.mean(0)
         self._scale = (shared - self._mean).square().sum(1).mean().sqrt().clamp(min=_SMALLEST)
 
     def __call__(self, labels: Tensor) -> Tensor:
         own = torch.nn.functional.normalize((labels - self._prior) / self._deviation, dim=1)
-        shared = (self._share(labels) @ self._basis - self._mean) / self._scale
+        shared = (self._shared(labels) - self._mean) / self._scale
         both: Tensor = torch.cat([own, shared], dim=1) / math.sqrt(2)
         return both
+
+    def _shared(self, labels: Tensor) -> Tensor:
+        # In blocks: of all of COCO's images the shares alone are 2 GB.
+        parts = torch.split(labels, BLOCK_ROWS)
+        return torch.cat([self._share(part) @ self._basis for part in parts])
 
     def _share(self, labels: Tensor) -> Tensor:
         share: Tensor = ((labels @ self._sets.T) > 0).to(labels.dtype)
