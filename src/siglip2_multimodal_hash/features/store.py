@@ -2,9 +2,8 @@
 
 ``image.npy`` [N, D_i] and ``caption.npy`` [M, D_t] in ``backbone.store_dtype``, float32 or
 float16; ``caption_offsets.npy`` int64 [N + 1], ``prompt.npy`` float32 [C, D_t], ``meta.json``.
-They are read as float32: what is stored in half the room is widened, which is exact. Rows
-are in the order of the dataset's index; image i owns the captions
-``caption_offsets[i]:caption_offsets[i + 1]``.
+What is stored in half the room is computed with in float32, which is exact. Rows are in the order
+of the dataset's index; image i owns the captions ``caption_offsets[i]:caption_offsets[i + 1]``.
 
 Imported features may be of one modality, and without class prompts: ``meta.json`` then says that
 its width (``image_dim``, ``caption_dim``, ``prompt_dim``) is 0, and there is no such file.
@@ -44,20 +43,20 @@ _REMEDY = "run `dvc repro embed` again"
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """The towers' pooled output, not normalised; memory-mapped where the files are float32.
+    """The towers' pooled output, not normalised; memory-mapped.
 
     What imported features do not have has its rows, but no columns.
 
     Attributes:
-        image: float32 [N, D_i].
-        caption: float32 [M, D_t].
+        image: float32 or float16 [N, D_i].
+        caption: float32 or float16 [M, D_t].
         caption_offsets: int64 [N + 1].
         prompt: float32 [C, D_t], one per class.
         meta: Origin of the embeddings.
     """
 
-    image: Vectors
-    caption: Vectors
+    image: npt.NDArray[np.floating]
+    caption: npt.NDArray[np.floating]
     caption_offsets: npt.NDArray[np.int64]
     prompt: Vectors
     meta: dict[str, Any]
@@ -70,7 +69,7 @@ class Embeddings:
         """
         offsets = self.caption_offsets
         if policy == "first":
-            return self.caption[offsets[:-1]]
+            return self.caption[offsets[:-1]].astype(np.float32, copy=False)
         means = np.empty((len(self.image), self.caption.shape[1]), dtype=np.float32)
         # In chunks: the sums of all captions of COCO at once would take 4 GB in float64.
         for start in range(0, len(means), CHUNK):
@@ -94,10 +93,9 @@ class Embeddings:
 
 
 def load_embeddings(folder: Path) -> Embeddings:
-    """Map the embeddings that the ``embed`` stage wrote; read and widen those in float16.
+    """Map the embeddings that the ``embed`` stage wrote.
 
-    Only the shapes are checked; :meth:`Embeddings.check_finite` reads the values. Files in float16
-    become arrays of twice their size in memory: for COCO at width 768 2.3 GB.
+    Only the shapes are checked; :meth:`Embeddings.check_finite` reads the values.
 
     Raises:
         DataError: A file is missing or damaged, or the arrays do not belong together.
@@ -130,7 +128,7 @@ def load_embeddings(folder: Path) -> Embeddings:
             f"{folder}: captions have {caption.shape[1]} dimensions, prompts {prompt.shape[1]}",
             _REMEDY,
         )
-    return Embeddings(_widen(image), _widen(caption), offsets, _widen(prompt), meta)
+    return Embeddings(image, caption, offsets, prompt.astype(np.float32, copy=False), meta)
 
 
 def _load(path: Path, meta: dict[str, Any]) -> npt.NDArray[Any]:
@@ -138,8 +136,3 @@ def _load(path: Path, meta: dict[str, Any]) -> npt.NDArray[Any]:
     if width == 0 and type(rows) is int and rows >= 0:
         return np.empty((rows, 0), dtype=np.float32)
     return load_array(path, memory_map=True)
-
-
-def _widen(array: npt.NDArray[Any]) -> Vectors:
-    # A float32 array stays what it is: mapped.
-    return array if array.dtype == np.float32 else array.astype(np.float32)
