@@ -18,7 +18,8 @@ from scipy import linalg
 
 from siglip2_multimodal_hash.arrays import Codes, Vectors, check_size, check_vectors
 from siglip2_multimodal_hash.errors import InputError
-from siglip2_multimodal_hash.models.linear_codes import BLOCK_ROWS, ITQ_ITERATIONS, itq_rotation
+from siglip2_multimodal_hash.models.config import BLOCK_ROWS
+from siglip2_multimodal_hash.models.linear_codes import ITQ_ITERATIONS, itq_rotation
 from siglip2_multimodal_hash.params import code_bytes
 from siglip2_multimodal_hash.retrieval.codes import binarize
 

@@ -13,15 +13,25 @@ MLP width F, L layers and T positions; B the batch. What is a bound and not exac
   (6 D + 2 F) * 4 bytes. In ``bfloat16`` and ``float16`` on a card it is B T (2 D * 4 + (6 D + 2 F)
   * 2): autocast halves what is not the residual and adds two half copies of the norm. A CPU
   computes them by way of float32 and saves nothing.
-- ``train``: the embeddings of the training and validation splits with their labels, 4 (N D_i +
-  M D_t + N C); the head at 20 bytes per weight (itself, gradient, AdamW's two moments, best epoch
-  so far); and one chunk of pairs inside the head.
+- ``train``: the head at 20 bytes per weight (itself, gradient, AdamW's two moments, best epoch
+  so far); one chunk of pairs inside the head; and on a card the embeddings of the training and
+  validation splits with their labels, 4 (N D_i + M D_t + N C). A CPU reads them from their files.
 
-Beside either stands what CUDA itself takes. The main memory holds the same embeddings while they
-are read, and the images that the workers have ahead of the towers; without a card it takes what
-the card would, and twice what ``train`` takes, because two variants are fitted at a time. What a
-shortcut is solved from, the MLP's input for a sample of pairs, lies there too: float32 in batches
-and joined, and a third as much for products with it, 12 bytes per value.
+Beside either stands what CUDA itself takes. **The main memory** holds, beside the interpreter and
+the index's captions, the images that the workers have ahead of the towers, then:
+
+- in a fit, one caption's embedding of each image, 4 N D_t; the labels; what a shortcut is solved
+  from, the MLP's input for a sample of pairs, float32 in batches and joined, and a third as much
+  for products with it, 12 bytes per value; and a block of images against sets of labels. Without a
+  card also what the card would hold, and two variants are fitted at a time, of which the second
+  sees one modality alone;
+- in the linear probe, its input [n, D_i + D_t] thrice: joined, standardised, and in products;
+- for untrained codes, the directions [N, D_i + D_t] four times: as they are, as unit vectors,
+  sorted to find equal ones, and in parts.
+
+Mapped files, which the system may drop, are left out. At COCO's size (D = 768 twice, no card)
+`benchmarks/coco_scale.py` measured 2.1 GiB in ``train``, 3.4 with two variants, 3.1 in the probe
+and 3.5 for untrained codes; here they are 2.1, 4.0, 2.8 and 3.2.
 
 **The tuning of the towers** sends B pairs through both of them at a time.
 
@@ -49,7 +59,9 @@ from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
 from siglip2_multimodal_hash.models.config import (
     BILINEAR_RANK,
+    BLOCK_ROWS,
     CHUNK,
+    LANDMARKS,
     RESIDUAL_REDUCTION,
     SAMPLE,
     HeadConfig,
@@ -59,8 +71,8 @@ from siglip2_multimodal_hash.params import Params
 GIB = 2**30
 CUDA_CONTEXT = int(0.7 * GIB)
 """Context, kernels and workspaces of cuBLAS."""
-PROCESS = int(1.5 * GIB)
-"""The interpreter with PyTorch, transformers, FAISS and pandas loaded."""
+PROCESS = int(0.3 * GIB)
+"""The interpreter with PyTorch, transformers, FAISS and pandas loaded, without mapped files."""
 TUNING_PROCESS = int(1.0 * GIB)
 """The same without FAISS."""
 CLASSES = 80
@@ -68,6 +80,7 @@ QUERY_SHARE = 0.1
 """Share of the images that are queries, for which evaluation keeps three rows of scores."""
 
 _FLOAT = 4
+_CAPTION = 100  # the text with its share of a row
 _BYTES_PER_WEIGHT = 20
 _TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
 _PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
@@ -142,13 +155,22 @@ def run_needs(params: Params, towers: TowerSizes, *, cuda: bool) -> Needs:
         layer_bytes(towers.text, loader.embed_batch_size, half=half),
     )
     of_head = _head_bytes(head, loader.inference_batch_size)
-    solving = _solving_bytes(params, head, size)
-    train = embeddings + labels + of_head + (0 if cuda else solving)
     ahead = read_ahead_bytes(params, towers, size)
-    fits = 1 if cuda else max(1, min(THREADS, loader.num_workers))
-    processes = PROCESS * (1 + fits if fits > 1 else 1)
-    reading = PROCESS + ahead + (_FLOAT * towers.parameters if cuda else embed)
-    ram = max(reading, processes + fits * train + (solving if cuda else 0))
+    process = PROCESS + _CAPTION * size.captions
+    reading = process + ahead + (_FLOAT * towers.parameters if cuda else embed)
+    widths = (towers.image.width, towers.caption_dim)
+    beside = labels + _FLOAT * size.images * towers.caption_dim
+    fitting = beside + _solving_bytes(params, head.mlp_input_dim, size) + (0 if cuda else of_head)
+    second = beside + _solving_bytes(params, max(widths), size) + of_head
+    two = not cuda and min(THREADS, loader.num_workers) > 1
+    joined = _FLOAT * size.images * sum(widths)
+    ram = max(
+        reading,
+        3 * process + fitting + second if two else process + fitting,
+        process + 3 * joined + _FLOAT * size.images * towers.caption_dim,
+        process + 4 * joined * params.baselines.untrained,
+    )
+    train = embeddings + labels + of_head if cuda else fitting
     outputs = size.rendered + embeddings + _output_bytes(params, head, size)
     context = CUDA_CONTEXT if cuda else 0
     largest = "" if of_head < embeddings else _largest(head, loader.inference_batch_size)
@@ -198,12 +220,13 @@ def _head_bytes(head: HeadConfig, batch: int) -> int:
     return _BYTES_PER_WEIGHT * head_weights(head) + inside
 
 
-def _solving_bytes(params: Params, head: HeadConfig, size: DatasetSize) -> int:
-    """The sample that a shortcut is solved from, in the main memory."""
-    solved = params.training.closed_form or params.hash.shortcut == "itq"
-    if not (head.shortcut and solved):
+def _solving_bytes(params: Params, width: int, size: DatasetSize) -> int:
+    """The sample that a shortcut is solved from, by the width of the MLP's input, and labels."""
+    closed_form = params.training.closed_form
+    if not params.hash.has_shortcut or not (closed_form or params.hash.shortcut == "itq"):
         return 0
-    return 3 * _FLOAT * min(SAMPLE, size.captions) * head.mlp_input_dim
+    block = 3 * 8 * LANDMARKS * min(BLOCK_ROWS, size.images) if closed_form else 0
+    return 3 * _FLOAT * min(SAMPLE, size.captions) * width + block
 
 
 def _largest(head: HeadConfig, batch: int) -> str:

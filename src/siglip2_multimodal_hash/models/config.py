@@ -48,6 +48,10 @@ _UNCHOSEN: dict[str, Any] = {
 CHUNK = 2048
 # Pairs that decide what is solved for and not learned: more bring nothing to a linear map.
 SAMPLE = 32_768
+# Images whose labels span the targets of shared labels in the closed form.
+LANDMARKS = 2048
+# Rows in float64 at a time, so that a large training set is never copied whole.
+BLOCK_ROWS = 8192
 
 
 class HeadConfig(Section):

@@ -5,9 +5,9 @@ import torch
 from scipy import linalg
 from torch import Tensor
 
+from siglip2_multimodal_hash.models.config import BLOCK_ROWS
+
 ITQ_ITERATIONS = 50  # as in the paper
-BLOCK_ROWS = 8192
-"""Rows in float64 at a time, so that a large training set is never copied whole."""
 
 
 def project(x: Tensor, weights: Tensor) -> Tensor:

@@ -20,13 +20,11 @@ import math
 import torch
 from torch import Tensor
 
+from siglip2_multimodal_hash.models.config import BLOCK_ROWS, LANDMARKS
 from siglip2_multimodal_hash.models.initialisation import rotated_map
-from siglip2_multimodal_hash.models.linear_codes import BLOCK_ROWS, principal_components, project
+from siglip2_multimodal_hash.models.linear_codes import principal_components, project
 from siglip2_multimodal_hash.models.network import HashNetwork
 from siglip2_multimodal_hash.training.data import TrainingData, ValidationData
-
-LANDMARKS = 2048
-"""Images whose labels span the targets of shared labels."""
 
 STRENGTHS = tuple(10.0 ** (half / 2) for half in range(-4, 5))
 """Ridges that val chooses from, in units of the input's mean squared length."""
