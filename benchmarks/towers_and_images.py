@@ -91,12 +91,12 @@ class Shape:
     vocabulary: int = 256_000
 
     def smaller(self) -> Self:
-        """Two layers of a quarter of the width, with heads and positions of the same size."""
+        """One layer of a quarter of the width, with heads and positions of the same size."""
         return replace(
             self,
             width=self.width // 4,
             mlp_width=self.mlp_width // 4,
-            layers=2,
+            layers=1,
             heads=self.heads // 4,
             vocabulary=4096,
         )
