@@ -5,6 +5,7 @@
 # make test-newest  the newest versions instead of the tested ones (constraints.txt), in an
 #                 environment of its own: the quick tests, a small run of the pipeline among them
 # make plots      dvc plots show, as a page that needs no network
+# make gpu-check  what one card makes of every expensive part, and whether its results are the CPU's
 # make check      lint, format, types, import contracts
 #
 # Variables: PYTHON=python3.12         interpreter of the environment
@@ -33,7 +34,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 remove = @test -e $(1)/.made-by-make || test ! -e $(1) \
 	|| { echo "$(1): not made by make, and so not removed" >&2; exit 2; }; rm -rf $(1)
 
-.PHONY: repro verify plots test test-slow test-newest check install clean
+.PHONY: repro verify plots test test-slow test-newest gpu-check check install clean
 .DEFAULT_GOAL := repro
 
 # verify may fail here: with other parameters there are no committed figures to compare with.
@@ -62,6 +63,9 @@ test-slow: $(INSTALLED)
 test-newest:
 	$(call remove,$(NEWEST))
 	$(MAKE) test VENV=$(NEWEST) CONSTRAINT= TESTS="$(QUICK)"
+
+gpu-check: $(INSTALLED)
+	python benchmarks/gpu_check.py
 
 check: $(INSTALLED)
 	ruff check .

@@ -37,7 +37,7 @@ from siglip2_multimodal_hash.errors import run_guarded
 from siglip2_multimodal_hash.features.backoff import BackingOff
 from siglip2_multimodal_hash.features.engines.local import run_pipeline
 from siglip2_multimodal_hash.features.mapper import Mapper
-from siglip2_multimodal_hash.features.reader import Batch, ImageReader
+from siglip2_multimodal_hash.features.reader import Batch, ImageReader, TextReader
 from siglip2_multimodal_hash.features.runner import SHARD_SECONDS
 from siglip2_multimodal_hash.features.towers import Towers
 from siglip2_multimodal_hash.features.writer import unfinished_embeddings
@@ -68,7 +68,21 @@ def measure(towers: Towers, images: Images, load: Load, threads: int) -> dict[st
     """Both ways in turn on the same batches."""
     names = images.take(load.images)
     reader = ImageReader(images.source, names, towers.preprocess, load.batch)
-    mapper = Mapper(BackingOff(towers.encode_images, "images"))
+    return {
+        **measure_unit(towers, reader, "images", load.repetitions, threads),
+        "images": load.images,
+        "batch": load.batch,
+        "source": images.described,
+    }
+
+
+def measure_unit(
+    towers: Towers, reader: ImageReader | TextReader, unit: str, repetitions: int, threads: int
+) -> dict[str, Any]:
+    """Both ways in turn on the batches of a reader of ``images`` or ``captions``."""
+    encode = towers.encode_images if unit == "images" else towers.encode_tokens
+    mapper = Mapper(BackingOff(encode, unit))
+    rows = reader.rows_before(len(reader))
     began = time.thread_time()
     batches = [reader[number] for number in range(len(reader))]
     reader_seconds = time.thread_time() - began
@@ -77,38 +91,36 @@ def measure(towers: Towers, images: Images, load: Load, threads: int) -> dict[st
         batches = [batch.pinned() for batch in batches]
     mapper(batches[0])  # Makes what the first call makes.
     alone, whole = [], []
-    for _ in range(load.repetitions):
+    for _ in range(repetitions):
         alone.append(tower_only(mapper, batches))
-        whole.append(end_to_end(reader, mapper, threads, pin_memory=on_gpu))
+        whole.append(end_to_end(reader, mapper, unit, threads, pin_memory=on_gpu))
     ratios = [one / other for one, other in zip(alone, whole, strict=True)]
     return {
         "ratio": round(statistics.median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
-        "tower_images_per_second": round(load.images / statistics.median(alone), 1),
-        "end_to_end_images_per_second": round(load.images / statistics.median(whole), 1),
-        "reader_ms": round(1000 * reader_seconds / load.images, 2),
-        "images": load.images,
-        "batch": load.batch,
-        "source": images.described,
+        f"tower_{unit}_per_second": round(rows / statistics.median(alone), 1),
+        f"end_to_end_{unit}_per_second": round(rows / statistics.median(whole), 1),
+        "reader_ms": round(1000 * reader_seconds / rows, 2),
     }
 
 
 def tower_only(mapper: Mapper, batches: list[Batch]) -> float:
-    """Seconds of the tower on batches that are ready."""
+    """Seconds of the tower on batches that are ready; what it gives has left the device then."""
     began = time.perf_counter()
     for batch in batches:
         mapper(batch)
     return time.perf_counter() - began
 
 
-def end_to_end(reader: ImageReader, mapper: Mapper, threads: int, *, pin_memory: bool) -> float:
+def end_to_end(
+    reader: ImageReader | TextReader, mapper: Mapper, unit: str, threads: int, *, pin_memory: bool
+) -> float:
     """Seconds of the project's own pass, from the files to the file."""
-    rows = {"images": reader.rows_before(len(reader)), "captions": 0}
+    nothing = {"images": 0, "captions": 0}
+    rows, count = nothing | {unit: reader.rows_before(len(reader))}, nothing | {unit: len(reader)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        unfinished_embeddings(
-            Path(folder) / "out", {}, rows, {"images": len(reader), "captions": 0}
-        ) as work,
+        unfinished_embeddings(Path(folder) / "out", {}, rows, count) as work,
     ):
         began = time.perf_counter()
         run_pipeline(
@@ -116,7 +128,7 @@ def end_to_end(reader: ImageReader, mapper: Mapper, threads: int, *, pin_memory:
             mapper,
             work,
             _runtime(threads),
-            "images",
+            unit,
             pin_memory=pin_memory,
             shard_seconds=SHARD_SECONDS,
         )

@@ -1,21 +1,23 @@
 """Two towers, and JPEGs to embed, for the benchmarks of the embedding pass.
 
-The base towers have the sizes of google/siglip2-base-patch16-256 and random weights, which take as
-long as trained ones; only their vocabulary is the tiny checkpoint's, as looking up a token costs
-next to nothing. So nothing is downloaded.
+Towers of :data:`SHAPES` have the sizes of a published checkpoint and random weights, which take as
+long as trained ones, and the tiny checkpoint's tokenizer. So nothing is downloaded.
 """
 
 import argparse
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from transformers import (
+    Siglip2Config,
+    Siglip2ImageProcessorPil,
+    Siglip2Model,
     Siglip2Tokenizer,
     SiglipConfig,
     SiglipImageProcessorPil,
@@ -36,7 +38,8 @@ from siglip2_multimodal_hash.params import Params, load_params
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "models" / "siglip2-tiny-patch16-128"
 TOWERS = {"base": "base-patch16-256, random weights", "tiny": TINY.name}
-IMAGE_SIZE = {"base": 480, "tiny": 128}
+IMAGE_SIZE = {"tiny": 128}
+PHOTO_SIZE = 480
 # The folder of COCO that stands for wherever the images lie.
 FOLDER = "train2014"
 
@@ -70,44 +73,98 @@ def project_params() -> Params:
     return params.model_copy(update={"runtime": runtime})
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of both towers, which are alike but for what enters them.
+
+    Attributes:
+        side: Of an image in pixels; 0 for NaFlex, whose images have up to 256 patches.
+    """
+
+    name: str
+    width: int = 768
+    mlp_width: int = 3072
+    layers: int = 12
+    heads: int = 12
+    patch: int = 16
+    side: int = 256
+    vocabulary: int = 256_000
+
+    def smaller(self) -> Self:
+        """One layer of a quarter of the width, with heads and positions of the same size."""
+        return replace(
+            self,
+            width=self.width // 4,
+            mlp_width=self.mlp_width // 4,
+            layers=1,
+            heads=self.heads // 4,
+            vocabulary=4096,
+        )
+
+    def config(self) -> Any:
+        """The configuration, as transformers has it."""
+        layers = {
+            "hidden_size": self.width,
+            "intermediate_size": self.mlp_width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+        }
+        text = {
+            **layers,
+            "vocab_size": self.vocabulary,
+            "max_position_embeddings": 64,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+        }
+        vision = {**layers, "patch_size": self.patch}
+        if self.side:
+            vision["image_size"] = self.side
+            return SiglipConfig(text_config=text, vision_config=vision)
+        return Siglip2Config(text_config=text, vision_config=vision | {"num_patches": PATCHES})
+
+    def build(self, device: torch.device, dtype: torch.dtype) -> Towers:
+        """Both towers with random weights, drawn on the device itself."""
+        torch.manual_seed(0)
+        with device:
+            model: Any = (SiglipModel if self.side else Siglip2Model)(self.config())
+        half = [0.5, 0.5, 0.5]
+        options: dict[str, Any] = {"image_mean": half, "image_std": half, "resample": 2}
+        processor: Any
+        if self.side:
+            size = {"height": self.side, "width": self.side}
+            processor = SiglipImageProcessorPil(size=size, **options)
+            preprocess = ImagePreprocessor(processor, None, LookUp.like(processor))
+        else:
+            processor = Siglip2ImageProcessorPil(patch_size=self.patch, **options)
+            preprocess = ImagePreprocessor(processor, PATCHES)
+        return Towers(
+            model=model.float().eval().requires_grad_(False).to(device),
+            preprocess=preprocess,
+            tokenize=Tokenizer(Siglip2Tokenizer.from_pretrained(TINY), 64),
+            device=device,
+            dtype=dtype,
+        )
+
+
+PATCHES = 256
+# Looking up a token costs next to nothing, so the benchmarks of time alone have a small vocabulary.
+BASE = Shape("base-patch16-256", vocabulary=1280)
+# Tschannen et al., 2025; the heads are those of the published config.json.
+SHAPES = (
+    Shape("base-256"),
+    Shape("base-naflex", side=0),
+    Shape("so400m-384", width=1152, mlp_width=4304, layers=27, heads=16, patch=14, side=384),
+)
+
+
 def make_towers(which: str, device: str, amp_dtype: str = "float32") -> Towers:
     """The towers ``base`` or ``tiny``; see the module."""
+    if which == "base":
+        return BASE.build(torch.device(device), DTYPES[amp_dtype])
     backbone = project_params().backbone.model_copy(
         update={"checkpoint": str(TINY), "amp_dtype": amp_dtype}
     )
-    if which == "tiny":
-        return load_towers(backbone, torch.device(device))
-    tokenizer = Siglip2Tokenizer.from_pretrained(TINY)
-    layers = {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-    }
-    torch.manual_seed(0)
-    model: Any = SiglipModel(
-        SiglipConfig(
-            text_config={
-                **layers,
-                "vocab_size": len(tokenizer),
-                "max_position_embeddings": 64,
-                "bos_token_id": 2,
-                "eos_token_id": 1,
-            },
-            vision_config={**layers, "image_size": 256, "patch_size": 16},
-        )
-    )
-    half = [0.5, 0.5, 0.5]
-    processor = SiglipImageProcessorPil(
-        size={"height": 256, "width": 256}, image_mean=half, image_std=half, resample=2
-    )
-    return Towers(
-        model=model.float().eval().requires_grad_(False).to(device),
-        preprocess=ImagePreprocessor(processor, None, LookUp.like(processor)),
-        tokenize=Tokenizer(tokenizer, 64),
-        device=torch.device(device),
-        dtype=DTYPES[amp_dtype],
-    )
+    return load_towers(backbone, torch.device(device))
 
 
 def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Images:
@@ -124,7 +181,7 @@ def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Im
     """
     container: Container
     if photos is None:
-        size, drawn = IMAGE_SIZE[which], min(count, 128)
+        size, drawn = IMAGE_SIZE.get(which, PHOTO_SIZE), min(count, 128)
         root, few = scratch / which, {"restval": 1, "val": 1, "test": 1}
         generate_mojicoco(root, train=drawn, **few, image_size=size, seed=2014, workers=1)
         container = open_container(find_images(root)[FOLDER], FOLDER)

@@ -56,12 +56,10 @@ class _EnoughError(Exception):
     """The updates to be timed are done."""
 
 
-def settings_of(params: Params, batch_size: int, accumulation: int) -> FitSettings:
-    """The project's settings with another batch; no log in between."""
-    training = params.training.model_copy(
-        update={"batch_size": batch_size, "accumulation_steps": accumulation}
-    )
-    return replace(FitSettings.from_params(params), training=training)
+def settings_of(params: Params, **training: Any) -> FitSettings:
+    """The project's settings with some values of ``training`` changed."""
+    changed = params.training.model_copy(update=training)
+    return replace(FitSettings.from_params(params), training=changed)
 
 
 def project_seconds(trainer: EpochTrainer, updates: int) -> tuple[float, float]:
@@ -70,7 +68,7 @@ def project_seconds(trainer: EpochTrainer, updates: int) -> tuple[float, float]:
 
     def note(update: int) -> None:
         if update in (1, updates):
-            _finish(trainer.precision.device)
+            finish(trainer.precision.device)
             ends.append(time.perf_counter())
         if update == updates:
             raise _EnoughError
@@ -111,7 +109,9 @@ def best_of(turns: int, *ways: Callable[[], Any]) -> list[list[Any]]:
 def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Time both and extrapolate."""
     params = load_params(ROOT / "params.yaml")
-    settings = settings_of(params, arguments.batch_size, arguments.accumulation)
+    settings = settings_of(
+        params, batch_size=arguments.batch_size, accumulation_steps=arguments.accumulation
+    )
     device = choose_device(params.runtime.device)
     print("drawing the embeddings", flush=True)
     features = write_features(folder, arguments.images, arguments.width, arguments.annotations)
@@ -136,7 +136,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     )
     start = min(first for first, _ in ours)
     update, loop_update = min(later for _, later in ours), min(map(min, theirs))
-    extra = overhead_seconds(trainer, _validation(features, device), params, folder)
+    extra = overhead_seconds(trainer, validation(features).to(device), params, folder)
     return {
         "images": arguments.images,
         "effective_batch": effective,
@@ -150,14 +150,16 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def _validation(features: Features, device: torch.device) -> ValidationData:
+def validation(features: Features) -> ValidationData:
+    """The first images, each with the first of its captions."""
     rows = torch.arange(min(VAL, len(features.labels))).numpy()
     firsts = features.caption[::CAPTIONS]
     image, labels = features.image, features.labels
-    return ValidationData.select(rows, image=image, caption=firsts, labels=labels).to(device)
+    return ValidationData.select(rows, image=image, caption=firsts, labels=labels)
 
 
-def _finish(device: torch.device) -> None:
+def finish(device: torch.device) -> None:
+    """Wait for what a card still computes; a CPU has computed it when a call returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
