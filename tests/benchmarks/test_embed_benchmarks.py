@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import embed_once, embed_pipeline
+from benchmarks import embed_backends, embed_once, embed_pipeline
 from benchmarks.embed_once import Seconds, extrapolate
 from benchmarks.towers_and_images import images_for, make_towers
 from siglip2_multimodal_hash.errors import InputError
@@ -45,7 +45,8 @@ def test_the_pass_is_compared_with_its_tower(photos: Path) -> None:
     assert len(tiny["ratios"]) == 3
     assert tiny["ratio"] == sorted(tiny["ratios"])[1] > 0
     assert tiny["tower_images_per_second"] > 0
-    assert tiny["reader_ms"] > 0
+    assert min(tiny["reader_ms"], tiny["tower_ms"]) > 0
+    assert 0 < tiny["limit"] < 1
     assert (tiny["images"], tiny["batch"], tiny["source"]) == (10, 4, "photos of the folder")
     assert (result["threads"], result["amp_dtype"]) == (1, "float32")
     assert result["device"].startswith("cpu, 1 threads")
@@ -61,6 +62,14 @@ def test_both_ways_of_training_are_measured() -> None:
     assert 0 < tiny["factor_1_run"] < tiny["factor_27_runs"]
     assert tiny["seconds"].keys() == {"plan_step", "image", "caption", "cached_update"}
     assert tiny["source"] == "mojicoco, 128 x 128"
+
+
+def test_every_backend_is_compared_with_pytorch_in_float32() -> None:
+    result = embed_backends.run("tiny", images=2, repetitions=1)
+    plain, half = result["torch float32"], result["torch bfloat16"]
+    assert (plain["speedup"], plain["cpu_speedup"]) == (1, 1)
+    assert plain["off"] < 1e-12 < half["off"] < 1e-3
+    assert half["images_per_second"] > 0
 
 
 def test_extrapolation_by_hand() -> None:

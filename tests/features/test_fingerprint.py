@@ -33,11 +33,13 @@ def test_the_same_is_equal_and_survives_a_file(index: DatasetIndex, folder: Path
     assert first == json.loads(json.dumps(first))
 
 
-def test_batch_size_and_meta_count(index: DatasetIndex, folder: Path) -> None:
+def test_batch_size_backend_and_meta_count(index: DatasetIndex, folder: Path) -> None:
     plain = fingerprint(index, META, folder, 5, CPU)
     assert differing(plain, fingerprint(index, META, folder, 6, CPU)) == {"batch_size"}
-    other = META | {"checkpoint": "other"}
-    assert differing(plain, fingerprint(index, other, folder, 5, CPU)) == {"checkpoint"}
+    other = fingerprint(index, META, folder, 5, CPU, backend="openvino 2026.4.1")
+    assert differing(plain, other) == {"backend"}
+    renamed = META | {"checkpoint": "other"}
+    assert differing(plain, fingerprint(index, renamed, folder, 5, CPU)) == {"checkpoint"}
 
 
 @pytest.mark.parametrize("column", ["file_name", "bytes", "captions"])

@@ -168,8 +168,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         opaque = Image.new("RGBA", image.size, "white")
         opaque.alpha_composite(image.convert("RGBA"))
         return opaque.convert("RGB")
-    # CMYK included: Pillow reads CMYK and YCCK JPEGs by Adobe's inverted convention.
-    return image.convert("RGB")
+    # CMYK included: Pillow reads CMYK and YCCK JPEGs by Adobe's inverted convention. RGB as it is:
+    # Pillow's copy would take a tenth of the decoding again.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _reason(error: Exception) -> str:

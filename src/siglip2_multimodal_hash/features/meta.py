@@ -64,6 +64,7 @@ def fingerprint(
     device: torch.device,
     *,
     compiled: bool = False,
+    backend: str = "torch",
 ) -> dict[str, Any]:
     """JSON that is equal exactly where the embeddings are.
 
@@ -76,10 +77,12 @@ def fingerprint(
         batch_size: Images or texts per batch.
         device: Device that computes.
         compiled: Whether ``torch.compile`` is asked for.
+        backend: What runs the towers; with its version, but for PyTorch.
     """
     return meta | {
         "batch_size": batch_size,
         "compiled": compiled,
+        "backend": backend,
         "dataset_sha256": _dataset_sha256(items),
         "checkpoint_sha256": files_sha256(
             path for path in checkpoint.glob("*") if path.suffix != ".safetensors"

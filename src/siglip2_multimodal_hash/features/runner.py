@@ -21,6 +21,7 @@ from siglip2_multimodal_hash.features.compilation import compiled
 from siglip2_multimodal_hash.features.engines import open_engine
 from siglip2_multimodal_hash.features.mapper import encode_texts
 from siglip2_multimodal_hash.features.meta import describe, fingerprint
+from siglip2_multimodal_hash.features.openvino_backend import backend_version, with_openvino
 from siglip2_multimodal_hash.features.prompts import encode_prompts
 from siglip2_multimodal_hash.features.reader import ImageReader, Reader, TextReader
 from siglip2_multimodal_hash.features.spec import EmbeddingSpec
@@ -51,11 +52,14 @@ def embed_dataset(
         DataError: Images cannot be read (all of them are found in one pass and named), a tower
             gives NaN, the disk is full, or another process embeds into the same folder.
         InputError: See :func:`.towers.load_towers`, :func:`.prompts.encode_prompts` and
-            :func:`.engines.open_engine`, and :class:`.backoff.BackingOff`.
+            :func:`.engines.open_engine`, :func:`.openvino_backend.with_openvino` and
+            :class:`.backoff.BackingOff`.
     """
     towers = load_towers(backbone, choose_device(runtime.device))
     if runtime.embed.compile:
         towers = compiled(towers)
+    if runtime.embed.backend == "openvino":
+        towers = with_openvino(towers)
     size = runtime.dataloader.embed_batch_size
     encode_prompt = BackingOff(towers.encode_tokens, "class prompts")
     # First, because it is quick and detects a tokenizer that does not fit.
@@ -74,7 +78,13 @@ def embed_dataset(
     rows = {"images": len(files), "captions": int(offsets[-1])}
     meta = describe(backbone, towers, rows | {"classes": len(prompts)})
     made_by = fingerprint(
-        items, meta, Path(backbone.checkpoint), size, towers.device, compiled=runtime.embed.compile
+        items,
+        meta,
+        Path(backbone.checkpoint),
+        size,
+        towers.device,
+        compiled=runtime.embed.compile,
+        backend=backend_version(runtime.embed.backend),
     )
     batches = {unit: len(reader) for unit, reader in readers.items()}
     with unfinished_embeddings(folder, made_by, rows, batches, backbone.store_dtype) as work:

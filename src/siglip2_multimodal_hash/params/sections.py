@@ -202,12 +202,19 @@ class EmbedParams(Section):
     engine: Literal["local", "ray"]
     ray_address: HostAndPort
     ray_workers: NonNegativeInt
+    backend: Literal["torch", "openvino"]
     compile: bool
 
     @model_validator(mode="after")
     def _compiled_here(self) -> Self:
-        if self.compile and self.engine == "ray":
-            raise ValueError("compile = True: only with runtime.embed.engine = local")
+        for name, set_otherwise in (
+            ("compile = True", self.compile),
+            (f"backend = {self.backend}", self.backend != "torch"),
+        ):
+            if set_otherwise and self.engine == "ray":
+                raise ValueError(f"{name}: only with runtime.embed.engine = local")
+        if self.compile and self.backend != "torch":
+            raise ValueError("compile = True: only with runtime.embed.backend = torch")
         return self
 
 
