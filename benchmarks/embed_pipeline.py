@@ -12,9 +12,8 @@ embedded default, and 480 for the base one, as large as photos.
 The last line is JSON: ``end_to_end_over_tower`` by tower, and by tower the images/s of both, and
 ``reader_ms`` and ``tower_ms``: CPU time of decoding and preparing an image, and of its tower. On a
 CPU both share the cores, so a pass that keeps them busy comes to some ``limit`` = tower / (tower +
-reader); above it only where the tower alone leaves cores idle.
-Goal on 2 CPU cores: 0.90 for the base tower and 0.6 for the
-tiny one.
+reader); above it only where the tower alone leaves cores idle. Goal on 2 CPU cores: 0.90 for the
+base tower and 0.6 for the tiny one.
 """
 
 import argparse
