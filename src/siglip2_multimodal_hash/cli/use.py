@@ -28,6 +28,13 @@ def add_parser(commands: Commands) -> None:
         help="folder with COCO's images/ and annotations/",
     )
     parser.add_argument(
+        "--root",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of your own dataset, with folder or coco_json",
+    )
+    parser.add_argument("--name", help="name of its data and results")
+    parser.add_argument(
         "-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="one more override"
     )
 
@@ -46,6 +53,10 @@ def use(arguments: argparse.Namespace) -> None:
     overrides, at_most = merge_presets(chosen), merge_limits(chosen)
     if arguments.coco_root is not None:
         overrides["runtime.coco_root"] = str(arguments.coco_root.expanduser().resolve())
+    if arguments.root is not None:
+        overrides["runtime.dataset_root"] = str(arguments.root.expanduser().resolve())
+    if arguments.name is not None:
+        overrides["dataset.name"] = arguments.name
     by_hand = dict(parse_assignment(text) for text in arguments.set)
     overrides |= by_hand
     if not overrides:

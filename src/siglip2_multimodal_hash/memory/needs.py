@@ -116,7 +116,7 @@ class Needs:
 
 def dataset_size(params: Params) -> DatasetSize:
     """Mojicoco by its parameters; COCO 2014 as published, which no part of it exceeds."""
-    if params.dataset.name == "coco2014":
+    if params.dataset.kind != "mojicoco":
         return DatasetSize(123_287, 616_767, _COCO_PIXELS, 0)
     scenes = params.dataset.mojicoco
     images = scenes.train + scenes.restval + scenes.val + scenes.test
