@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.sources import open_source
+from siglip2_multimodal_hash.datasets.sources import check_classes, open_source
 from siglip2_multimodal_hash.entry import run_stage
 from siglip2_multimodal_hash.features.checkpoint_names import identify_checkpoint
 from siglip2_multimodal_hash.files import remembered_sha256, write_json
-from siglip2_multimodal_hash.params import Params, check_tag_count
+from siglip2_multimodal_hash.params import Params
 
 DIGESTS = Path(".dvc/tmp/digests.json")
 
@@ -18,8 +18,7 @@ def main(params: Params, input: Path, out: Path) -> None:
             source = open_source(params.dataset, params.runtime, out.parent)
             found = source.identify(sha256)
             # Here already, where nothing is computed yet.
-            if (classes := source.class_count()) is not None:
-                check_tag_count(params.knn.top_n_tags, classes)
+            check_classes(source, params.knn)
         else:
             found = identify_checkpoint(
                 params.backbone.checkpoint, params.backbone.revision, sha256

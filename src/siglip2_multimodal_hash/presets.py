@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from siglip2_multimodal_hash.files import require_free, write_text
 from siglip2_multimodal_hash.params import (
     OWN_KINDS,
     PARAMS_FILE,
+    Params,
     flatten,
     parse_params,
     watched_inputs,
@@ -193,9 +194,18 @@ def replace_values(
 
 
 def apply_overrides(
-    path: Path, overrides: dict[str, Any], at_most: Mapping[str, int] | None = None
+    path: Path,
+    overrides: dict[str, Any],
+    at_most: Mapping[str, int] | None = None,
+    check: Callable[[Params], object] | None = None,
 ) -> str:
     """Write overrides and limits into ``params.yaml`` and return the change as a unified diff.
+
+    Args:
+        path: The file.
+        overrides: Values by dotted key.
+        at_most: Limits by dotted key.
+        check: Refuses the parameters before they are written, by an error of its own.
 
     Raises:
         ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
@@ -210,6 +220,8 @@ def apply_overrides(
     windows = 2 * before.count("\r\n") > before.count("\n")
     before = before.replace("\r\n", "\n")
     after = override_text(before, overrides, source=str(path), at_most=at_most)
+    if check is not None:
+        check(parse_params(YAML(typ="safe", pure=True).load(after), source=str(path)))
     if after != before:
         write_text(path, after.replace("\n", "\r\n") if windows else after)
     lines = difflib.unified_diff(

@@ -14,7 +14,13 @@ from siglip2_multimodal_hash.datasets.coco_json import CocoJson
 from siglip2_multimodal_hash.datasets.folder import PhotoFolder
 from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.protocols import SplitCounts
-from siglip2_multimodal_hash.params import DatasetKind, DatasetParams, RuntimeParams
+from siglip2_multimodal_hash.params import (
+    DatasetKind,
+    DatasetParams,
+    KnnParams,
+    RuntimeParams,
+    check_tag_count,
+)
 
 
 class DatasetSource(Protocol):
@@ -62,3 +68,18 @@ def open_source(dataset: DatasetParams, runtime: RuntimeParams, folder: Path) ->
     """
     root = source_root(dataset.kind, folder, runtime)
     return _SOURCES[dataset.kind](root, dataset, runtime)
+
+
+def check_classes(source: DatasetSource, knn: KnnParams) -> int | None:
+    """Check metadata that are quick to read, and that there are enough classes to tag with.
+
+    Returns:
+        The number of classes; None where that takes long to find out.
+
+    Raises:
+        InputError: The metadata break a rule, or ``knn.top_n_tags`` exceeds the classes.
+    """
+    classes = source.class_count()
+    if classes is not None:
+        check_tag_count(knn.top_n_tags, classes)
+    return classes

@@ -20,11 +20,11 @@ from siglip2_multimodal_hash.datasets.manifest import (
     list_images,
     read_manifest,
 )
-from siglip2_multimodal_hash.datasets.sources import open_source
+from siglip2_multimodal_hash.datasets.sources import check_classes, open_source
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
 from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_json, size_text
-from siglip2_multimodal_hash.params import OWN_KINDS, DatasetKind, Params, check_tag_count
+from siglip2_multimodal_hash.params import OWN_KINDS, DatasetKind, Params
 
 _SHOWN = 3
 
@@ -69,8 +69,7 @@ def _check_own(params: Params, root: Path, source: Path) -> list[Finding]:
     try:
         images = list_images(layout_of(kind).images(root))
         layout_of(kind).annotations(root)
-        if (classes := dataset.class_count()) is not None:
-            check_tag_count(params.knn.top_n_tags, classes)
+        classes = check_classes(dataset, params.knn)
     except InputError as error:
         return [fail_with("dataset", error)]
     total = size_text(sum(entry.bytes for entry in images.values()))
