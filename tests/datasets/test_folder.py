@@ -108,6 +108,13 @@ def test_the_order_of_the_classes_can_be_given(root: Path) -> None:
     assert found.labels()[1].tolist() == [1, 0]
 
 
+def test_a_class_that_is_listed_may_have_no_image(root: Path, caplog: Any) -> None:
+    (root / "metadata.jsonl").write_text(as_jsonl(rows()))
+    (root / "classes.txt").write_text("cat\ndog\nyak\n")
+    assert read_folder(root, 0).labels().sum(axis=0).tolist() == [5, 6, 0]
+    assert "class 'yak' has no training image" in caplog.text
+
+
 def test_a_seeded_split_is_80_10_10_and_follows_the_seed_alone(tmp_path: Path) -> None:
     found = [{"file_name": f"{n}.jpg", "labels": ["ab"[n % 2]]} for n in range(50)]
     photos(tmp_path, found)
@@ -215,6 +222,11 @@ def split_in_split(root: Path) -> None:
     (root / "train" / "metadata.jsonl").write_text(as_jsonl(rows()))
 
 
+def only_train(root: Path) -> None:
+    picture(root / "train/a.jpg")
+    (root / "train/metadata.csv").write_text("file_name,labels\na.jpg,x;y\n")
+
+
 def gone(root: Path) -> None:
     change(0)(root)
     (root / "more/of them/7.png").unlink()
@@ -243,14 +255,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "root and split folder": (root_and_split, r"more than one metadata file: metadata\.jsonl, tr"),
     "split column in split folder": (split_in_split, "'split' in the metadata of the folder train"),
     "only one split folder": (
-        lambda root: (
-            (
-                (root / "train").mkdir(),
-                picture(root / "train/a.jpg"),
-                (root / "train/metadata.csv").write_text("file_name,labels\na.jpg,x;y\n"),
-            )
-            and None
-        ),
+        only_train,
         "no image is in split val or test",
     ),
     "empty csv": (text(""), "no column 'file_name'"),
@@ -321,7 +326,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "label outside classes.txt": (with_classes("cat\n"), r"label 'dog' is not in classes\.txt"),
     "class twice": (with_classes("cat\ndog\ncat\n"), "line 1: 'cat' is empty, occurs twice"),
     "class without a name": (with_classes("cat\n\ndog\n"), "line 2: ''"),
-    "class without an image": (with_classes("cat\ndog\nyak\n"), "class 'yak' has no training"),
+    "classes alone": (with_classes(""), "row 1: label .* is not in classes"),
 }
 
 
@@ -368,7 +373,7 @@ def test_use_folder_sets_all_that_it_takes(project: Path, root: Path) -> None:
 def test_use_refuses_bad_metadata_and_leaves_the_parameters(
     project: Path, root: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    damage, message = BAD[name]
+    damage, _ = BAD[name]
     damage(root)
     before = (project / "params.yaml").read_bytes()
     assert run_smhash("use", "folder", "--root", root, "--name", "holiday") == 2

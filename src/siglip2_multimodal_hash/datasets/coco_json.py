@@ -47,7 +47,7 @@ class CocoJson:
         check_images_present(found.file_names, list_images(find_json_layout(self.root).images))
         split = self._split(found)
         labels = dict(zip(found.image_ids.tolist(), found.labels, strict=True))
-        check_own_split(self.root, split, labels, found.category_names, _REMEDY)
+        check_own_split(self.root, split, labels, found.category_names, _REMEDY, listed=True)
 
     def write_split(self, target: Path) -> SplitCounts:
         """The split of the file, or a seeded one."""

@@ -168,7 +168,8 @@ def read_folder(root: Path, seed: int) -> Folder:
         else "give more images, another dataset.val_slice.seed, or a column split"
     )
     labels = dict(enumerate(folder_of.labels(), 1))
-    check_own_split(root, folder_of.split, labels, classes, remedy)
+    listed = (root / CLASSES_FILE).is_file()
+    check_own_split(root, folder_of.split, labels, classes, remedy, listed=listed)
     check_images_present(
         (photo.file_name for photo in photos), list_images(layout_of("folder").images(root))
     )

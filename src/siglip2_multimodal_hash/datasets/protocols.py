@@ -21,6 +21,7 @@ Other datasets bring a split of their own, or get a seeded one: :func:`own_split
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -302,6 +303,8 @@ def check_own_split(
     labels: Mapping[int, npt.NDArray[np.uint8]],
     names: Sequence[str],
     remedy: str,
+    *,
+    listed: bool,
 ) -> None:
     """Refuse an empty split, a val or test without labels, and a class that cannot be learned.
 
@@ -311,9 +314,11 @@ def check_own_split(
         labels: By image id, uint8 [C] each.
         names: Of the C classes.
         remedy: Advice where a rule is broken.
+        listed: Whether the classes are listed for their own sake. Then one without a training
+            image is no slip of the pen in a row, and only logged.
 
     Raises:
-        DataError: One is.
+        DataError: A rule is broken.
     """
     if empty := missing_splits(image.split for image in split):
         raise DataError(f"{root}: no image is in split {' or '.join(empty)}", remedy)
@@ -326,7 +331,10 @@ def check_own_split(
             raise DataError(f"{root}: no image of split {name} has a label", remedy)
     if unseen := [name for name, one in zip(names, found["train"], strict=True) if not one]:
         more = f", nor have {len(unseen) - 1} more" if len(unseen) > 1 else ""
-        raise DataError(f"{root}: class {unseen[0]!r} has no training image{more}", remedy)
+        said = f"{root}: class {unseen[0]!r} has no training image{more}"
+        if not listed:
+            raise DataError(said, remedy)
+        logging.getLogger(__name__).warning(said)
 
 
 def choose_val(cocoids: Iterable[int], size: int, seed: int) -> frozenset[int]:
