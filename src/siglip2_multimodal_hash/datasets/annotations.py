@@ -36,8 +36,8 @@ _IMAGE_FIELDS = ("id", "file_name", "width", "height")
 _LABEL_FIELDS = ("image_id", "category_id", "iscrowd", "name", "area")
 _SECTIONS = ("images", "annotations", "categories")
 _INT32_MAX = 2**31 - 1
-_EDITED = "the file is damaged or was edited: fetch annotations_trainval2014.zip again"
-_MIXED = "the files are not of one release: fetch annotations_trainval2014.zip again"
+_EDITED = "the file is damaged or was edited: fetch the annotations again"
+_MIXED = "the files are not of one release: fetch the annotations again"
 
 
 @dataclass(frozen=True, eq=False)

@@ -178,7 +178,7 @@ class ZipContainer:
         """See :class:`Container`."""
         raise DataError(
             f"{self._archive}: an archive: {self._folder}/{name} has no path of its own to link to",
-            "unpack it where it lies if it is COCO's own, or set report.link_images: false",
+            "unpack it where it lies, or set report.link_images: false",
         )
 
     def files(self) -> list[ImageFile]:
@@ -246,7 +246,7 @@ def _check_listed(container: str, name: str) -> None:
     if not is_safe_name(name):
         raise DataError(
             f"{container}: {name!r} is not a plain file name",
-            "rename the file; COCO's own have plain names: fetch the archive again",
+            "rename the file, or fetch the archive again",
         )
 
 

@@ -135,7 +135,7 @@ def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict
         raise DataError(
             f"split file: {len(unknown)} image(s) are not in the annotations, the first: "
             f"{', '.join(f'cocoid {cocoid}' for cocoid in unknown[:_SHOWN])}",
-            "the split needs the complete annotations, of COCO 2014 both train2014 and val2014",
+            "the split needs the complete annotations of all its images",
         )
     for image in split:
         if image.file_name != names[image.cocoid]:

@@ -262,7 +262,7 @@ def split_file_name(file_name: str, folders: Collection[str] = IMAGE_FOLDERS) ->
         raise DataError(
             f"image file name {file_name!r} is not {' or '.join(sorted(folders))} plus '/' plus a "
             "plain file name",
-            "build the index again from the official annotations",
+            "build the index again: `dvc repro build_dataset_index`",
         )
     return folder, name
 
