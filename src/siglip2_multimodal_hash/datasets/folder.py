@@ -38,7 +38,6 @@ from siglip2_multimodal_hash.datasets.layout import (
     layout_of,
 )
 from siglip2_multimodal_hash.datasets.manifest import (
-    check_images_present,
     list_images,
     scan_source,
 )
@@ -170,9 +169,7 @@ def read_folder(root: Path, seed: int) -> Folder:
     labels = dict(enumerate(folder_of.labels(), 1))
     listed = (root / CLASSES_FILE).is_file()
     check_own_split(root, folder_of.split, labels, classes, remedy, listed=listed)
-    check_images_present(
-        (photo.file_name for photo in photos), list_images(layout_of("folder").images(root))
-    )
+    _check_images(root, photos)
     return folder_of
 
 
@@ -276,6 +273,18 @@ def _split(where: str, value: Any) -> str:
             f"{where}: split {value!r:.80} is unknown (known: {', '.join(SPLIT_OF)})", _CORRECT
         )
     return SPLIT_OF[value]
+
+
+def _check_images(root: Path, photos: Sequence[Photo]) -> None:
+    present = list_images(layout_of("folder").images(root))
+    missing = [photo for photo in photos if photo.file_name not in present]
+    if missing:
+        first, more = missing[0], len(missing) - 1
+        raise DataError(
+            f"{first.where}: {root / first.file_name}: no such image"
+            + (f", nor those of {more} more rows" if more else ""),
+            "put it there, not behind a link to a folder, or leave the row out",
+        )
 
 
 def _check_names(photos: Sequence[Photo]) -> None:

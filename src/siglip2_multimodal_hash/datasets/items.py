@@ -52,6 +52,10 @@ class DatasetItems:
         """All M captions, in row order."""
         return list(chain.from_iterable(self.frame["captions"]))
 
+    def uncaptioned(self) -> int:
+        """The number of images without a caption."""
+        return sum(tuple(texts) == NO_CAPTION for texts in self.frame["captions"])
+
     def caption_offsets(self) -> npt.NDArray[np.int64]:
         """int64 [N + 1]: the captions of row i are ``captions()[offsets[i]:offsets[i + 1]]``."""
         counts = np.fromiter(map(len, self.frame["captions"]), np.int64, len(self.frame))

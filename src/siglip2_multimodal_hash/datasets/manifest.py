@@ -275,8 +275,8 @@ def check_images_present(file_names: Iterable[str], images: Mapping[str, object]
     if missing:
         raise DataError(
             f"{len(missing)} image(s) that the annotations name are missing:{_some(missing)}",
-            "complete the folder (unpack the archive again), or remove it and leave the official "
-            f"archive in its place; then {RERUN}",
+            "complete the folder, or remove it and leave the archive that it is of in its place; "
+            f"then {RERUN}",
         )
 
 

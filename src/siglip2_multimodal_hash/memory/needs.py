@@ -40,14 +40,11 @@ and joined, and a third as much for products with it, 12 bytes per value.
 - The backward pass holds the gradients of one layer's activations beside all this.
 """
 
-import contextlib
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from siglip2_multimodal_hash.datasets.layout import layout_of
-from siglip2_multimodal_hash.datasets.manifest import list_images
-from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
 from siglip2_multimodal_hash.kernels import THREADS
 from siglip2_multimodal_hash.memory.towers import Tower, TowerSizes
@@ -76,6 +73,7 @@ _BYTES_PER_WEIGHT = 20
 _TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
 _PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
 _COCO_PIXELS = 640 * 480
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _JPEG_BYTES_PER_PIXEL = 0.5  # of COCO's photos: 160 KB of 640 x 480
 _LINEAR_CODES = 3  # LSH, PCA-sign and ITQ
 _VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
@@ -122,14 +120,17 @@ class Needs:
 def dataset_size(params: Params) -> DatasetSize:
     """Mojicoco by its parameters; COCO 2014 as published, which no part of it exceeds.
 
-    An own dataset by its image files, as far as they can be listed, at five captions each.
+    An own dataset by the image files below its root, at five captions each; those of archives are
+    not counted.
     """
     if params.dataset.kind in OWN_KINDS:
-        root = Path(params.runtime.dataset_root)
-        with contextlib.suppress(DataError):
-            files = list_images(layout_of(params.dataset.kind).images(root)).values()
-            pixels = sum(one.bytes for one in files) / (_JPEG_BYTES_PER_PIXEL * max(1, len(files)))
-            return DatasetSize(len(files), 5 * len(files), int(pixels), 0)
+        found = Path(params.runtime.dataset_root).rglob("*")
+        sizes = [
+            p.stat().st_size for p in found if p.suffix.lower() in _IMAGE_SUFFIXES and p.is_file()
+        ]
+        if sizes:
+            pixels = int(sum(sizes) / len(sizes) / _JPEG_BYTES_PER_PIXEL)
+            return DatasetSize(len(sizes), 5 * len(sizes), pixels, 0)
     if params.dataset.kind != "mojicoco":
         return DatasetSize(123_287, 616_767, _COCO_PIXELS, 0)
     scenes = params.dataset.mojicoco
