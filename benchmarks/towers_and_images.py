@@ -26,7 +26,7 @@ from transformers import (
 
 from benchmarks.devices import describe_device
 from siglip2_multimodal_hash.datasets.containers import Container, FolderContainer, open_container
-from siglip2_multimodal_hash.datasets.images import CocoImages
+from siglip2_multimodal_hash.datasets.images import ContainedImages
 from siglip2_multimodal_hash.datasets.layout import find_images
 from siglip2_multimodal_hash.datasets.mojicoco import generate_mojicoco
 from siglip2_multimodal_hash.errors import InputError
@@ -56,7 +56,7 @@ class Images:
         described: For the result.
     """
 
-    source: CocoImages
+    source: ContainedImages
     names: list[str]
     described: str
 
@@ -192,7 +192,7 @@ def images_for(which: str, photos: Path | None, scratch: Path, count: int) -> Im
     names = [name for name in names if name.lower().endswith((".jpg", ".jpeg"))]
     if not names:
         raise InputError(f"{photos}: holds no JPEG", "name a folder of photos, or leave it out")
-    return Images(CocoImages({FOLDER: container}), names, described)
+    return Images(ContainedImages({FOLDER: container}), names, described)
 
 
 def parse_options(description: str) -> argparse.Namespace:

@@ -14,8 +14,8 @@ from siglip2_multimodal_hash.datasets.index_builder import (
     read_source,
 )
 from siglip2_multimodal_hash.datasets.items import write_items
-from siglip2_multimodal_hash.datasets.layout import source_root
 from siglip2_multimodal_hash.datasets.object_sizes import write_object_sizes
+from siglip2_multimodal_hash.datasets.sources import open_source
 from siglip2_multimodal_hash.datasets.split_file import read_split
 from siglip2_multimodal_hash.datasets.statistics import dataset_statistics
 from siglip2_multimodal_hash.entry import run_stage
@@ -33,13 +33,14 @@ def main(
     objects: Path,
 ) -> None:
     """Write the items, the index, its statistics and the sizes of the objects."""
-    root = source_root(params.dataset.name, source, params.runtime.coco_root)
-    annotations, image_bytes = read_source(root, source)
+    kind = params.dataset.kind
+    dataset = open_source(params.dataset, params.runtime, source)
+    annotations, image_bytes = read_source(dataset.root, source, kind, dataset.annotations)
     chosen = read_split(split)
     built, counts = build_index(annotations, chosen, image_bytes, params.dataset.unlabelled)
     if params.dataset.on_corrupt == "drop":
         workers = params.runtime.dataloader.num_workers
-        built = leave_out_unreadable(built, open_image_source(root), workers)
+        built = leave_out_unreadable(built, open_image_source(dataset.root, kind), workers)
     write_items(items, built)
     write_index(index, built)
     write_json(statistics, dataset_statistics(built))

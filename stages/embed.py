@@ -21,12 +21,14 @@ def main(params: Params, images: Path, items: Path, towers: Path, out: Path) -> 
         folder = Path(params.runtime.features_folder)
         adopt_features(dataset, params.backbone.revision, folder, out)
         return
-    root = source_root(params.dataset.name, images.parent, params.runtime.coco_root)
-    # runtime.coco_root may lead to other photos now: DVC knows their list only.
+    root = source_root(params.dataset.kind, images.parent, params.runtime)
+    # The root may lead to other photos now: DVC knows their list only.
     with phase("source against its manifest"):
-        verify_images(root, read_images(images))
+        verify_images(root, read_images(images), params.dataset.kind)
     backbone = embedded_backbone(params, towers)
-    embed_dataset(dataset, open_image_source(root), backbone, params.runtime, out)
+    embed_dataset(
+        dataset, open_image_source(root, params.dataset.kind), backbone, params.runtime, out
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def main(
     out: Path,
 ) -> None:
     """Write the page."""
-    root = source_root(params.dataset.name, source, params.runtime.coco_root)
+    root = source_root(params.dataset.kind, source, params.runtime)
     inputs = read_inputs(
         read_index(index),
         read_evaluation(evaluation),
@@ -37,7 +37,7 @@ def main(
         plots=plots,
     )
     embed, link = params.report.embed_images, params.report.link_images
-    images = open_image_source(root) if embed or link else None
+    images = open_image_source(root, params.dataset.kind) if embed or link else None
     write_report(
         out,
         inputs,

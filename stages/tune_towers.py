@@ -20,10 +20,10 @@ def main(params: Params, source: Path, index: Path, out: Path) -> None:
     from siglip2_multimodal_hash.training.tuning.run import tune_towers
     from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
 
-    root = source_root(params.dataset.name, source, params.runtime.coco_root)
-    verify_source(root, read_manifest(source))
+    root = source_root(params.dataset.kind, source, params.runtime)
+    verify_source(root, read_manifest(source), kind=params.dataset.kind)
     settings = TuneSettings.from_params(params)
-    tune_towers(read_index(index), open_image_source(root), settings, out)
+    tune_towers(read_index(index), open_image_source(root, params.dataset.kind), settings, out)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("training__drop_last", "yes", ("training.drop_last = 'yes'", "boolean")),
         ("optimizer__lr", "2e-4", ("optimizer.lr = '2e-4'", "number")),
         ("optimizer__lr", True, ("optimizer.lr = True", "number")),
-        ("dataset__name", None, ("dataset.name = None", "'mojicoco' or 'coco2014'")),
+        ("dataset__kind", None, ("dataset.kind = None", "'mojicoco', 'coco2014'")),
         ("runtime__coco_root", 7, ("runtime.coco_root = 7", "string")),
         ("fusion__mlp_dims", [1024, "512"], ("fusion.mlp_dims.1 = '512'", "integer")),
         ("fusion__mlp_dims", 1024, ("fusion.mlp_dims = 1024", "list")),
@@ -143,7 +143,7 @@ def test_no_parameter_has_a_default_in_code() -> None:
         ("knn_grid__distance", ["euclid"], ("knn_grid.distance.0 = 'euclid'", "'hamming'")),
         ("knn_grid__vote", ["loudest"], ("knn_grid.vote.0 = 'loudest'", "'uniform'")),
         ("knn_grid__hybrid_weight", [1.5], ("knn_grid.hybrid_weight.0 = 1.5", "equal to 1")),
-        ("dataset__name", "coco", ("dataset.name = 'coco'", "'mojicoco' or 'coco2014'")),
+        ("dataset__kind", "coco", ("dataset.kind = 'coco'", "'mojicoco', 'coco2014'")),
         ("backbone__name", "a/b", ("backbone.name = 'a/b'", "pattern")),
         ("backbone__checkpoint", "", ("backbone.checkpoint = ''", "at least 1 character")),
         ("backbone__prompt_templates", [], ("prompt_templates = []", "at least one entry")),
@@ -215,18 +215,22 @@ def test_what_is_wrong_is_named(key: str, value: Any, parts: tuple[str, ...]) ->
         ),
         (
             {"dataset__protocol": "hashnet"},
-            ("dataset.protocol = hashnet", "dataset.name = mojicoco", "`karpathy` or `standard`"),
+            ("dataset.protocol = hashnet", "dataset.kind = mojicoco", "`karpathy` or `standard`"),
         ),
         (
             {"runtime__embed__engine": "ray", "runtime__embed__compile": True},
             ("runtime.embed", "compile = True", "runtime.embed.engine = local"),
         ),
         (
-            {"dataset__name": "coco2014"},
-            ("runtime.coco_root = ''", "dataset.name = coco2014", "--coco-root"),
+            {"dataset__kind": "coco2014", "dataset__name": "coco2014"},
+            ("runtime.coco_root = ''", "dataset.kind = coco2014", "--coco-root"),
         ),
         (
-            {"dataset__name": "coco2014", "runtime__coco_root": "data/coco"},
+            {
+                "dataset__kind": "coco2014",
+                "dataset__name": "coco2014",
+                "runtime__coco_root": "data/coco",
+            },
             ("runtime.coco_root = 'data/coco'", "absolute"),
         ),
         (
@@ -273,6 +277,7 @@ def test_impossible_combinations_name_both_sides(
         {"index__kind": "ivf", "hash__bits": 0, "knn__distance": "cosine"},
         {"fusion__modalities": "image", "fusion__type": "concat"},
         {
+            "dataset__kind": "coco2014",
             "dataset__name": "coco2014",
             "runtime__coco_root": "/data/coco",
             "runtime__watch": ["source/coco2014"],

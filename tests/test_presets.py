@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "configs" / "presets"
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 COCO_ROOT = {"runtime.coco_root": "/data/coco"}
+OWN_ROOT = {"runtime.dataset_root": "/data/photos"}
+ROOTS = {"coco2014": COCO_ROOT, "folder": OWN_ROOT, "coco_json": OWN_ROOT}
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def used(text: str, *names: str) -> str:
     """The parameters after `smhash use` with each of these presets in turn."""
     for name in names:
         preset = load_preset(name, PRESETS)
-        extra = COCO_ROOT if name == "coco2014" else {}
+        extra = ROOTS.get(name, {})
         values = preset.overrides | extra
         text = override_text(text, values, source="params.yaml", at_most=preset.at_most)
     return text
@@ -109,14 +111,14 @@ HOME = {"dataset": "mojicoco", "backbone": "siglip2-tiny", "profile": "default"}
     [
         (preset.name, preset.kind)
         for preset in list_presets(PRESETS)
-        if preset.kind in HOME and preset.name != "coco2014"
+        if preset.kind in HOME and preset.name not in ROOTS
     ],
 )
 def test_the_committed_preset_of_a_kind_goes_back(name: str, kind: str) -> None:
     """Every byte, but the space before a comment that a longer value pushed to the right.
 
     Not covered are hardware (no preset has the committed `runtime.device: auto`, and a limit on the
-    number of patches lowers what was there before) and the folder of COCO, which stays.
+    number of patches lowers what was there before) and the folders of datasets, which stay.
     """
     assert re.sub(" +#", " #", used(TEXT, name, HOME[kind])) == re.sub(" +#", " #", TEXT)
 
@@ -154,7 +156,7 @@ def test_a_broken_file_is_named(text: str) -> None:
         ({"hash.bits": 63}, "hash.bits = 63"),
         ({"hash.bits": 128, "seed": -1}, "seed = -1"),
         ({"hash.bits": 128, "hash.bitz": 1}, "hash.bitz = 1: unknown key"),
-        ({"dataset.name": "coco2014"}, "--coco-root"),
+        ({"dataset.kind": "coco2014", "dataset.name": "coco2014"}, "--coco-root"),
         ({"fusion.mlp_dims": []}, "fusion.mlp_dims = []"),
     ],
 )
@@ -251,7 +253,7 @@ def test_assignments_that_are_none(text: str) -> None:
 def test_every_preset_of_the_repository_applies(params_file: Path, name: str) -> None:
     preset = load_preset(name, PRESETS)
     assert preset.description
-    extra = COCO_ROOT if name == "coco2014" else {}
+    extra: dict[str, str] = ROOTS.get(name, {})
     apply_overrides(params_file, preset.overrides | extra)
     params = load_params(params_file)
     for key, value in preset.overrides.items():
@@ -291,7 +293,7 @@ def test_there_are_presets_of_each_kind() -> None:
     names = {
         kind: {one.name for one in of_kind(kind)} for kind in ("dataset", "hardware", "profile")
     }
-    assert names["dataset"] == {"mojicoco", "coco2014"}
+    assert names["dataset"] == {"mojicoco", *ROOTS}
     assert names["hardware"] == {"cpu", "h200", "rtx5080-16gb", "rtx5080-16gb-emergency"}
     assert names["profile"] == {"default", "plan-v2.2"}
     assert not of_kind("other")

@@ -147,8 +147,8 @@ def quoted(cell: str) -> list[str]:
 def test_from_anywhere_the_preset_leads_to_the_plan(name: str | None, tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    coco = {"runtime.coco_root": "/data/coco"} if name == "coco2014" else {}
-    before = load_preset(name, PRESETS).overrides | coco if name else ELSEWHERE
+    roots = {"runtime.coco_root": "/data/coco", "runtime.dataset_root": "/data/photos"}
+    before = load_preset(name, PRESETS).overrides | roots if name else ELSEWHERE
     apply_overrides(path, before)
     apply_overrides(path, load_preset("plan-v2.2", PRESETS).overrides)
     params = load_params(path)

@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,21 @@ from ruamel.yaml.error import YAMLError
 
 from siglip2_multimodal_hash.errors import ParamsError, did_you_mean
 from siglip2_multimodal_hash.files import require_free, write_text
-from siglip2_multimodal_hash.params import PARAMS_FILE, flatten, parse_params, watched_inputs
+from siglip2_multimodal_hash.params import (
+    OWN_KINDS,
+    PARAMS_FILE,
+    Params,
+    flatten,
+    parse_params,
+    watched_inputs,
+)
 
 WATCH = "runtime.watch"
+PROTOCOL = "dataset.protocol"
 PRESET_FOLDER = Path("configs/presets")
 
 _KINDS = {
-    "dataset.name": "dataset",
+    "dataset.kind": "dataset",
     "backbone.checkpoint": "backbone",
     "runtime.device": "hardware",
     "loss.objective": "profile",
@@ -138,7 +146,8 @@ def override_text(
 ) -> str:
     """``params.yaml`` with some values replaced, byte for byte as DVC's own writer does it.
 
-    ``runtime.watch`` follows the dataset and the checkpoint.
+    ``runtime.watch`` follows the dataset and the checkpoint, ``dataset.protocol`` whether the
+    dataset has a split of its own.
 
     Args:
         text: The file's content.
@@ -176,8 +185,7 @@ def replace_values(
     for key, value in overrides.items():
         section, leaf = _place(document, key, value, source)
         _set(section, leaf, value)
-    if WATCH not in overrides:
-        _watch(document)
+    _follow(document, overrides)
     for key, limit in (at_most or {}).items():
         section, leaf = _place(document, key, limit, source)
         # Anything but a number is left to the check of the whole.
@@ -186,9 +194,18 @@ def replace_values(
 
 
 def apply_overrides(
-    path: Path, overrides: dict[str, Any], at_most: Mapping[str, int] | None = None
+    path: Path,
+    overrides: dict[str, Any],
+    at_most: Mapping[str, int] | None = None,
+    check: Callable[[Params], object] | None = None,
 ) -> str:
     """Write overrides and limits into ``params.yaml`` and return the change as a unified diff.
+
+    Args:
+        path: The file.
+        overrides: Values by dotted key.
+        at_most: Limits by dotted key.
+        check: Refuses the parameters before they are written, by an error of its own.
 
     Raises:
         ParamsError: The file is missing, or see :func:`override_text`; then it is left as it was.
@@ -203,6 +220,8 @@ def apply_overrides(
     windows = 2 * before.count("\r\n") > before.count("\n")
     before = before.replace("\r\n", "\n")
     after = override_text(before, overrides, source=str(path), at_most=at_most)
+    if check is not None:
+        check(parse_params(YAML(typ="safe", pure=True).load(after), source=str(path)))
     if after != before:
         write_text(path, after.replace("\n", "\r\n") if windows else after)
     lines = difflib.unified_diff(
@@ -247,11 +266,19 @@ def _set(section: Any, leaf: str, value: Any) -> None:
         section[leaf] = value
 
 
-def _watch(document: Any) -> None:
-    """Set ``runtime.watch``; what is wrong with the rest is left to the check of the whole."""
+def _follow(document: Any, overrides: Mapping[str, Any]) -> None:
+    """Set what follows from the rest, unless by hand: ``runtime.watch``, the protocol of own data.
+
+    What is wrong with the rest is left to the check of the whole.
+    """
     with contextlib.suppress(KeyError, TypeError):
-        now = watched_inputs(document["dataset"]["name"], document["backbone"]["checkpoint"])
-        _set(document["runtime"], "watch", now)
+        dataset = document["dataset"]
+        own = dataset["kind"] in OWN_KINDS
+        if PROTOCOL not in overrides and own != (dataset["protocol"] == "own"):
+            _set(dataset, "protocol", "own" if own else "karpathy")
+        now = watched_inputs(dataset["kind"], dataset["name"], document["backbone"]["checkpoint"])
+        if WATCH not in overrides:
+            _set(document["runtime"], "watch", now)
 
 
 def _dump(yaml: YAML, document: Any) -> str:

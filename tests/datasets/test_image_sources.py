@@ -15,7 +15,7 @@ from siglip2_multimodal_hash.datasets.containers import (
     FolderContainer,
     ZipContainer,
 )
-from siglip2_multimodal_hash.datasets.images import CocoImages, open_image_source
+from siglip2_multimodal_hash.datasets.images import ContainedImages, open_image_source
 from siglip2_multimodal_hash.errors import DataError
 
 NAMES = [
@@ -26,7 +26,7 @@ NAMES = [
 MEMBER = "val2014/COCO_val2014_000000000020.jpg"
 
 
-def digest_all(source: CocoImages) -> list[bytes]:
+def digest_all(source: ContainedImages) -> list[bytes]:
     return [source.open(name).tobytes() for name in NAMES]
 
 

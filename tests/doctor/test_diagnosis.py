@@ -61,7 +61,9 @@ def test_towers_that_know_another_dataset_alone_are_told(tmp_path: Path) -> None
     facts = replace(FACTS, checkpoint=Checkpoint("folder", "", 3_000_000, config))
     (found,) = (
         one
-        for one in diagnose(params_with(dataset__name="coco2014"), facts, tmp_path)
+        for one in diagnose(
+            params_with(dataset__kind="coco2014", dataset__name="coco2014"), facts, tmp_path
+        )
         if one.name == "checkpoint"
     )
     assert found.status == "warn"

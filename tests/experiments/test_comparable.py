@@ -37,7 +37,7 @@ def an_experiment(
     ("other", "message"),
     [
         (
-            an_experiment("b", dataset__name="coco2014"),
+            an_experiment("b", dataset__kind="coco2014", dataset__name="coco2014"),
             "different datasets: dataset.name is tiny in a and coco2014 in b",
         ),
         (

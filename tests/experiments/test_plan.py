@@ -40,7 +40,7 @@ def test_names_say_what_is_not_the_committed_dataset_or_backbone() -> None:
         default(dataset={"protocol": "standard"}),
         default(backbone={"name": "mine..2"}),
         default(
-            dataset={"name": "coco2014"},
+            dataset={"kind": "coco2014", "name": "coco2014"},
             runtime={"coco_root": "/coco", "watch": ["source/coco2014"]},
         ),
     ]
@@ -53,7 +53,10 @@ def test_names_say_what_is_not_the_committed_dataset_or_backbone() -> None:
 
 def test_a_variant_of_another_checkpoint_sets_what_is_watched() -> None:
     runtime = BASE["runtime"] | {"coco_root": "/coco", "watch": ["source/coco2014"]}
-    base = BASE | {"dataset": BASE["dataset"] | {"name": "coco2014"}, "runtime": runtime}
+    base = BASE | {
+        "dataset": BASE["dataset"] | {"kind": "coco2014", "name": "coco2014"},
+        "runtime": runtime,
+    }
     found = Plan(ROWS, base).experiment("B3-coco", ROWS["B3-coco"].variant("256"), 0)
     weights = "weights/google/siglip2-base-patch16-naflex"
     assert found.overrides["runtime.watch"] == ["source/coco2014", weights]

@@ -17,7 +17,7 @@ PLAN = Plan(ROWS, BASE)
 COCO = Plan(
     ROWS,
     BASE
-    | {"dataset": BASE["dataset"] | {"name": "coco2014"}}
+    | {"dataset": BASE["dataset"] | {"kind": "coco2014", "name": "coco2014"}}
     | {"runtime": BASE["runtime"] | {"coco_root": "/coco"}},
 )
 

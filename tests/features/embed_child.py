@@ -23,12 +23,12 @@ READY = "ready"
 def embed(folder: Path, out: Path) -> None:
     """Embed what FOLDER holds, in this process."""
     from siglip2_multimodal_hash.datasets.containers import open_container
-    from siglip2_multimodal_hash.datasets.images import CocoImages
+    from siglip2_multimodal_hash.datasets.images import ContainedImages
     from siglip2_multimodal_hash.datasets.index import read_index
     from siglip2_multimodal_hash.features.runner import embed_dataset
 
     params = read_params(folder)
-    images = CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
+    images = ContainedImages({"val2014": open_container(folder / "val2014.zip", "val2014")})
     index = read_index(folder / "index.parquet")
     print(READY, file=sys.stderr, flush=True)
     embed_dataset(index, images, params.backbone, params.runtime, out, shard_seconds=0)

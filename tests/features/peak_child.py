@@ -38,7 +38,7 @@ def main() -> None:
     import torch
 
     from siglip2_multimodal_hash.datasets.containers import open_container
-    from siglip2_multimodal_hash.datasets.images import CocoImages
+    from siglip2_multimodal_hash.datasets.images import ContainedImages
     from siglip2_multimodal_hash.datasets.index import make_index
     from siglip2_multimodal_hash.features.runner import embed_dataset
     from siglip2_multimodal_hash.params import load_params
@@ -58,7 +58,7 @@ def main() -> None:
     log = params.runtime.logging.model_copy(update={"progress": False})
     embed_dataset(
         index,
-        CocoImages({"val2014": open_container(folder / "val2014.zip", "val2014")}),
+        ContainedImages({"val2014": open_container(folder / "val2014.zip", "val2014")}),
         params.backbone.model_copy(update={"checkpoint": checkpoint}),
         params.runtime.model_copy(update={"device": "cpu", "logging": log}),
         folder / "out",

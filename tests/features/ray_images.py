@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from siglip2_multimodal_hash.datasets.containers import open_container
-from siglip2_multimodal_hash.datasets.images import CocoImages
+from siglip2_multimodal_hash.datasets.images import ContainedImages
 from siglip2_multimodal_hash.errors import DataError
 
 PATIENCE = 60.0
 
 
-class NotedImages(CocoImages):
+class NotedImages(ContainedImages):
     """The images of an archive; every process that reads one leaves ``PID.reader`` in a folder.
 
     Args:

@@ -98,7 +98,7 @@ def computed(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
 def write_params(folder: Path, checkpoint: Path) -> None:
     params = load_params(ROOT / "params.yaml").model_dump()
     params["backbone"] = make_backbone(checkpoint).model_dump()
-    watched = watched_inputs(params["dataset"]["name"], str(checkpoint))
+    watched = watched_inputs(params["dataset"]["kind"], params["dataset"]["name"], str(checkpoint))
     params["runtime"] = make_runtime(2, 2).model_dump() | {"watch": watched}
     (folder / "params.json").write_text(json.dumps(params))
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from siglip2_multimodal_hash.datasets.containers import open_container
-from siglip2_multimodal_hash.datasets.images import CocoImages
+from siglip2_multimodal_hash.datasets.images import ContainedImages
 from siglip2_multimodal_hash.params import BackboneParams, RuntimeParams
 from tests.parameters import PARAMS
 
@@ -100,12 +100,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def open_archive(path: Path) -> CocoImages:
+def open_archive(path: Path) -> ContainedImages:
     """The images of ``val2014`` in an archive."""
-    return CocoImages({"val2014": open_container(path, "val2014")})
+    return ContainedImages({"val2014": open_container(path, "val2014")})
 
 
-class FaultyImages(CocoImages):
+class FaultyImages(ContainedImages):
     """The images of an archive, some of them faulty.
 
     Args:

@@ -22,7 +22,9 @@ OUTPUTS = Path("outputs/coco2014/siglip2-tiny")
 
 
 def _prepare(folder: Path, root: Path, **more: Any) -> None:
-    params = small_params(dataset__name="coco2014", runtime__coco_root=str(root), **more)
+    params = small_params(
+        dataset__kind="coco2014", dataset__name="coco2014", runtime__coco_root=str(root), **more
+    )
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     (folder / "models").symlink_to(ROOT / "models")
 

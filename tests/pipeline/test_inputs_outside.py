@@ -45,7 +45,7 @@ def coco(folder: Path) -> Path:
 
 def test_another_source_and_a_change_in_place(repository: Path, tmp_path: Path) -> None:
     identify, first = IDENTIFY("source/coco2014"), coco(tmp_path / "first")
-    use = {"dataset.name": "coco2014", "runtime.coco_root": str(first)}
+    use = {"dataset.kind": "coco2014", "dataset.name": "coco2014", "runtime.coco_root": str(first)}
     apply_overrides(repository / "params.yaml", use)
     split = "download_karpathy_split"
     assert ran(repository, split) == {identify, "prepare_dataset", split}

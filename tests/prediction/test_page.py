@@ -25,6 +25,9 @@ class Images:
     def read(self, file_name: str) -> bytes:
         raise AssertionError(file_name)
 
+    def decode(self, data: bytes, file_name: str) -> Image.Image:
+        raise AssertionError(file_name)
+
 
 @pytest.fixture
 def prediction(tmp_path: Path) -> Prediction:

@@ -40,6 +40,9 @@ class ColouredImages:
     def read(self, file_name: str) -> bytes:
         raise AssertionError(file_name)
 
+    def decode(self, data: bytes, file_name: str) -> Image.Image:
+        raise AssertionError(file_name)
+
 
 @dataclass(frozen=True)
 class Example:

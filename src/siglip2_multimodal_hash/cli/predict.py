@@ -20,6 +20,7 @@ from siglip2_multimodal_hash.errors import EXIT_BAD_INPUT, InputError
 from siglip2_multimodal_hash.files import require_free
 from siglip2_multimodal_hash.params import (
     IMPORTED,
+    OWN_KINDS,
     PARAMS_FILE,
     KnnParams,
     Params,
@@ -84,8 +85,10 @@ def predict(arguments: argparse.Namespace) -> None:
     files, failures = find_photos(arguments.paths)
     data = DATA_FOLDER / params.dataset.name
     made = OUTPUTS_FOLDER / params.dataset.name / params.backbone.name
-    root = source_root(params.dataset.name, data / "source", params.runtime.coco_root)
-    inputs = [*files, PARAMS_FILE, data, made, root / "images", root / "annotations"]
+    kind = params.dataset.kind
+    root = source_root(kind, data / "source", params.runtime)
+    own = [root] if kind in OWN_KINDS else [root / "images", root / "annotations"]
+    inputs = [*files, PARAMS_FILE, data, made, *own]
     if arguments.explain is not None:
         require_free(arguments.explain, inputs=inputs)
     if arguments.caption is not None and len(files) > 1:
@@ -107,7 +110,7 @@ def predict(arguments: argparse.Namespace) -> None:
     else:
         _show(found, params, arguments)
     if arguments.explain is not None and found.predictions:
-        images = open_image_source(root)
+        images = open_image_source(root, kind)
         write_page(arguments.explain, found.predictions, found.notes, images, inputs)
         print(f"explained in {arguments.explain}", file=sys.stderr)
     for failure in (*failures, *found.failures):

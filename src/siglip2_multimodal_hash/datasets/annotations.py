@@ -1,4 +1,4 @@
-"""Captions and labels of COCO 2014, train and val together, as plain arrays.
+"""Captions and labels from COCO's JSON, all of its files together, as plain arrays.
 
 The labels are the categories of COCO's objects (Lin et al., ECCV 2014), the captions those of COCO
 Captions (Chen et al., 2015).
@@ -11,14 +11,17 @@ stays unnoticed. So every rule is checked first.
 import contextlib
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools.coco import COCO
 
-from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, CocoLayout, is_safe_name
+from siglip2_multimodal_hash.datasets.layout import CocoLayout, is_safe_name
 from siglip2_multimodal_hash.datasets.object_sizes import ObjectSizes
 from siglip2_multimodal_hash.datasets.records import (
     Record,
@@ -33,8 +36,8 @@ _IMAGE_FIELDS = ("id", "file_name", "width", "height")
 _LABEL_FIELDS = ("image_id", "category_id", "iscrowd", "name", "area")
 _SECTIONS = ("images", "annotations", "categories")
 _INT32_MAX = 2**31 - 1
-_EDITED = "the file is damaged or was edited: fetch annotations_trainval2014.zip again"
-_MIXED = "the files are not of one release: fetch annotations_trainval2014.zip again"
+_EDITED = "the file is damaged or was edited: fetch the annotations again"
+_MIXED = "the files are not of one release: fetch the annotations again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class Annotations:
         file_names: N names under ``images/``, e.g. ``val2014/COCO_val2014_000000000139.jpg``.
         widths: int32 [N], pixels.
         heights: int32 [N], pixels.
-        captions: N tuples of at least one caption each, in ascending caption id, as stored.
+        captions: N tuples of captions, in ascending caption id, as stored; COCO has one at least.
         labels: uint8 [N, C], multi-hot; a crowd is a label like a single object.
         category_ids: C ids.
         category_names: C names.
@@ -66,43 +69,51 @@ class Annotations:
     sizes: ObjectSizes = field(default_factory=ObjectSizes.none)
 
 
-def read_annotations(layout: CocoLayout) -> Annotations:
-    """Read and check the four annotation files.
+def read_annotations(layout: CocoLayout, *, captioned: bool = True) -> Annotations:
+    """Read and check the annotation files.
 
     The order of the records in the files has no effect. Peak memory on the whole of COCO 2014:
     about 1.1 GB, most of it the text of ``instances_train2014.json``.
+
+    Args:
+        layout: Where they lie.
+        captioned: Whether each image must have a caption.
 
     Raises:
         DataError: A file is damaged or breaks a rule, or two files
             contradict each other; the message names the files and the id.
     """
-    parts = [
-        _read_folder(folder, layout.instances[folder], layout.captions[folder])
-        for folder in IMAGE_FOLDERS
-    ]
-    first, second = parts
-    first_file, second_file = (layout.instances[folder] for folder in IMAGE_FOLDERS)
-    if _categories(first) != _categories(second):
-        raise DataError(
-            f"{first_file} and {second_file} differ in their categories: "
-            f"{_difference(_categories(first), _categories(second))}",
-            _MIXED,
-        )
-    shared = np.intersect1d(first.image_ids, second.image_ids)
-    if shared.size:
-        raise DataError(
-            f"{first_file} and {second_file} both hold {shared.size} image id(s), "
-            f"the first: {shared[0]}",
-            _MIXED,
-        )
-    return _sorted(first, second)
+    parts = {
+        path: _read_folder(folder, path, layout.captions.get(folder), captioned=captioned)
+        for folder, path in sorted(layout.instances.items())
+    }
+    for (first_file, first), (second_file, second) in combinations(parts.items(), 2):
+        if _categories(first) != _categories(second):
+            raise DataError(
+                f"{first_file} and {second_file} differ in their categories: "
+                f"{_difference(_categories(first), _categories(second))}",
+                _MIXED,
+            )
+        shared = np.intersect1d(first.image_ids, second.image_ids)
+        if shared.size:
+            raise DataError(
+                f"{first_file} and {second_file} both hold {shared.size} image id(s), "
+                f"the first: {shared[0]}",
+                _MIXED,
+            )
+    return reduce(_sorted, parts.values())
 
 
-def _read_folder(folder: str, instances_file: Path, captions_file: Path) -> Annotations:
-    """One year's images, in ascending image id."""
+def _read_folder(
+    folder: str, instances_file: Path, captions_file: Path | None, *, captioned: bool
+) -> Annotations:
+    """The images of one file, in ascending image id."""
     instances = read_instances(instances_file)
-    captions = read_captions(captions_file)
-    _check_same_images(instances, instances_file, captions, captions_file)
+    of_image: Mapping[int, list[Record]] = {}
+    if captions_file is not None:
+        captions = read_captions(captions_file, captioned=captioned)
+        _check_same_images(instances, instances_file, captions, captions_file)
+        of_image = captions.imgToAnns
     image_ids = np.array(sorted(instances.imgs), dtype=np.int64)
     category_ids = sorted(instances.getCatIds())
     labels = np.zeros((len(image_ids), len(category_ids)), dtype=np.uint8)
@@ -118,7 +129,7 @@ def _read_folder(folder: str, instances_file: Path, captions_file: Path) -> Anno
         captions=tuple(
             tuple(
                 record["caption"]
-                for record in sorted(captions.imgToAnns[image["id"]], key=lambda one: one["id"])
+                for record in sorted(of_image.get(image["id"], []), key=lambda one: one["id"])
             )
             for image in images
         ),
@@ -172,7 +183,7 @@ def _difference(left: dict[int, str], right: dict[int, str]) -> str:
 
 
 def _sorted(first: Annotations, second: Annotations) -> Annotations:
-    """Both years together, in ascending image id."""
+    """Both files together, in ascending image id."""
     image_ids = np.concatenate([first.image_ids, second.image_ids])
     order = np.argsort(image_ids)
     file_names = (*first.file_names, *second.file_names)
@@ -227,8 +238,8 @@ def read_instances(path: Path) -> COCO:
     return _indexed(content)
 
 
-def read_captions(path: Path) -> COCO:
-    """``captions_*.json``: images and their captions, at least one each.
+def read_captions(path: Path, *, captioned: bool = True) -> COCO:
+    """``captions_*.json``: images and their captions, at least one each where ``captioned``.
 
     Raises:
         DataError: The file is damaged or breaks a rule; the message names it, the id and the value.
@@ -238,7 +249,7 @@ def read_captions(path: Path) -> COCO:
     content.pop("categories", None)
     image_ids = _check_images(path, section(path, content, "images"))
     captions = section(path, content, "annotations")
-    captioned = _check_annotations(path, captions, image_ids, "caption")
+    with_any = _check_annotations(path, captions, image_ids, "caption")
     for record, text in zip(
         captions, column(path, "annotations", captions, "caption", str), strict=True
     ):
@@ -247,8 +258,8 @@ def read_captions(path: Path) -> COCO:
                 f"{path}: caption id {record['id']} of image id {record['image_id']} is empty",
                 _EDITED,
             )
-    bare = sorted(image_ids - captioned)
-    if bare:
+    bare = sorted(image_ids - with_any)
+    if bare and captioned:
         raise DataError(
             f"{path}: {len(bare)} image(s) without a caption, the first: "
             f"{', '.join(f'image id {image_id}' for image_id in bare[:5])}",

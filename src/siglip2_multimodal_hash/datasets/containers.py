@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from siglip2_multimodal_hash.datasets.layout import is_safe_name
 from siglip2_multimodal_hash.errors import DataError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 # A guard against an archive whose members unpack to more than memory; COCO's largest is 0.9 MB.
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -38,7 +38,7 @@ class ImageFile(NamedTuple):
 
 
 class Container(Protocol):
-    """The image files of one folder of COCO (``train2014`` or ``val2014``)."""
+    """The image files of one folder, such as COCO's ``val2014``."""
 
     def read(self, name: str) -> bytes:
         """The stored bytes of a file.
@@ -69,10 +69,16 @@ class Container(Protocol):
 
 
 class FolderContainer:
-    """A folder of image files. The folder itself may be a link; no file in it may lead out."""
+    """A folder of image files. The folder itself may be a link; no file in it may lead out.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The folder.
+        within: The folder above it that a link must not lead out of; None: itself.
+    """
+
+    def __init__(self, folder: Path, within: Path | None = None) -> None:
         self._folder = folder
+        self._within = within or folder
 
     def read(self, name: str) -> bytes:
         """See :class:`Container`."""
@@ -127,7 +133,7 @@ class FolderContainer:
             target = link.resolve(strict=True)
         except RuntimeError:  # a loop of links, before Python 3.13
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
-        if not target.is_relative_to(self._folder.resolve()):
+        if not target.is_relative_to(self._within.resolve()):
             raise DataError(
                 f"{link}: a link that leads out of its folder, to {target}",
                 "put the image itself there; link the whole folder if it lies elsewhere",
@@ -172,7 +178,7 @@ class ZipContainer:
         """See :class:`Container`."""
         raise DataError(
             f"{self._archive}: an archive: {self._folder}/{name} has no path of its own to link to",
-            "unpack it where it lies if it is COCO's own, or set report.link_images: false",
+            "unpack it where it lies, or set report.link_images: false",
         )
 
     def files(self) -> list[ImageFile]:
@@ -220,9 +226,15 @@ def open_zip(archive: Path) -> zipfile.ZipFile:
         ) from None
 
 
-def open_container(path: Path, folder: str) -> Container:
-    """The container at ``path``, a folder or an archive, for the images of ``folder``."""
-    return FolderContainer(path) if path.is_dir() else ZipContainer(path, folder)
+def open_container(path: Path, folder: str, within: Path | None = None) -> Container:
+    """The container at ``path``, a folder or an archive, for the images of ``folder``.
+
+    Args:
+        path: The folder or archive.
+        folder: Its name.
+        within: See :class:`FolderContainer`.
+    """
+    return FolderContainer(path, within) if path.is_dir() else ZipContainer(path, folder)
 
 
 def _is_image(name: str) -> bool:
@@ -234,7 +246,7 @@ def _check_listed(container: str, name: str) -> None:
     if not is_safe_name(name):
         raise DataError(
             f"{container}: {name!r} is not a plain file name",
-            "COCO's images lie flat in their folder; fetch the archive again",
+            "rename the file, or fetch the archive again",
         )
 
 
@@ -242,5 +254,5 @@ def _check_size(where: str, size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise DataError(
             f"{where}: {size} bytes, above the limit of {MAX_FILE_BYTES} per image",
-            "this is no image of COCO: fetch it again",
+            "no photo is that large: check the file",
         )

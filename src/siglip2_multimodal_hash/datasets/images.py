@@ -1,4 +1,4 @@
-"""Images of COCO by name, decoded to RGB, from folders or from archives read in place."""
+"""Images of a dataset by name, decoded to RGB, from folders or from archives read in place."""
 
 import io
 import struct
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from siglip2_multimodal_hash.datasets.containers import Container, open_container
-from siglip2_multimodal_hash.datasets.layout import find_images, split_file_name
+from siglip2_multimodal_hash.datasets.layout import layout_of, split_file_name
 from siglip2_multimodal_hash.errors import DataError, InputError
+from siglip2_multimodal_hash.params import DatasetKind
 
 # 268 MB of RGB; COCO's largest image has 640 x 640 pixels. It is Pillow's own limit, as an error
 # instead of a warning.
@@ -38,7 +39,7 @@ class ImageSource(Protocol):
     """Images by the name that the index gives them. Picklable; safe to use after a fork."""
 
     def open(self, file_name: str) -> Image.Image:
-        """The decoded image, mode RGB, orientation as stored.
+        """The decoded image, mode RGB.
 
         Args:
             file_name: The name under ``images/``, e.g. ``val2014/COCO_val2014_000000000139.jpg``.
@@ -54,20 +55,32 @@ class ImageSource(Protocol):
             DataError: The name is unsafe, or the file is missing or cannot be read.
         """
 
+    def decode(self, data: bytes, file_name: str) -> Image.Image:
+        """The image of what :meth:`read` gave, as :meth:`open` does; any number at a time.
 
-class CocoImages:
-    """The :class:`ImageSource` over a container (folder or archive) for each folder of COCO."""
+        Raises:
+            DataError: The bytes are truncated or no image.
+        """
 
-    def __init__(self, containers: Mapping[str, Container]) -> None:
+
+class ContainedImages:
+    """The :class:`ImageSource` over a container (folder or archive) for each folder of images."""
+
+    def __init__(self, containers: Mapping[str, Container], *, upright: bool = False) -> None:
         self._containers = dict(containers)
+        self._decode = decode_upright if upright else decode_rgb
 
     def open(self, file_name: str) -> Image.Image:
         """See :class:`ImageSource`."""
-        return decode_rgb(self.read(file_name), file_name)
+        return self.decode(self.read(file_name), file_name)
+
+    def decode(self, data: bytes, file_name: str) -> Image.Image:
+        """See :class:`ImageSource`."""
+        return self._decode(data, file_name)
 
     def read(self, file_name: str) -> bytes:
         """See :class:`ImageSource`."""
-        folder, name = split_file_name(file_name)
+        folder, name = split_file_name(file_name, self._containers)
         return self._containers[folder].read(name)
 
     def locate(self, file_name: str) -> Path:
@@ -79,18 +92,24 @@ class CocoImages:
         Raises:
             DataError: The name is unsafe, or the images lie in an archive, so that there is none.
         """
-        folder, name = split_file_name(file_name)
+        folder, name = split_file_name(file_name, self._containers)
         return self._containers[folder].locate(name)
 
 
-def open_image_source(root: Path) -> CocoImages:
-    """The images under ``root``, wherever :mod:`.layout` allows them.
+def open_image_source(root: Path, kind: DatasetKind = "coco2014") -> ContainedImages:
+    """The images under ``root``, wherever :mod:`.layout` allows them for this kind of dataset.
 
     Raises:
         DataError: A folder of images is missing.
     """
-    return CocoImages(
-        {folder: open_container(path, folder) for folder, path in find_images(root).items()}
+    containers = layout_of(kind).images(root)
+    # A camera's photos say which side is up; COCO's boxes refer to the pixels as stored.
+    return ContainedImages(
+        {
+            folder: open_container(path, folder, containers.get(""))
+            for folder, path in containers.items()
+        },
+        upright=kind == "folder",
     )
 
 
@@ -118,7 +137,7 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
                 raise DataError(
                     f"{name}: {image.width} x {image.height} pixels, above the limit of "
                     f"{MAX_PIXELS} per image",
-                    "this is no image of COCO: fetch it again",
+                    "no photo is that large: check the file",
                 )
             # Whole, not by libjpeg's scaled decoding (Pillow's `draft`): resized pixels would then
             # be others, by up to 70 of 255 on COCO's photos.
@@ -128,6 +147,29 @@ def decode_rgb(data: bytes, name: str) -> Image.Image:
             return _to_rgb(image)
     except _EXPECTED_DAMAGE as error:
         raise DataError(f"{name}: not a readable image ({_reason(error)})", _REMEDY) from None
+
+
+def decode_upright(data: bytes, name: str) -> Image.Image:
+    """The image of :func:`decode_rgb`, turned as its orientation tag says."""
+    image = decode_rgb(data, name)
+    try:
+        with explained_memory(name, image.size):
+            return ImageOps.exif_transpose(image)
+    # Whatever a camera wrote there: without a readable tag the pixels stay as they are.
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError):
+        return image
+
+
+def stored_size(images: ImageSource, file_name: str) -> tuple[int, int]:
+    """Width and height from the head of an image file; (1, 1) where that cannot be read.
+
+    What is damaged is named, or dropped, by whoever decodes all images, by ``dataset.on_corrupt``.
+    """
+    try:
+        with Image.open(io.BytesIO(images.read(file_name)), formats=FORMATS) as image:
+            return image.size
+    except (DataError, *_EXPECTED_DAMAGE):
+        return 1, 1
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from siglip2_multimodal_hash.datasets.annotations import Annotations, read_annotations
-from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb
+from siglip2_multimodal_hash.datasets.images import ImageSource
 from siglip2_multimodal_hash.datasets.index import ROWS_OF, DatasetIndex, count_splits, make_index
+from siglip2_multimodal_hash.datasets.items import NO_CAPTION
 from siglip2_multimodal_hash.datasets.layout import find_layout
 from siglip2_multimodal_hash.datasets.manifest import (
     check_images_present,
@@ -20,7 +21,7 @@ from siglip2_multimodal_hash.datasets.manifest import (
 )
 from siglip2_multimodal_hash.datasets.split_file import SplitImage, read_split
 from siglip2_multimodal_hash.errors import DataError
-from siglip2_multimodal_hash.params import Unlabelled
+from siglip2_multimodal_hash.params import DatasetKind, Unlabelled
 from siglip2_multimodal_hash.progress import phase, track
 
 _SHOWN = 5
@@ -41,6 +42,7 @@ class IndexCounts:
         unlabelled_kept: Whether they were.
         outside_split: Images of the annotations that the split does not name; left out.
         crowds: Crowd annotations among all that were read; they are labels like the others.
+        uncaptioned: Images in the index without a caption.
     """
 
     images: dict[str, int]
@@ -48,6 +50,7 @@ class IndexCounts:
     unlabelled_kept: bool
     outside_split: int
     crowds: int
+    uncaptioned: int = 0
 
     def lines(self) -> list[str]:
         """Lines of the counts, for a person to read."""
@@ -59,6 +62,11 @@ class IndexCounts:
         ]
         if self.crowds:
             lines.append(f"labels: {self.crowds} crowd annotations count like any other")
+        if self.uncaptioned:
+            lines.append(
+                f"captions: {self.uncaptioned} images have none: the image alone stands for them, "
+                "beside an empty text"
+            )
         if self.outside_split:
             lines.append(
                 f"left out: {self.outside_split} annotated images that the split does not name"
@@ -87,17 +95,29 @@ def index_source(
     return build_index(annotations, read_split(split_file), image_bytes, unlabelled)
 
 
-def read_source(root: Path, manifest_folder: Path) -> tuple[Annotations, Mapping[str, int]]:
+def read_source(
+    root: Path,
+    manifest_folder: Path,
+    kind: DatasetKind = "coco2014",
+    read: Callable[[], Annotations] | None = None,
+) -> tuple[Annotations, Mapping[str, int]]:
     """Annotations and sizes of image files of the source; see :func:`index_source`.
+
+    Args:
+        root: The source.
+        manifest_folder: The folder of its manifest.
+        kind: ``dataset.kind``.
+        read: Reads the annotations; None: as of COCO 2014.
 
     Raises:
         DataError: A file is missing or damaged, or two contradict each other.
     """
     manifest = read_manifest(manifest_folder)
     with phase("source against its manifest"):
-        verify_source(root, manifest, digests=True)
+        verify_source(root, manifest, kind=kind, digests=True)
     with phase("annotations"):
-        return read_annotations(find_layout(root)), manifest.image_bytes()
+        annotations = read() if read else read_annotations(find_layout(root))
+    return annotations, manifest.image_bytes()
 
 
 def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict[int, str]:
@@ -115,7 +135,7 @@ def assign_splits(annotations: Annotations, split: Sequence[SplitImage]) -> dict
         raise DataError(
             f"split file: {len(unknown)} image(s) are not in the annotations, the first: "
             f"{', '.join(f'cocoid {cocoid}' for cocoid in unknown[:_SHOWN])}",
-            "the split needs the complete annotations of both train2014 and val2014",
+            "the split needs the complete annotations of all its images",
         )
     for image in split:
         if image.file_name != names[image.cocoid]:
@@ -173,7 +193,7 @@ def build_index(
             "height": annotations.heights[rows],
             "bytes": [image_bytes[name] for name in file_names],
         },
-        [annotations.captions[row] for row in rows],
+        [annotations.captions[row] or NO_CAPTION for row in rows],
         annotations.labels[rows],
         annotations.category_ids,
         annotations.category_names,
@@ -187,6 +207,7 @@ def build_index(
         unlabelled_kept=unlabelled == "keep",
         outside_split=int((~named).sum()),
         crowds=annotations.crowds,
+        uncaptioned=sum(not annotations.captions[row] for row in rows),
     )
     return index, counts
 
@@ -241,7 +262,7 @@ def find_unreadable(images: ImageSource, names: Sequence[str], workers: int) -> 
             # zipfile's handles are not safe to share between threads before Python 3.13.
             with lock:
                 data = images.read(name)
-            decode_rgb(data, name)
+            images.decode(data, name)
         except DataError as error:
             return str(error).splitlines()[0]
         return ""

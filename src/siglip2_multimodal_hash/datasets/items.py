@@ -22,6 +22,12 @@ import pyarrow.parquet as pq
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import replacing
 
+NO_CAPTION = ("",)
+"""Captions of an image that has none: an empty text fills the place, so that every image has one.
+
+A dataset's own captions are never empty.
+"""
+
 _METADATA = ("category_ids", "category_names")
 _REBUILD = "run `dvc repro build_dataset_index`"
 
@@ -32,7 +38,8 @@ class DatasetItems:
 
     Attributes:
         frame: One row per image: ``image_id`` int64, ``file_name`` str (under ``images/``),
-            ``captions`` list[str] (at least one), ``width`` and ``height`` int32, ``bytes`` int64.
+            ``captions`` list[str] (at least one; see
+            :data:`NO_CAPTION`), ``width`` and ``height`` int32, ``bytes`` int64.
         category_ids: C ids.
         category_names: C names.
     """
@@ -44,6 +51,10 @@ class DatasetItems:
     def captions(self) -> list[str]:
         """All M captions, in row order."""
         return list(chain.from_iterable(self.frame["captions"]))
+
+    def uncaptioned(self) -> int:
+        """The number of images without a caption."""
+        return sum(tuple(texts) == NO_CAPTION for texts in self.frame["captions"])
 
     def caption_offsets(self) -> npt.NDArray[np.int64]:
         """int64 [N + 1]: the captions of row i are ``captions()[offsets[i]:offsets[i + 1]]``."""

@@ -19,15 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from siglip2_multimodal_hash.datasets.containers import open_container
-from siglip2_multimodal_hash.datasets.layout import (
-    HASHNET_LISTS,
-    find_images,
-    find_layout,
-    hashnet_list,
-    split_file,
-)
+from siglip2_multimodal_hash.datasets.layout import layout_of
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.files import file_sha256, read_json, replacing
+from siglip2_multimodal_hash.params import DatasetKind
 
 MANIFEST_FILE = "manifest.json"
 IMAGES_FILE = "images.parquet"
@@ -88,41 +83,44 @@ class Manifest:
         }
 
 
-def describe_source(root: Path, output: Path | None = None) -> Manifest:
+def describe_source(
+    root: Path, output: Path | None = None, kind: DatasetKind = "coco2014"
+) -> Manifest:
     """Write the manifest of the source at ``root``: both files, or neither.
 
     Args:
         root: A folder in the layout of :mod:`.layout`.
         output: The folder to write into; ``root`` itself where it is not given.
+        kind: ``dataset.kind``.
 
     Raises:
         DataError: Pieces are missing or unreadable; then nothing is written.
     """
-    manifest = scan_source(root)
+    manifest = scan_source(root, kind=kind)
     write_manifest(output or root, manifest)
     return manifest
 
 
-def scan_source(root: Path, sha256: Callable[[Path], str] = file_sha256) -> Manifest:
+def scan_source(
+    root: Path,
+    sha256: Callable[[Path], str] = file_sha256,
+    *,
+    kind: DatasetKind = "coco2014",
+) -> Manifest:
     """List the image files in one pass, opening none, and digest the other files.
 
     Args:
         root: A folder in the layout of :mod:`.layout`.
         sha256: Of a file, in hex.
+        kind: ``dataset.kind``.
 
     Raises:
         DataError: Pieces are missing or unreadable.
     """
-    layout = find_layout(root)
-    annotations = tuple(digest_file(root, path, sha256) for path in layout.annotation_files)
-    splits = tuple(digest_file(root, path, sha256) for path in split_files(root))
-    return Manifest(annotations, list_images(layout.images), splits)
-
-
-def split_files(root: Path) -> list[Path]:
-    """Karpathy's split file and HashNet's lists, as far as they are under ``root``."""
-    candidates = (split_file(root), *(hashnet_list(root, name) for name in HASHNET_LISTS))
-    return sorted(path for path in candidates if path is not None)
+    layout = layout_of(kind)
+    annotations = tuple(digest_file(root, path, sha256) for path in layout.annotations(root))
+    splits = tuple(digest_file(root, path, sha256) for path in layout.splits(root))
+    return Manifest(annotations, list_images(layout.images(root)), splits)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -180,32 +178,41 @@ def list_images(containers: Mapping[str, Path]) -> dict[str, ImageEntry]:
     """The image files of folders or archives, by their names under ``images/``; none is opened.
 
     Args:
-        containers: The folder or archive of each folder of COCO.
+        containers: The folder or archive of each folder of images.
 
     Raises:
         DataError: One cannot be read, is an archive without images, or holds an unsafe name.
     """
     return {
-        f"{folder}/{file.name}": ImageEntry(file.size, file.crc32)
+        f"{folder}/{file.name}".removeprefix("/"): ImageEntry(file.size, file.crc32)
         for folder, path in sorted(containers.items())
-        for file in open_container(path, folder).files()
+        for file in open_container(path, folder, containers.get("")).files()
     }
 
 
-def verify_images(root: Path, images: Mapping[str, ImageEntry]) -> None:
+def verify_images(
+    root: Path, images: Mapping[str, ImageEntry], kind: DatasetKind = "coco2014"
+) -> None:
     """Compare the images of a source with those of its manifest, as :func:`verify_source` does.
 
     Args:
         root: The source.
         images: Of the manifest, by their names.
+        kind: ``dataset.kind``.
 
     Raises:
         DataError: They differ; the message counts the differences and names the first few.
     """
-    _refuse(root, _image_differences(find_images(root), images))
+    _refuse(root, _image_differences(layout_of(kind).images(root), images))
 
 
-def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> None:
+def verify_source(
+    root: Path,
+    manifest: Manifest,
+    *,
+    kind: DatasetKind = "coco2014",
+    digests: bool = False,
+) -> None:
     """Compare a source with its manifest: names and sizes, and CRC-32 where both sides know it.
 
     A folder and an archive of the same images both pass.
@@ -213,12 +220,14 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
     Args:
         root: The source.
         manifest: Its expected content.
+        kind: ``dataset.kind``.
         digests: Compare the SHA-256 of the annotation files too (800 MB to read for COCO 2014).
 
     Raises:
         DataError: They differ; the message counts the differences and names the first few.
     """
-    layout = find_layout(root)
+    layout = layout_of(kind)
+    layout.annotations(root)
     differences: list[str] = []
     for known in manifest.annotations:
         path = root / known.path
@@ -227,7 +236,7 @@ def verify_source(root: Path, manifest: Manifest, *, digests: bool = False) -> N
             differences.append(_size_difference(known.path, size, known.bytes))
         elif digests and digest_file(root, path) != known:
             differences.append(f"{known.path}: other content")
-    _refuse(root, differences + _image_differences(layout.images, manifest.images))
+    _refuse(root, differences + _image_differences(layout.images(root), manifest.images))
 
 
 def _image_differences(
@@ -266,8 +275,8 @@ def check_images_present(file_names: Iterable[str], images: Mapping[str, object]
     if missing:
         raise DataError(
             f"{len(missing)} image(s) that the annotations name are missing:{_some(missing)}",
-            "complete the folder (unpack the archive again), or remove it and leave the official "
-            f"archive in its place; then {RERUN}",
+            "complete the folder, or remove it and leave the archive that it is of in its place; "
+            f"then {RERUN}",
         )
 
 

@@ -16,17 +16,23 @@
     slice of the database outside the training images: the queries of test find it in the database,
     as published; while its own images are the queries they are taken out, or each would find
     itself.
+
+Other datasets bring a split of their own, or get a seeded one: :func:`own_split`.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from siglip2_multimodal_hash.datasets.annotations import read_instances
 from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
-from siglip2_multimodal_hash.datasets.index import SPLITS, count_splits
+from siglip2_multimodal_hash.datasets.index import NEEDED, ROWS_OF, SPLITS, count_splits
 from siglip2_multimodal_hash.datasets.layout import (
     HASHNET_FOLDER,
     IMAGE_FOLDERS,
@@ -42,8 +48,7 @@ from siglip2_multimodal_hash.datasets.split_file import (
     write_split,
 )
 from siglip2_multimodal_hash.errors import DataError
-
-Protocol = Literal["karpathy", "standard", "hashnet"]
+from siglip2_multimodal_hash.params import SplitProtocol
 
 KARPATHY_SPLITS = ("train", "restval", "val", "test")
 FULL_KARPATHY = {"train": 82_783, "restval": 30_504, "val": 5_000, "test": 5_000}
@@ -86,7 +91,7 @@ class SplitCounts:
 
 
 def write_protocol_split(
-    protocol: Protocol,
+    protocol: SplitProtocol,
     root: Path,
     target: Path,
     *,
@@ -127,7 +132,7 @@ def write_protocol_split(
 
 
 def _distribute(
-    protocol: Protocol, root: Path, val_images: int, seed: int
+    protocol: SplitProtocol, root: Path, val_images: int, seed: int
 ) -> tuple[tuple[SplitImage, ...], Mapping[str, int]]:
     if protocol == "karpathy":
         return read_karpathy_split(find_split(root)), FULL_KARPATHY
@@ -149,7 +154,7 @@ def read_karpathy_split(path: Path) -> tuple[SplitImage, ...]:
         DataError: See :func:`.split_file.read_split`. ``restval`` may be empty: it only enlarges
             the training split.
     """
-    return read_split(path, KARPATHY_SPLITS, _FETCH_SPLIT)
+    return read_split(path, KARPATHY_SPLITS, _FETCH_SPLIT, IMAGE_FOLDERS)
 
 
 class SourceImage(NamedTuple):
@@ -259,6 +264,79 @@ def full_hashnet(val_images: int) -> dict[str, int]:
     }
 
 
+def own_split(
+    images: Sequence[tuple[int, str]], given: Mapping[int, str], seed: int
+) -> tuple[SplitImage, ...]:
+    """The split of a dataset of one's own: as it says, else 80/10/10.
+
+    An image's rank is a digest of the seed and its file name: it depends on no order.
+
+    Args:
+        images: Ids and file names, in ascending id.
+        given: The splits of the ids; empty for a seeded split, else ids that it lacks are in none.
+        seed: Of the ranks.
+    """
+    if not given:
+        ranked = sorted(images, key=lambda image: _rank(image[1], seed))
+        tenth = max(1, len(ranked) // 10)
+        given = {
+            image_id: "val" if place < tenth else "test" if place < 2 * tenth else "train"
+            for place, (image_id, _) in enumerate(ranked)
+        }
+    named = (
+        (image_id, *file_name.rpartition("/")[::2], given[image_id])
+        for image_id, file_name in images
+        if image_id in given
+    )
+    return tuple(map(SplitImage._make, named))
+
+
+def write_own_split(target: Path, images: Sequence[SplitImage]) -> SplitCounts:
+    """Write the split file of a dataset of one's own."""
+    write_split(target, images)
+    return SplitCounts(count_splits(image.split for image in images), {})
+
+
+def check_own_split(
+    root: Path,
+    split: Sequence[SplitImage],
+    labels: Mapping[int, npt.NDArray[np.uint8]],
+    names: Sequence[str],
+    remedy: str,
+    *,
+    listed: bool,
+) -> None:
+    """Refuse an empty split, a val or test without labels, and a class that cannot be learned.
+
+    Args:
+        root: Of the dataset, for messages.
+        split: See :func:`own_split`.
+        labels: By image id, uint8 [C] each.
+        names: Of the C classes.
+        remedy: Advice where a rule is broken.
+        listed: Whether the classes are listed for their own sake. Then one without a training
+            image is no slip of the pen in a row, and only logged.
+
+    Raises:
+        DataError: A rule is broken.
+    """
+    if empty := missing_splits(image.split for image in split):
+        raise DataError(f"{root}: no image is in split {' or '.join(empty)}", remedy)
+    found = {
+        name: np.any([labels[one.cocoid] for one in split if one.split in ROWS_OF[name]], axis=0)
+        for name in NEEDED
+    }
+    for name in ("val", "test"):
+        if not found[name].any():
+            raise DataError(f"{root}: no image of split {name} has a label", remedy)
+    if unseen := [name for name, one in zip(names, found["train"], strict=True) if not one]:
+        more = f", nor have {len(unseen) - 1} more" if len(unseen) > 1 else ""
+        said = f"{root}: class {unseen[0]!r} has no training image{more}"
+        if not listed:
+            raise DataError(said, remedy)
+        logging.getLogger(__name__).warning(said)
+
+
 def choose_val(cocoids: Iterable[int], size: int, seed: int) -> frozenset[int]:
     """Choose ``size`` images, but never more than a fifth of those given.
 
@@ -279,7 +357,7 @@ def val_size(available: int, size: int) -> int:
     return min(size, available // LARGEST_SHARE)
 
 
-def _check_counts(protocol: Protocol, root: Path, counts: SplitCounts) -> None:
+def _check_counts(protocol: SplitProtocol, root: Path, counts: SplitCounts) -> None:
     # Some copies of Karpathy's file name restval train.
     found, expected = _merged(counts.found), _merged(counts.expected)
     whole = sum(found.values()) >= sum(expected.values())
@@ -313,5 +391,5 @@ def _check_database(root: Path, derived: set[str], listed: set[str]) -> None:
         )
 
 
-def _rank(cocoid: int, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed} {cocoid}".encode()).digest()
+def _rank(image: int | str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed} {image}".encode()).digest()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from siglip2_multimodal_hash.datasets.index import NEEDED, ROWS_OF, SPLITS
-from siglip2_multimodal_hash.datasets.layout import IMAGE_FOLDERS, is_safe_name
+from siglip2_multimodal_hash.datasets.layout import is_safe_path
 from siglip2_multimodal_hash.datasets.records import (
     column,
     first_duplicate,
@@ -34,11 +34,14 @@ class SplitImage(NamedTuple):
     @property
     def file_name(self) -> str:
         """The name under ``images/``, e.g. ``val2014/COCO_val2014_000000000139.jpg``."""
-        return f"{self.filepath}/{self.filename}"
+        return f"{self.filepath}/{self.filename}".removeprefix("/")
 
 
 def read_split(
-    path: Path, known: Collection[str] = SPLITS, remedy: str = _REBUILD
+    path: Path,
+    known: Collection[str] = SPLITS,
+    remedy: str = _REBUILD,
+    folders: Collection[str] | None = None,
 ) -> tuple[SplitImage, ...]:
     """Read a split file in the normal form, or with more fields.
 
@@ -46,6 +49,7 @@ def read_split(
         path: The file.
         known: Names of splits that may occur.
         remedy: Advice where the file breaks a rule.
+        folders: Those that images may lie in; None: any.
 
     Returns:
         The images in ascending cocoid.
@@ -61,7 +65,7 @@ def read_split(
     texts = (column(path, "images", records, field, str) for field in fields[1:])
     images = sorted(map(SplitImage._make, zip(cocoids, *texts, strict=True)))
     for image in images:
-        _check_image(path, image, known, remedy)
+        _check_image(path, image, known, remedy, folders)
     duplicate = first_duplicate(cocoids)
     if duplicate is not None:
         raise DataError(f"{path}: cocoid {duplicate} occurs more than once", remedy)
@@ -87,20 +91,26 @@ def missing_splits(splits: Iterable[str]) -> list[str]:
     return [name for name in NEEDED if found.isdisjoint(ROWS_OF[name])]
 
 
-def _check_image(path: Path, image: SplitImage, known: Collection[str], remedy: str) -> None:
+def _check_image(
+    path: Path,
+    image: SplitImage,
+    known: Collection[str],
+    remedy: str,
+    folders: Collection[str] | None,
+) -> None:
     if image.split not in known:
         raise DataError(
             f"{path}: cocoid {image.cocoid}: split {image.split!r} is unknown "
             f"(known: {', '.join(known)})",
             remedy,
         )
-    if image.filepath not in IMAGE_FOLDERS:
+    if folders is not None and image.filepath not in folders:
         raise DataError(
             f"{path}: cocoid {image.cocoid}: filepath {image.filepath!r} is unknown "
-            f"(known: {', '.join(IMAGE_FOLDERS)})",
+            f"(known: {', '.join(folders)})",
             remedy,
         )
-    if not is_safe_name(image.filename):
+    if not is_safe_path(image.file_name) or "/" in image.filename:
         raise DataError(
             f"{path}: cocoid {image.cocoid}: filename {image.filename!r} is not a plain file name",
             "a file name must not lead out of the image folder: " + remedy,

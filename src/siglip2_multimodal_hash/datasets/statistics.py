@@ -19,6 +19,7 @@ from siglip2_multimodal_hash.datasets.index import (
     EvaluationSplit,
     count_splits,
 )
+from siglip2_multimodal_hash.datasets.items import NO_CAPTION
 from siglip2_multimodal_hash.errors import DataError
 
 Statistics = Mapping[str, Any]
@@ -45,8 +46,10 @@ def dataset_statistics(index: DatasetIndex) -> dict[str, Any]:
         DataError: Two such splits share an image.
     """
     labels = index.labels()
-    words = np.array([len(caption.split()) for caption in index.captions()], dtype=np.int64)
-    captions = np.diff(index.caption_offsets())
+    own = [tuple(texts) for texts in index.frame["captions"]]
+    own = [() if texts == NO_CAPTION else texts for texts in own]
+    words = np.array([len(one.split()) for texts in own for one in texts], dtype=np.int64)
+    captions = np.array([len(texts) for texts in own], dtype=np.int64)
     row_of = np.repeat(np.arange(len(labels)), captions)
     counts = dict.fromkeys(NEEDED, 0) | count_splits(index.frame["split"].tolist())
     rows = {split: index.rows(split) for split in ROWS_OF}

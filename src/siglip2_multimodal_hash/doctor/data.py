@@ -6,19 +6,25 @@ from typing import Any
 
 from siglip2_multimodal_hash.datasets.acquisition.coco import Piece, missing_pieces
 from siglip2_multimodal_hash.datasets.hashnet_lists import read_lists
-from siglip2_multimodal_hash.datasets.layout import OFFICIAL_COUNTS, CocoLayout, find_layout
+from siglip2_multimodal_hash.datasets.layout import (
+    OFFICIAL_COUNTS,
+    CocoLayout,
+    find_layout,
+    layout_of,
+    source_root,
+)
 from siglip2_multimodal_hash.datasets.manifest import (
     MANIFEST_FILE,
     RERUN,
     ImageEntry,
     list_images,
     read_manifest,
-    split_files,
 )
+from siglip2_multimodal_hash.datasets.sources import check_classes, open_source
 from siglip2_multimodal_hash.doctor.findings import Finding, fail, fail_with, ok, warn
-from siglip2_multimodal_hash.errors import DataError
+from siglip2_multimodal_hash.errors import DataError, InputError
 from siglip2_multimodal_hash.files import read_json, size_text
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import OWN_KINDS, DatasetKind, Params
 
 _SHOWN = 3
 
@@ -31,9 +37,12 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
         source: Output folder of that stage.
         artwork: Whether the artwork of mojicoco is installed.
     """
-    if params.dataset.name == "mojicoco":
+    kind, protocol = params.dataset.kind, params.dataset.protocol
+    if kind == "mojicoco":
         return [_check_mojicoco(params, source, artwork=artwork)]
-    root, protocol = Path(params.runtime.coco_root), params.dataset.protocol
+    root = source_root(kind, source, params.runtime)
+    if kind in OWN_KINDS:
+        return _check_own(params, root, source)
     download = params.runtime.download
     missing = (
         missing_pieces(root, download, hashnet=protocol == "hashnet") if download.enabled else []
@@ -50,7 +59,25 @@ def check_dataset(params: Params, source: Path, *, artwork: bool) -> list[Findin
         return [fail_with("dataset", error)]
     findings = [complete]
     if (source / MANIFEST_FILE).is_file():
-        findings.append(_check_manifest(source, root, images))
+        findings.append(_check_manifest(source, root, images, kind))
+    return findings
+
+
+def _check_own(params: Params, root: Path, source: Path) -> list[Finding]:
+    kind = params.dataset.kind
+    dataset = open_source(params.dataset, params.runtime, source)
+    try:
+        images = list_images(layout_of(kind).images(root))
+        layout_of(kind).annotations(root)
+        classes = check_classes(dataset, params.knn)
+    except InputError as error:
+        return [fail_with("dataset", error)]
+    total = size_text(sum(entry.bytes for entry in images.values()))
+    known = "" if classes is None else f", {classes} classes"
+    said = f"{params.dataset.name} in {root}: {len(images)} images ({total}){known}"
+    findings = [ok("dataset", said)]
+    if (source / MANIFEST_FILE).is_file():
+        findings.append(_check_manifest(source, root, images, kind))
     return findings
 
 
@@ -128,7 +155,9 @@ def _names(captions: Path) -> list[str]:
         ) from None
 
 
-def _check_manifest(source: Path, root: Path, images: Mapping[str, ImageEntry]) -> Finding:
+def _check_manifest(
+    source: Path, root: Path, images: Mapping[str, ImageEntry], kind: DatasetKind
+) -> Finding:
     remedy = f"{RERUN} if the change is intended"
     try:
         manifest = read_manifest(source)
@@ -146,7 +175,7 @@ def _check_manifest(source: Path, root: Path, images: Mapping[str, ImageEntry]) 
     present = [root / file.path for file in manifest.annotations if (root / file.path).is_file()]
     found = {
         path.relative_to(root).as_posix(): path.stat().st_size
-        for path in (*present, *split_files(root))
+        for path in (*present, *layout_of(kind).splits(root))
     }
     differing = sorted(name for name in sizes | found if sizes.get(name) != found.get(name))
     if differing:

@@ -87,7 +87,7 @@ def write_comparison(
     size = pairs(runs[0].params, comparison.images)
     changed = _changed_queries(groups[0][0].results, groups[1][0].results)
     ids = [query["id"] for group in changed["groups"] for query in group["queries"]]
-    photos, images, locate = _photos(runs[0].params["dataset.name"], items, ids, here)
+    photos, images, locate = _photos(runs[0].params, items, ids, here)
     context = {
         "title": f"{', '.join(names[0])} and {', '.join(names[1])}",
         "facts": {"A": ", ".join(names[0]), "B": ", ".join(names[1]), "test": " ".join(size)},
@@ -263,16 +263,18 @@ def _kind(true: bool, decided: bool) -> str:
 
 
 def _photos(
-    name: str, items: Items, ids: Sequence[str], here: Params
+    of: Json, items: Items, ids: Sequence[str], here: Params
 ) -> tuple[dict[str, Json], ImageSource | None, Callable[[str], Path] | None]:
     """File and caption of some images; the source to embed and the paths to link to.
 
     Nothing where the working directory does not have the dataset.
     """
+    name = of["dataset.name"]
     folder = Path("data", name)
+    kind: Any = of.get("dataset.kind", name)  # a run of before had no kind
     try:
         frame = read_index(folder / "index.parquet").frame.set_index("image_id")
-        images = open_image_source(source_root(name, folder / "source", here.runtime.coco_root))
+        images = open_image_source(source_root(kind, folder / "source", here.runtime), kind)
     except DataError:
         return {}, None, None
     photos: dict[str, Json] = {}

@@ -75,7 +75,7 @@ def pairs(params: Mapping[str, Any], images: int | None = None, split: str = "te
     images = images or here
     if not images:
         return []
-    whole = whole_coco(name, protocol, params["dataset.unlabelled"])
+    whole = whole_coco(params.get("dataset.kind", name), protocol, params["dataset.unlabelled"])
     # Statistics of another dataset than the run's would have another split.
     part = whole is not None and images == here and 0 < total < whole
     return [

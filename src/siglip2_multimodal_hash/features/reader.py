@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from siglip2_multimodal_hash.datasets.images import ImageSource, decode_rgb, explained_memory
+from siglip2_multimodal_hash.datasets.images import ImageSource, explained_memory
 from siglip2_multimodal_hash.errors import DataError
 from siglip2_multimodal_hash.features.preprocessing import ImagePreprocessor, Inputs, Tokenizer
 
@@ -94,7 +94,7 @@ class ImageReader:
                 # zipfile's handles are not safe to share between threads before Python 3.13.
                 with self._lock:
                     data = self._images.read(name)
-                pictures.append(decode_rgb(data, name))
+                pictures.append(self._images.decode(data, name))
             except DataError as error:
                 failures.append(str(error).splitlines()[0])
         items = np.arange(len(names), dtype=np.int64)

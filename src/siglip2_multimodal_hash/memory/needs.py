@@ -52,6 +52,7 @@ and 3.5 for untrained codes; here they are 2.1, 4.0, 2.8 and 3.2.
 
 import itertools
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from siglip2_multimodal_hash.errors import InputError
 from siglip2_multimodal_hash.files import size_text
@@ -66,7 +67,7 @@ from siglip2_multimodal_hash.models.config import (
     SAMPLE,
     HeadConfig,
 )
-from siglip2_multimodal_hash.params import Params
+from siglip2_multimodal_hash.params import OWN_KINDS, Params
 
 GIB = 2**30
 CUDA_CONTEXT = int(0.7 * GIB)
@@ -85,6 +86,8 @@ _BYTES_PER_WEIGHT = 20
 _TUNED_HEAD_BYTES = 16  # itself, gradient, two moments
 _PNG_BYTES_PER_PIXEL = 0.7  # of mojicoco's scenes: 85.6 MB for 8,000 of 128 x 128
 _COCO_PIXELS = 640 * 480
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_JPEG_BYTES_PER_PIXEL = 0.5  # of COCO's photos: 160 KB of 640 x 480
 _LINEAR_CODES = 3  # LSH, PCA-sign and ITQ
 _VARIANTS = 4  # beside the head itself; classifiers without a code leave figures alone
 
@@ -128,8 +131,20 @@ class Needs:
 
 
 def dataset_size(params: Params) -> DatasetSize:
-    """Mojicoco by its parameters; COCO 2014 as published, which no part of it exceeds."""
-    if params.dataset.name == "coco2014":
+    """Mojicoco by its parameters; COCO 2014 as published, which no part of it exceeds.
+
+    An own dataset by the image files below its root, at five captions each; those of archives are
+    not counted.
+    """
+    if params.dataset.kind in OWN_KINDS:
+        found = Path(params.runtime.dataset_root).rglob("*")
+        sizes = [
+            p.stat().st_size for p in found if p.suffix.lower() in _IMAGE_SUFFIXES and p.is_file()
+        ]
+        if sizes:
+            pixels = int(sum(sizes) / len(sizes) / _JPEG_BYTES_PER_PIXEL)
+            return DatasetSize(len(sizes), 5 * len(sizes), pixels, 0)
+    if params.dataset.kind != "mojicoco":
         return DatasetSize(123_287, 616_767, _COCO_PIXELS, 0)
     scenes = params.dataset.mojicoco
     images = scenes.train + scenes.restval + scenes.val + scenes.test

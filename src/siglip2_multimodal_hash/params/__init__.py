@@ -52,6 +52,7 @@ from siglip2_multimodal_hash.params.sections import (
     BackboneParams,
     CheckpointingParams,
     ClassifierParams,
+    DatasetParams,
     DecomposerParams,
     DownloadParams,
     EmbedParams,
@@ -70,6 +71,7 @@ from siglip2_multimodal_hash.params.types import (
     AmpDtype,
     Bits,
     CaptionPolicy,
+    DatasetKind,
     Decay,
     DeviceName,
     IntTuple,
@@ -85,4 +87,4 @@ from siglip2_multimodal_hash.params.types import (
     Unlabelled,
     WholeBits,
 )
-from siglip2_multimodal_hash.params.whole import Params, watched_inputs
+from siglip2_multimodal_hash.params.whole import OWN_KINDS, Params, watched_inputs

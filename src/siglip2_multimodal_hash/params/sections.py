@@ -13,7 +13,7 @@ from siglip2_multimodal_hash.params.types import (
     Address,
     AmpDtype,
     CaptionPolicy,
-    DatasetName,
+    DatasetKind,
     Decay,
     DecayFloat,
     DeviceName,
@@ -55,7 +55,8 @@ class ValSliceParams(Section):
 
 
 class DatasetParams(Section):
-    name: DatasetName
+    kind: DatasetKind
+    name: Name
     protocol: SplitProtocol
     val_slice: ValSliceParams
     unlabelled: Unlabelled
@@ -253,6 +254,7 @@ class RuntimeParams(Section):
 
     watch: Annotated[tuple[str, ...], Field(strict=False)]
     coco_root: str
+    dataset_root: str
     download: DownloadParams
     features_folder: str
     device: DeviceName

@@ -35,21 +35,67 @@ from siglip2_multimodal_hash.params.types import NonNegativeInt, Section
 # Checkpoints in the repository; dvc.yaml names them as dependencies.
 EMBEDDED = ("models/siglip2-tiny-patch16-128", "models/siglip2-tiny-naflex")
 
+# Kinds of datasets that lie at runtime.dataset_root, with a split of their own or a seeded one.
+OWN_KINDS = ("folder", "coco_json")
+
 # Neighbours of the baselines that are kept for votes with another K, at least.
 KEPT_NEIGHBOURS = 100
 
 
-def watched_inputs(dataset: str, checkpoint: str) -> list[str]:
+def watched_inputs(kind: str, dataset: str, checkpoint: str) -> list[str]:
     """The required ``runtime.watch``: inputs whose changes DVC does not see by itself.
 
     Imported features are not among them: ``backbone.revision`` is the digest of their content.
 
     Args:
+        kind: ``dataset.kind``.
         dataset: ``dataset.name``.
         checkpoint: ``backbone.checkpoint``.
     """
-    source = [f"source/{dataset}"] if dataset != "mojicoco" else []
+    # Mojicoco under another name has no file in Git that stands for it.
+    source = [f"source/{dataset}"] if {kind, dataset} != {"mojicoco"} else []
     return source + ([f"weights/{checkpoint}"] if checkpoint not in (*EMBEDDED, IMPORTED) else [])
+
+
+def check_dataset(dataset: DatasetParams, runtime: RuntimeParams) -> None:
+    """Refuse a name, protocol or root that does not suit the kind of dataset.
+
+    Raises:
+        ValueError: One does not.
+    """
+    kind, name, protocol = dataset.kind, dataset.name, dataset.protocol
+    if name in ("mojicoco", "coco2014") and name != kind:
+        raise ValueError(
+            f"dataset.kind = {kind}: dataset.name = {name} is that of the dataset of this kind: "
+            f"set dataset.kind to {name}, or choose another name"
+        )
+    own = kind in OWN_KINDS
+    if kind == "mojicoco" and protocol == "hashnet":
+        raise ValueError(
+            "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
+            "dataset.kind = mojicoco only `karpathy` or `standard` is possible"
+        )
+    if own != (protocol == "own"):
+        allowed = "only `own` is" if own else "`own` is not"
+        raise ValueError(
+            f"dataset.protocol = {protocol}: with dataset.kind = {kind} {allowed} possible"
+        )
+    key, root, content, command = (
+        ("dataset_root", runtime.dataset_root, "the dataset", f"{kind} --root FOLDER --name NAME")
+        if own
+        else (
+            "coco_root",
+            runtime.coco_root,
+            "images/ and annotations/",
+            "coco2014 --coco-root FOLDER",
+        )
+    )
+    if kind != "mojicoco" and not Path(root).is_absolute():
+        raise ValueError(
+            f"runtime.{key} = {root!r}: dataset.kind = {kind} needs the absolute path of the "
+            f"folder that holds {content} (queued experiments run in a copy of the repository, "
+            f"where a relative path would lead elsewhere): `smhash use {command}` sets both"
+        )
 
 
 class Params(Section):
@@ -111,19 +157,7 @@ class Params(Section):
                 raise ValueError(
                     f"scheduler.min_lr = {self.scheduler.min_lr}: must not exceed {key} = {rate}"
                 )
-        if self.dataset.name == "mojicoco" and self.dataset.protocol == "hashnet":
-            raise ValueError(
-                "dataset.protocol = hashnet: its lists name images of COCO 2014, so with "
-                "dataset.name = mojicoco only `karpathy` or `standard` is possible"
-            )
-        root = self.runtime.coco_root
-        if self.dataset.name == "coco2014" and not Path(root).is_absolute():
-            raise ValueError(
-                f"runtime.coco_root = {root!r}: dataset.name = coco2014 needs the absolute path of "
-                "the folder that holds images/ and annotations/ (queued experiments run in a copy "
-                "of the repository, where a relative path would lead elsewhere): "
-                "`smhash use coco2014 --coco-root FOLDER` sets both"
-            )
+        check_dataset(self.dataset, self.runtime)
         if self.backbone.checkpoint == IMPORTED and self.backbone.tune != "frozen":
             raise ValueError(
                 f"backbone.tune = {self.backbone.tune}: backbone.checkpoint = {IMPORTED} takes "
@@ -136,7 +170,7 @@ class Params(Section):
                 "the absolute path of the folder that `smhash import-features` made (queued "
                 "experiments run in a copy of the repository)"
             )
-        watched = watched_inputs(self.dataset.name, self.backbone.checkpoint)
+        watched = watched_inputs(self.dataset.kind, self.dataset.name, self.backbone.checkpoint)
         if list(self.runtime.watch) != watched:
             raise ValueError(
                 f"runtime.watch = {list(self.runtime.watch)}: with this dataset.name and "

@@ -5,9 +5,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from siglip2_multimodal_hash.datasets.images import decode_rgb, explained_memory
+from siglip2_multimodal_hash.datasets.images import decode_upright
 from siglip2_multimodal_hash.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -48,9 +48,6 @@ def _below(folder: Path) -> Iterator[Path]:
 def read_photo(path: Path) -> Image.Image:
     """Decode one photo to RGB and turn it upright.
 
-    COCO's pixels are taken as they are stored (see :func:`.images.decode_rgb`), but a camera leaves
-    it to the orientation tag which side is up.
-
     Raises:
         DataError: The file is missing, no regular file, cannot be read, or is no image.
         InputError: See :func:`.images.explained_memory`.
@@ -64,10 +61,4 @@ def read_photo(path: Path) -> Image.Image:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except MemoryError:
         raise DataError(f"{path}: cannot be read (larger than the memory)") from None
-    image = decode_rgb(data, str(path))
-    try:
-        with explained_memory(str(path), image.size):
-            return ImageOps.exif_transpose(image)
-    # Whatever a camera wrote there: without a readable tag the pixels stay as they are.
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, OverflowError):
-        return image
+    return decode_upright(data, str(path))

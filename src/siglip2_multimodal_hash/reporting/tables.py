@@ -53,12 +53,12 @@ HEADLINE = {
 """Columns of ``dvc exp show``: short names, with the full ones of :func:`summary_figures`."""
 
 
-def whole_coco(dataset: str, protocol: str, unlabelled: str) -> int | None:
+def whole_coco(kind: str, protocol: str, unlabelled: str) -> int | None:
     """Images of all of COCO 2014, for values of the section ``dataset``; None for another dataset.
 
     HashNet's lists have the images with a label alone.
     """
-    if dataset != "coco2014":
+    if kind != "coco2014":
         return None
     labelled = protocol == "hashnet" or unlabelled == "drop"
     return LABELLED_COCO if labelled else sum(OFFICIAL_COUNTS.values())

@@ -36,6 +36,7 @@ def write(tiny: Any, server: Server, tmp_path: Path) -> Write:
 
     def written(**more: Any) -> None:
         settings: dict[str, Any] = {
+            "dataset__kind": "coco2014",
             "dataset__name": "coco2014",
             "runtime__coco_root": str(tmp_path / "root"),
             "runtime__download__train_images": server.url("train2014.zip"),

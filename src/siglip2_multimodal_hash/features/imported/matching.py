@@ -198,7 +198,7 @@ def find_rows(
     first = items.frame.iloc[0]
     raise DataError(
         f"no id is of the dataset's index: {shown} ({', '.join(found)})",
-        f"ids are COCO image ids or file names, such as {first['image_id']} or "
+        f"ids are the dataset's image ids or file names, such as {first['image_id']} or "
         f"{first['file_name']}",
     )
 

@@ -132,7 +132,7 @@ def read_inputs(
         errors=errors,
         intervals=intervals,
         provenance=provenance(params),
-        whole=whole_coco(name, params.dataset.protocol, params.dataset.unlabelled),
+        whole=whole_coco(params.dataset.kind, params.dataset.protocol, params.dataset.unlabelled),
     )
 
 

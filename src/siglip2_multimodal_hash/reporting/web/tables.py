@@ -95,6 +95,8 @@ def facts(inputs: ReportInputs) -> dict[str, str]:
     part = {}
     if inputs.whole is not None and count < inputs.whole:
         part["part of COCO"] = f"{count:,} of {inputs.whole:,}"
+    if bare := dataset.uncaptioned():
+        part["captions"] = f"{bare:,} of {count:,} images have none, only the image"
     return {
         "images": " · ".join(splits),
         **part,
