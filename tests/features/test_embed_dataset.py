@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoModel
 
 from siglip2_multimodal_hash.datasets.index import DatasetIndex
@@ -120,6 +121,9 @@ def test_bad_images_leave_no_folder(
             if name[-7:-4] in {"002", "009"}:
                 raise DataError(f"{name}: no such file", "remedy")
             return open_archive(archive).read(name)
+
+        def decode(self, data: bytes, name: str) -> Image.Image:
+            return open_archive(archive).decode(data, name)
 
     images = Damaged()
     with pytest.raises(DataError) as caught:
