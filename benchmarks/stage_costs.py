@@ -150,6 +150,7 @@ class _Meter:
         """Look no longer."""
         self._over.set()
         self._thread.join()
+        self._now.add(Cost(disk=disk_use(self._folder)))
 
     def _look_on(self) -> None:
         disk_due = 0.0

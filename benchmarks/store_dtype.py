@@ -21,7 +21,7 @@ from statistics import mean
 # Run by its path, a script sees its own folder only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from siglip2_multimodal_hash.arrays import Vectors, load_array, save_array
+from siglip2_multimodal_hash.arrays import Vectors, save_array
 from siglip2_multimodal_hash.errors import InputError, run_guarded
 from siglip2_multimodal_hash.features import store
 from siglip2_multimodal_hash.features.store import Embeddings, load_embeddings
@@ -83,7 +83,7 @@ def final_figures(params: Params, index: Path, embeddings: Path, work: Path) -> 
 def compare(params: Params, index: Path, embeddings: Path, seeds: tuple[int, ...]) -> None:
     """Measure both precisions and print the figures."""
     exact = load_embeddings(embeddings)
-    if load_array(embeddings / store.IMAGE, memory_map=True).dtype != "float32":
+    if exact.image.dtype != "float32":
         raise InputError(
             f"{embeddings}: made with backbone.store_dtype = float16",
             "embed again in float32: rounding twice shows nothing",

@@ -33,7 +33,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     folded = {name.lower(): name for name in known}
     if word in folded.values():
         return ""
-    near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=0.6)
+    # Of a short word, one wrong letter is half.
+    cutoff = 0.5 if len(word) < 5 else 0.6
+    near = difflib.get_close_matches(word.lower(), folded, n=3, cutoff=cutoff)
     return f"did you mean {' or '.join(f'`{folded[one]}`' for one in near)}?" if near else ""
 
 

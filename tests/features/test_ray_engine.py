@@ -56,6 +56,7 @@ def note(archive: Path, tmp_path: Path) -> Note:
     return lambda **options: NotedImages(archive, tmp_path / "notes", **options)
 
 
+@pytest.mark.slow  # 25 s alone, 70 beside other tests: Ray starts processes of its own
 @pytest.mark.ray
 def test_a_worker_killed_midway_changes_nothing(
     embed: EmbedByEngine, note: Note, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,12 +64,11 @@ def test_a_worker_killed_midway_changes_nothing(
     # The tests' folder, and no word of the project's sources: workers find those by themselves.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     whole = embed("whole", "local")
-    images = note(kill_at="007.jpg")
-    # With a worker more, it would take half as long again; two are where a machine leaves.
-    assert embed("out", images=images, ray_workers=1) == whole
+    images = note(readers=2, kill_at="007.jpg")
+    assert embed("out", images=images, ray_workers=2) == whole
     assert (tmp_path / "notes" / "killed").exists()
-    # The worker, and the one that came for it.
-    assert len(images.pids() - {os.getpid()}) == 2
+    # Two workers, and the one that came for the dead one.
+    assert len(images.pids() - {os.getpid()}) == 3
     assert not (tmp_path / "out.partial").exists()
 
 

@@ -13,8 +13,9 @@ GRID = "evaluate_knn_grid"
 FITS = {"train", "train_variants", "evaluate_classifiers"}
 OF_THE_HEAD = {"train", "extract_hashes", "build_faiss_index", "evaluate_knn", GRID}
 REPORTS = {"summarise", "report"}
-# A tuning fits a head of its own, and does so only where it is asked for; checks make nothing.
-ASIDE = {"tune_towers", "check_params", "check_dataset"}
+# A tuning fits a head of its own, and does so only where it is asked for; checks make nothing, and
+# inputs outside the repository are looked at in every run.
+ASIDE = {"tune_towers", "check_params", "check_dataset", "identify_input"}
 
 DECLARED_BY = {
     # The report tells the setting of the vote, and the summary puts it beside the best one.
