@@ -83,6 +83,7 @@ UNTRAINED = {"float": "float KNN", "lsh": "LSH", "pca_sign": "PCA-sign", "itq": 
 PROBE = "linear probe"
 VAL_IMAGES = {"pairs": 160, "captions": 2000, "views": 2000, "tfidf": 0}
 BATCH = 2048
+WIDTH = 140  # of the table: all columns, and names of some length
 
 Run = dict[str, dict[str, float]]
 """Figures of a row in one run, by split."""
@@ -251,7 +252,7 @@ def table(runs: Runs) -> str:
         if len(runs[row]) > 1 and row in gaps:
             cells = [gaps[row].get(name) for name in COLUMNS]
             lines.append(["", *(_difference(*one) if one else "" for one in cells)])
-    return as_text([Table(["", *COLUMNS.values()], lines)]).rstrip("\n")
+    return as_text([Table(["", *COLUMNS.values()], lines)], width=WIDTH).rstrip("\n")
 
 
 def _mean(values: Sequence[float]) -> str:

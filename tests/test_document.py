@@ -46,6 +46,13 @@ def test_long_text_goes_on_in_its_column_and_numbers_stay_whole() -> None:
     assert "".join(lines).count("y") == 90
 
 
+def test_of_a_line_that_is_too_short_the_last_columns_are_left_out() -> None:
+    table = Table(["", "one", "two", "three"], [["float", "1.0", "2.0", "3.0"]])
+    assert as_text([table], width=27) == "       one  two  three\nfloat  1.0  2.0    3.0\n"
+    assert as_text([table], width=20) == "       one  two  …\nfloat  1.0  2.0\n"
+    assert as_text([table], width=14) == "       one  …\nfloat  1.0\n"
+
+
 @pytest.mark.parametrize(
     ("no_color", "term", "coloured", "styled"),
     [("", "xterm", True, True), ("1", "xterm", False, True), ("", "dumb", False, False)],

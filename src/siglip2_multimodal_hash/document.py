@@ -3,9 +3,10 @@
 import io
 import shutil
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -16,6 +17,8 @@ WIDTH = 100
 
 SHORTEST_NAME = 12
 """Characters of a row's name that are not broken."""
+
+_GAP, _DOTS = 2, "…"
 
 
 class Strong(str):
@@ -79,7 +82,7 @@ def as_text(parts: Iterable[Part], *, width: int | None = None, colour: bool = F
         if isinstance(part, Table):
             if part.title:
                 console.print(Text(part.title, style="bold"))
-            console.print(_grid(part))
+            console.print(_grid(_fitting(part, console.width)))
         else:
             console.print(_styled(part))
     return "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
@@ -91,7 +94,7 @@ def as_markdown(parts: Iterable[Part]) -> str:
 
 
 def _grid(table: Table) -> Grid:
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for number, name in enumerate(table.head):
         if number in table.text:
             # What names the row stays legible, at the cost of the last columns.
@@ -103,6 +106,26 @@ def _grid(table: Table) -> Grid:
     for row in table.rows:
         grid.add_row(*map(_styled, row))
     return grid
+
+
+def _fitting(table: Table, width: int) -> Table:
+    """The table without the last columns that a line has no room for; dots stand for them.
+
+    Rich would take the room from every column, and all of that of a short one, such as the names.
+    """
+    columns = list(zip(table.head, *table.rows, strict=True))
+    least = [
+        max(cell_len(line) for cell in cells for line in cell.split("\n")) for cells in columns
+    ]
+    for number in table.text:
+        least[number] = min(least[number], 1 if number else SHORTEST_NAME)
+    ends = [sum(least[: count + 1]) + _GAP * count for count in range(len(least))]
+    if ends[-1] <= width:
+        return table
+    kept = max(1, sum(end + _GAP + 1 <= width for end in ends))
+    dots = (_DOTS, *[""] * len(table.rows))
+    head, *rows = zip(*columns[:kept], dots, strict=True)
+    return replace(table, head=head, rows=rows, text={*table.text} & {*range(kept)})
 
 
 def _styled(text: str) -> Text:
