@@ -24,6 +24,8 @@ def convert(photos: Path, annotations: Path, splits: dict[str, int] = SPLITS) ->
         if not path.stem.endswith("_r1") and path.stem != "README":
             for number in map(int, path.read_text().split()):
                 labels.setdefault(number, []).append(path.stem.replace("_", " "))
+    if len(labels) <= sum(splits.values()):
+        sys.exit(f"{annotations}: {len(labels)} labelled images, too few for SPLITS: {splits}")
     drawn = random.Random(2014).sample(sorted(labels), len(labels))
     names = [split for split, count in splits.items() for _ in range(count)]
     split_of = dict(zip(drawn, names + ["database"] * len(drawn), strict=False))
@@ -42,4 +44,6 @@ def convert(photos: Path, annotations: Path, splits: dict[str, int] = SPLITS) ->
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -34,6 +34,8 @@ def convert(root: Path, splits: dict[str, int] = SPLITS, concepts: int = 21) -> 
         for row, (name, words) in enumerate(zip(files, tags, strict=True))
         if (labels := [one for one in chosen if shown[one][row]]) and (root / name).is_file()
     ]
+    if len(rows) <= sum(splits.values()):
+        sys.exit(f"{root}: {len(rows)} labelled images, too few for SPLITS: {splits}")
     names = [split for split, count in splits.items() for _ in range(count)]
     names = (names + ["database"] * len(rows))[: len(rows)]
     random.Random(2014).shuffle(names)
@@ -42,4 +44,6 @@ def convert(root: Path, splits: dict[str, int] = SPLITS, concepts: int = 21) -> 
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     convert(Path(sys.argv[1]))

@@ -88,6 +88,15 @@ def test_other_parameters_are_not_compared(
     assert "params.yaml differs from the last commit (seed)" in capsys.readouterr().err
 
 
+def test_the_machine_s_own_parameters_may_be_others(
+    project: Path, smhash: Callable[..., int]
+) -> None:
+    text = PARAMS.replace("dataset_root: ''", "dataset_root: /elsewhere")
+    assert text != PARAMS
+    (project / "params.yaml").write_text(text)
+    assert smhash("verify") == 0
+
+
 def test_missing_figures_are_not_taken_for_equal(
     project: Path, smhash: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

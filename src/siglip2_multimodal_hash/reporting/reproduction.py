@@ -62,7 +62,9 @@ def differences_from_commit() -> list[Difference]:
         raise InputError(
             f"no figures of a commit: {error}", "work in a clone of the project"
         ) from None
-    keys = sorted(key for leaves in changed.values() for key in leaves)
+    # What stands under `runtime` changes no result.
+    changes = (key for leaves in changed.values() for key in leaves)
+    keys = sorted(key for key in changes if not key.startswith("runtime."))
     if keys:
         raise InputError(
             f"params.yaml differs from the last commit ({', '.join(keys)}), so its figures are of "
