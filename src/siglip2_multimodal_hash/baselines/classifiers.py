@@ -24,6 +24,7 @@ from siglip2_multimodal_hash.evaluation.heads import (
 from siglip2_multimodal_hash.evaluation.protocol import evaluate_predictions
 from siglip2_multimodal_hash.features.store import load_embeddings
 from siglip2_multimodal_hash.retrieval.codes import unit_vectors
+from siglip2_multimodal_hash.retrieval.neighbours import blocks
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,8 @@ def _probe(task: BaselineTask) -> Scores:
     probe = fit_logistic_regression(
         joined(train), labels[train], joined(val), labels[val], device=device
     )
-    every = np.arange(len(labels))
-    blocks = np.split(every, every[BLOCK_ROWS::BLOCK_ROWS])
-    return np.concatenate([probe.scores(joined(rows)) for rows in blocks])
+    parts = blocks(np.arange(len(labels)), BLOCK_ROWS)
+    return np.concatenate([probe.scores(joined(rows)) for rows in parts])
 
 
 def evaluate_zero_shot(

@@ -18,6 +18,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,21 +78,22 @@ class PhotoFolder:
 
     def class_count(self) -> int | None:
         """The number of classes."""
-        return len(self._read().classes)
+        return len(self._metadata.classes)
 
     def prepare(self) -> None:
         """Check the metadata."""
-        self._read()
+        _ = self._metadata
 
     def write_split(self, target: Path) -> SplitCounts:
         """The split of the metadata, or a seeded one."""
-        return write_own_split(target, self._read().split)
+        return write_own_split(target, self._metadata.split)
 
     def annotations(self) -> Annotations:
         """Of the rows, with the sizes in the heads of the image files."""
-        return self._read().annotations(self.root)
+        return self._metadata.annotations(self.root)
 
-    def _read(self) -> "Folder":
+    @cached_property
+    def _metadata(self) -> "Folder":
         return read_folder(self.root, self.dataset.val_slice.seed)
 
 

@@ -207,7 +207,7 @@ def build_index(
         unlabelled_kept=unlabelled == "keep",
         outside_split=int((~named).sum()),
         crowds=annotations.crowds,
-        uncaptioned=sum(not annotations.captions[row] for row in rows),
+        uncaptioned=index.uncaptioned(),
     )
     return index, counts
 
