@@ -51,7 +51,6 @@ from siglip2_multimodal_hash.files import require_free, write_json
 from siglip2_multimodal_hash.memory.limits import free_memory
 from siglip2_multimodal_hash.memory.needs import tuning_needs
 from siglip2_multimodal_hash.models.config import HeadConfig
-from siglip2_multimodal_hash.models.losses import HeadLoss
 from siglip2_multimodal_hash.progress import LogHandler, phase, show
 from siglip2_multimodal_hash.retrieval.codes import binarize, unit_vectors
 from siglip2_multimodal_hash.retrieval.hamming import nearest_in_flat
@@ -60,12 +59,11 @@ from siglip2_multimodal_hash.retrieval.search import search_hamming
 from siglip2_multimodal_hash.training.data import TrainingData
 from siglip2_multimodal_hash.training.inference import encode_dataset
 from siglip2_multimodal_hash.training.loop import fit
-from siglip2_multimodal_hash.training.tuning.adapters import make_trainable, trainable_weights
+from siglip2_multimodal_hash.training.tuning.adapters import make_trainable
 from siglip2_multimodal_hash.training.tuning.data import Split
 from siglip2_multimodal_hash.training.tuning.encoding import TowerEncoder
-from siglip2_multimodal_hash.training.tuning.run import tuning_load
+from siglip2_multimodal_hash.training.tuning.run import build_trainer, tuning_load
 from siglip2_multimodal_hash.training.tuning.settings import TuneSettings
-from siglip2_multimodal_hash.training.tuning.steps import TowerTrainer
 
 # isort: split
 import faiss
@@ -298,25 +296,18 @@ def tune(setting: Setting) -> list[Figure]:
     config = settings.head(shape.width, shape.width, CLASSES)
     needs = tuning_needs(tuning_load(towers.model, config, settings, precision))
     network = settings.start.build(config).to(device)
-    trained = [trainable_weights(towers.model).values(), network.parameters()]
-    trainer = TowerTrainer(
-        encoder=TowerEncoder(towers, precision),
-        network=network,
-        loss=HeadLoss(settings.loss, None, network.classifier),
-        optimizer=torch.optim.AdamW([{"params": one} for one in trained], fused=True),
-        scaler=torch.amp.GradScaler(device.type, enabled=precision.scaled),
-        precision=precision,
-        settings=settings,
-        total_updates=1 + updates,
-        share_of_peak=lambda _update: 1.0,
-        peak_lrs=(settings.peak_lr, tuning.head_lr),
-    )
     labels = (torch.rand(size * steps * updates, CLASSES) < 2.9 / CLASSES).float()
 
-    def run(epoch: int, count: int) -> float:
+    def split_of(count: int) -> Split:
         pairs = size * steps * count
         captions = tuple((f"{number} photos of things",) for number in range(pairs))
-        split = Split(tuple(setting.images.take(pairs)), captions, labels[:pairs])
+        return Split(tuple(setting.images.take(pairs)), captions, labels[:pairs])
+
+    encoder = TowerEncoder(towers, precision)
+    trainer = build_trainer(encoder, network, split_of(updates), updates, settings)
+
+    def run(epoch: int, count: int) -> float:
+        split = split_of(count)
         began = time.perf_counter()
         trainer.run(epoch, epoch - 1, setting.images.source, split, lambda *_: None)
         finish(device)

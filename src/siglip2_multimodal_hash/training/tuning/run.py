@@ -161,7 +161,7 @@ def _run_epochs(
     tune = settings.tune
     train, val = Split.of(index, "train"), Split.of(index, "val")
     updates = math.ceil(batch_count(len(train), tune.batch_size) / tune.accumulation_steps)
-    trainer = _build_trainer(encoder, network, train, updates, settings)
+    trainer = build_trainer(encoder, network, train, updates, settings)
     _start_head(network, trainer.loss, encoder, train, source, settings)
     best, history = _BestEpoch(), list[EpochRecord]()
     with fit_progress(tune.epochs, updates, name="towers, epoch") as progress:
@@ -179,13 +179,22 @@ def _run_epochs(
     return best, history
 
 
-def _build_trainer(
+def build_trainer(
     encoder: TowerEncoder,
     network: HashNetwork,
     train: Split,
     updates: int,
     settings: TuneSettings,
 ) -> TowerTrainer:
+    """Build the trainer of an epoch of ``updates`` updates.
+
+    Args:
+        encoder: The towers, ready to be trained, on the device.
+        network: The copy of the head, on the device.
+        train: The training split.
+        updates: Number per epoch.
+        settings: Parameters of the tuning.
+    """
     tune, adam, device = settings.tune, settings.adam, encoder.towers.device
     weighted = settings.loss.imbalance == "class_weights"
     precision = choose_precision(settings.mixed_precision, device)
